@@ -13,11 +13,12 @@ if(NOT CMAKE_BUILD_TYPE)
 endif()
 
 target_compile_definitions(pofr_defaults INTERFACE _GNU_SOURCE POFR_VERSION="${PROJECT_VERSION}")
+target_link_options(pofr_defaults INTERFACE -Wl,--as-needed)
 target_include_directories(pofr_defaults INTERFACE "${PROJECT_SOURCE_DIR}")
 target_compile_options(pofr_defaults INTERFACE
   -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
   -Wwrite-strings -Wpointer-arith -Wformat=2 -Wundef -Wvla -Wdouble-promotion -Wimplicit-fallthrough
-  -Wconversion -Wno-sign-conversion -fno-common -fno-omit-frame-pointer
+  -Wno-format-zero-length -Wconversion -Wno-sign-conversion -fno-common -fno-omit-frame-pointer
   $<$<C_COMPILER_ID:GNU>:-Wlogical-op -Wduplicated-cond>)
 
 set(POFR_SANITIZE "" CACHE STRING "Semicolon list: address;undefined | thread | memory")
