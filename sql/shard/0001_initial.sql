@@ -29,6 +29,7 @@ CREATE TABLE host (
   state ENUM('pending','active','retired','erased') NOT NULL DEFAULT 'active',
   slot SMALLINT UNSIGNED NOT NULL,
   enrolled DATETIME(6) NOT NULL,
+  zone VARBINARY(64) NOT NULL DEFAULT 'UTC',    -- its time zone, from hostinfo; for pofr_compat
   KEY host_name (host)
 ) ENGINE=InnoDB DEFAULT CHARSET=binary;
 
