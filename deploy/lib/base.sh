@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# base.sh -- what every script of deploy/ and tests/ uses: messages, waiting, free ports, small files.
+#
+# Sourced. Sets no option of the shell and starts nothing. Descriptor 9 is the lock of the caller; no
+# child may inherit it, or the lock would live as long as the cluster.
+
+POFR_TREE=$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
+export LC_ALL=C.UTF-8
+umask 022
+
+# Exit codes of INTERFACES: 0 done, 1 the answer is no, 2 wrong use, 3 not now, 4 refused.
+readonly EXIT_NO=1 EXIT_USAGE=2 EXIT_LATER=3 EXIT_REFUSED=4
+
+now_ms() { printf '%s' "$((${EPOCHREALTIME/./} / 1000))"; }
+POFR_BEGIN_MS=${POFR_BEGIN_MS:-$(now_ms)}
+
+# seconds MS: "12.3"
+seconds() { printf '%d.%d' "$(($1 / 1000))" "$(($1 % 1000 / 100))"; }
+
+# progress PART TEXT...: one line for people, with the time since the start
+progress() {
+    local part=$1
+    shift
+    printf '[%6s s] %-10s %s\n' "$(seconds $(($(now_ms) - POFR_BEGIN_MS)))" "$part" "$*" >&2
+}
+
+# last_lines FILE [N]: the end of a log, indented
+last_lines() {
+    [[ -s $1 ]] || return 0
+    printf '  last lines of %s:\n' "$1" >&2
+    tail -n "${2:-15}" -- "$1" | cut -c1-300 | sed 's/^/    | /' >&2
+}
+
+# fail PART WHAT LOG HINT...: say what went wrong, show the log, say what to try; ends the script
+fail() {
+    local part=$1 what=$2 log=$3 hint
+    shift 3
+    printf '\nFAILED at %s: %s\n' "$part" "$what" >&2
+    [[ -z $log ]] || last_lines "$log"
+    for hint in "$@"; do
+        printf '  what to try: %s\n' "$hint" >&2
+    done
+    exit "$EXIT_LATER"
+}
+
+refuse() {
+    printf 'refused: %s\n' "$*" >&2
+    exit "$EXIT_REFUSED"
+}
+
+# run_logged PART WHAT LOG COMMAND...: run it with its output in LOG; every few seconds a sign of life
+run_logged() {
+    local part=$1 what=$2 log=$3 begin pid status=0 next=5000
+    shift 3
+    begin=$(now_ms)
+    "$@" >"$log" 2>&1 </dev/null 9>&- &
+    pid=$!
+    while kill -0 "$pid" 2>/dev/null; do
+        if (($(now_ms) - begin > next)); then
+            progress "$part" "$what ($((next / 1000)) s): $(tail -n 1 -- "$log" | tr -d '\r' | cut -c1-90)"
+            next=$((next + 10000))
+        fi
+        sleep 0.1
+    done
+    wait "$pid" || status=$?
+    return "$status"
+}
+
+# wait_until SECONDS COMMAND...: try until it succeeds; 1 when the time is over
+wait_until() {
+    local deadline=$(($(now_ms) + $1 * 1000))
+    shift
+    until "$@"; do
+        (($(now_ms) < deadline)) || return 1
+        sleep 0.05
+    done
+}
+
+# port_is_open PORT: does anything on loopback accept connections there?
+port_is_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# ports_in_use: every local TCP port, in whatever state, of IPv4 and IPv6, one a line
+ports_in_use() {
+    local file local_address hex _
+    for file in /proc/net/tcp /proc/net/tcp6; do
+        [[ -r $file ]] || continue
+        while read -r _ local_address _; do
+            hex=${local_address##*:}
+            [[ ! $hex =~ ^[0-9A-F]{4}$ ]] || printf '%d\n' "0x$hex"
+        done <"$file"
+    done
+}
+
+# free_port [TAKEN...]: one below the range that outgoing connections use
+free_port() {
+    local used port try
+    used=" $(ports_in_use | tr '\n' ' ')$* "
+    for ((try = 0; try < 1000; try++)); do
+        port=$((20000 + RANDOM % 12000))
+        if [[ $used != *" $port "* ]]; then
+            printf '%d' "$port"
+            return 0
+        fi
+    done
+    return 1
+}
+
+# write_file PATH MODE [OWNER]: stdin becomes the file, whole or not at all; untouched when it is the same
+write_file() {
+    local path=$1 mode=$2 owner=${3:-}
+    local new=$path.new.$$
+    (umask 077 && cat >"$new")
+    if [[ -f $path ]] && cmp -s -- "$new" "$path"; then
+        rm -f -- "$new"
+    else
+        mv -f -- "$new" "$path"
+    fi
+    chmod "$mode" -- "$path"
+    [[ -z $owner ]] || chown "$owner" -- "$path"
+}
+
+# http_status PORT PATH: the status code of a GET on loopback, "000" when there is no answer
+http_status() {
+    local line code=000
+    if { exec 3<>"/dev/tcp/127.0.0.1/$1"; } 2>/dev/null; then
+        printf 'GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n' "$2" >&3 2>/dev/null || true
+        read -r -t 2 line <&3 && [[ $line =~ ^HTTP/1\.[01]\ ([0-9]{3}) ]] && code=${BASH_REMATCH[1]}
+        exec 3>&-
+    fi
+    printf '%s' "$code"
+}

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# mariadb.sh -- the parts head, shard1, shard2: private servers that read no option file of the system.
+#
+# A new server knows one account: the system user who starts quickstart, by its unix socket. From the
+# first start on there is `pofr_admin` too (secrets/admin.pw); all others are made by pofrctl.
+
+mariadb_socket() { printf '%s/run/%s/sock' "$STATE" "$1"; }
+
+mariadb_configure() {
+    local name template=shard pool redo
+    for name in head shard1 shard2; do
+        pool=${POFR_SHARD_POOL:-128M} redo=${POFR_SHARD_REDO:-96M} template=shard
+        if [[ $name == head ]]; then
+            pool=${POFR_HEAD_POOL:-64M} redo=48M template=head
+        fi
+        sed -e "s|@DATA@|$STATE/data/$name|" -e "s|@SOCKET@|$(mariadb_socket "$name")|" \
+            -e "s|@PORT@|$(port "$name")|" -e "s|@POOL@|$pool|" -e "s|@REDO@|$redo|" \
+            "$POFR_TREE/deploy/mariadb/$template.cnf.in" | write_file "$STATE/etc/$name.cnf" 644
+    done
+}
+
+# mariadb_install PART: a data folder appears whole or not at all
+mariadb_install() {
+    local name=$1
+    local new=$STATE/data/$name.new log=$STATE/log/$name-install.log
+    [[ ! -d $STATE/data/$name ]] || return 0
+    rm -rf -- "$new"
+    run_logged "$name" "making its data folder" "$log" mariadb-install-db --no-defaults --datadir="$new" \
+        --auth-root-authentication-method=socket --auth-root-socket-user="$(id -un)" \
+        --skip-test-db --skip-name-resolve --user="$(id -un)" ||
+        fail "$name" "mariadb-install-db failed" "$log" "room on the disk? df -h $STATE" "deploy/deps check"
+    mv -- "$new" "$STATE/data/$name"
+}
+
+mariadb_start() {
+    local name=$1
+    mariadb_install "$name"
+    mkdir -p -- "$STATE/run/$name" "$STATE/tmp/$name"
+    give_to "$(user_of "$name")" "$STATE/data/$name" "$STATE/run/$name" "$STATE/tmp/$name"
+    # the third-party tools' own files (sort, big temporary tables) stay in the state folder as well
+    spawn "$name" mariadbd --defaults-file="$STATE/etc/$name.cnf" --tmpdir="$STATE/tmp/$name"
+}
+
+# mariadb_root PART [OPTION...]: the client as the server's owner; statements on standard input
+mariadb_root() {
+    local name=$1
+    shift
+    mariadb --no-defaults --socket="$(mariadb_socket "$name")" --user=root --batch --skip-column-names "$@"
+}
+
+mariadb_ready() {
+    local pid
+    # the server that answers must be the one that we started
+    { read -r pid <"$STATE/data/$1/mariadbd.pid"; } 2>/dev/null && [[ $pid == "$(part_pid "$1")" ]] || return 1
+    mariadb-admin --no-defaults --socket="$(mariadb_socket "$1")" --user=root --connect-timeout=2 ping >/dev/null 2>&1 &&
+        mariadb_has_admin "$1"
+}
+
+# mariadb_has_admin PART: see to it that the account that pofrctl uses is there, with the password we hold
+mariadb_has_admin() {
+    [[ -e $STATE/data/$1/pofr_admin.made ]] && return 0
+    local password
+    password=$(secret admin)
+    mariadb_root "$1" >>"$(log_of "$1")" 2>&1 <<SQL || return 1
+CREATE OR REPLACE USER pofr_admin@'127.0.0.1' IDENTIFIED BY '$password';
+GRANT ALL PRIVILEGES ON *.* TO pofr_admin@'127.0.0.1' WITH GRANT OPTION;
+SQL
+    : >"$STATE/data/$1/pofr_admin.made"
+}
+
+# head_is_safe: Spider is there and does not push down what it answers wrongly
+head_is_safe() {
+    [[ $(mariadb_root head -e "SHOW GLOBAL VARIABLES WHERE Value IN ('OFF', '0')
+            AND Variable_name IN ('spider_direct_aggregate', 'spider_direct_order_limit')" 2>/dev/null | wc -l) -eq 2 ]]
+}
+
+# option_file PATH USER SECRET PORT [DATABASE]: for any MariaDB client
+option_file() {
+    {
+        printf '[client]\nhost = 127.0.0.1\nport = %s\nuser = %s\npassword = %s\nprotocol = tcp\n' "$4" "$2" "$(secret "$3")"
+        printf 'default-character-set = utf8mb4\n'
+        [[ -z ${5:-} ]] || printf '\n[mariadb-client]\ndatabase = %s\n' "$5"
+    } | write_file "$1" 600
+}

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# pofr_conf.sh -- the one place where quickstart names an option or a command of our own programs.
+#
+# conf_* write etc/*.conf; ctl_* and agent_* call pofrctl and pofr-agent. A program that changes an
+# option's name changes it here, and nowhere else in deploy/.
+
+# conf_file NAME MODE: etc/NAME.conf from standard input
+conf_file() {
+    { printf '# written by deploy/quickstart at each start; changes here are lost\n' && cat; } |
+        write_file "$STATE/etc/$1.conf" "$2"
+}
+
+conf_gateway() {
+    mkdir -p -- "$STATE/data/gateway"
+    give_to "$(user_of gateway)" "$STATE/data/gateway"
+    conf_file gateway 644 <<EOT
+[gateway]
+name = gateway
+listen = 127.0.0.1:$(port gateway)
+host_key_file = $STATE/data/gateway/host_key
+state_dir = $STATE/data/gateway
+
+[kafka]
+brokers = 127.0.0.1:$(port kafka)
+
+[catalog]
+address = 127.0.0.1:$(port head)
+user = pofr_gateway
+password_file = $(secret_file gateway)
+
+[metrics]
+listen = 127.0.0.1:$(port gateway-metrics)
+EOT
+}
+
+# conf_worker PART
+conf_worker() {
+    mkdir -p -- "$STATE/data/$1"
+    give_to "$(user_of "$1")" "$STATE/data/$1"
+    conf_file "$1" 644 <<EOT
+[worker]
+name = $1
+state_dir = $STATE/data/$1
+
+[kafka]
+brokers = 127.0.0.1:$(port kafka)
+
+[catalog]
+address = 127.0.0.1:$(port head)
+user = pofr_worker
+password_file = $(secret_file worker)
+
+[shard]
+user = pofr_worker
+password_file = $(secret_file worker)
+
+[metrics]
+listen = 127.0.0.1:$(port "$1-metrics")
+EOT
+}
+
+conf_merger() {
+    mkdir -p -- "$STATE/data/merger"
+    give_to "$(user_of merger)" "$STATE/data/merger"
+    conf_file merger 644 <<EOT
+[merger]
+name = merger
+state_dir = $STATE/data/merger
+
+[catalog]
+address = 127.0.0.1:$(port head)
+user = pofr_merger
+password_file = $(secret_file merger)
+
+[shard]
+user = pofr_merger
+password_file = $(secret_file merger)
+
+[metrics]
+listen = 127.0.0.1:$(port merger-metrics)
+EOT
+}
+
+conf_agent() {
+    mkdir -p -- "$STATE/data/agent"
+    conf_file agent 644 <<EOT
+[agent]
+state_dir = $STATE/data/agent
+
+[spool]
+max = 1G
+
+[gateway]
+addresses = 127.0.0.1:$(port gateway)
+EOT
+}
+
+conf_ctl() {
+    conf_file ctl 600 <<EOT
+[catalog]
+address = 127.0.0.1:$(port head)
+user = pofr_admin
+password_file = $(secret_file admin)
+
+[head]
+address = 127.0.0.1:$(port head)
+user = pofr_admin
+password_file = $(secret_file admin)
+
+[shard]
+user = pofr_admin
+password_file = $(secret_file admin)
+
+[kafka]
+brokers = 127.0.0.1:$(port kafka)
+
+[accounts]
+analyst_password_file = $(secret_file analyst)
+gateway_password_file = $(secret_file gateway)
+worker_password_file = $(secret_file worker)
+merger_password_file = $(secret_file merger)
+spider_password_file = $(secret_file spider)
+EOT
+}
+
+conf_all() {
+    conf_gateway
+    conf_worker worker1
+    conf_worker worker2
+    conf_merger
+    conf_agent
+    conf_ctl
+}
+
+# program PART: fills the array PROGRAM with what the part runs
+program() {
+    case $1 in
+    gateway) PROGRAM=("$BUILD/gateway/pofr-gateway" --config "$STATE/etc/gateway.conf") ;;
+    worker*) PROGRAM=("$BUILD/workers/pofr-worker" --config "$STATE/etc/$1.conf") ;;
+    merger) PROGRAM=("$BUILD/merger/pofr-merger" --config "$STATE/etc/merger.conf") ;;
+    collector) PROGRAM=("$BUILD/agent/pofr-agent" collect --config "$STATE/etc/agent.conf") ;;
+    shipper) PROGRAM=("$BUILD/agent/pofr-agent" ship --config "$STATE/etc/agent.conf") ;;
+    esac
+}
+
+ctl() { "$BUILD/ctl/pofrctl" --config "$STATE/etc/ctl.conf" "$@"; }
+
+# --- what setup asks of them; each is harmless when it is done already ------------------------------
+
+ctl_migrate() { ctl migrate; }
+ctl_shard() { ctl shard add "$1" --address "127.0.0.1:$(port "$1")" --if-exists update; }
+ctl_topic() { ctl topic create; }
+ctl_token() { ctl token create --gateway-key-file "$STATE/data/gateway/host_key.pub" --output "$1"; }
+
+agent_is_enrolled() { [[ -s $STATE/data/agent/enrolled ]]; }
+agent_enrol() { "$BUILD/agent/pofr-agent" enrol --config "$STATE/etc/agent.conf" --token-file "$1"; }
+agent_status() { "$BUILD/agent/pofr-agent" status --config "$STATE/etc/agent.conf"; }

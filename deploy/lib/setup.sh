@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# setup.sh -- from a source tree to running parts. Every step looks first whether it is done.
+
+# step PART WHAT COMMAND...: run it, its output to log/setup-PART.log; the end of that log when it fails
+step() {
+    local part=$1 what=$2
+    shift 2
+    run_logged "$part" "$what" "$STATE/log/setup-$part.log" "$@" ||
+        fail "$part" "$what" "$STATE/log/setup-$part.log" "deploy/quickstart again; what is done already is not done twice"
+}
+
+setup_packages() {
+    [[ $no_install != yes ]] || return 0
+    if "$POFR_TREE/deploy/deps" check >/dev/null 2>&1; then
+        return 0
+    fi
+    progress packages "installing what is missing"
+    run_logged packages "installing" "$STATE/log/packages.log" "$POFR_TREE/deploy/deps" install ||
+        fail packages "apt could not install what is missing" "$STATE/log/packages.log" \
+            "deploy/deps install, and see its messages" "without apt: --no-install"
+}
+
+build_all() {
+    cmake -S "$POFR_TREE" -B "$BUILD" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_COMPILER=gcc -DBUILD_TESTING=OFF &&
+        cmake --build "$BUILD"
+}
+
+setup_build() {
+    local log=$STATE/log/build.log begin
+    [[ $no_build != yes ]] || return 0
+    begin=$(now_ms)
+    run_logged build "compiling" "$log" build_all ||
+        fail build "the programs could not be built" "$log" "cmake --build $BUILD shows all of it"
+    progress build "done ($(seconds $(($(now_ms) - begin))) s)"
+}
+
+# The jars come from the network while the compiler has the processors.
+setup_fetch_begin() {
+    fetch_pid=
+    [[ ! -e $(kafka_cache)/.complete || ! -s $(kafka_archive) ]] || return 0
+    progress kafka "fetching the broker's jars"
+    "$POFR_TREE/deploy/kafka/fetch" --archive >"$STATE/log/kafka-fetch.log" 2>&1 </dev/null 9>&- &
+    fetch_pid=$!
+}
+
+setup_fetch_end() {
+    [[ -n $fetch_pid ]] || return 0
+    wait "$fetch_pid" ||
+        fail kafka "the broker's jars could not be fetched" "$STATE/log/kafka-fetch.log" \
+            "deploy/kafka/fetch, and see its messages"
+    progress kafka "jars are there"
+}
+
+configure_all() {
+    ports_settle
+    secrets_settle
+    kafka_configure
+    mariadb_configure
+    conf_all
+    option_file "$STATE/etc/admin.cnf" pofr_admin admin "$(port head)"
+    option_file "$STATE/etc/analyst.cnf" pofr_analyst analyst "$(port head)" pofr
+}
+
+# What the servers must hold before the programs start; again at each start, since a port or a
+# version may have changed.
+setup_stores() {
+    local name
+    step migrate "making catalog, tables and accounts" ctl_migrate
+    for name in shard1 shard2; do
+        step "$name" "entering $name in the catalog" ctl_shard "$name"
+    done
+    step topic "making the topics" ctl_topic
+    progress setup "catalog, tables, accounts and topics are there"
+}
+
+setup_agent() {
+    local token=$STATE/secrets/token
+    ! agent_is_enrolled || return 0
+    rm -f -- "$token"
+    step token "making a token" ctl_token "$token"
+    chmod 600 -- "$token"
+    step enrol "enrolling this machine" agent_enrol "$token"
+    rm -f -- "$token"
+    progress agent "this machine is enrolled"
+}
+
+# start_cluster: everything, in order
+start_cluster() {
+    setup_packages
+    setup_fetch_begin
+    setup_build
+    setup_fetch_end
+    users_find
+    [[ $EUID -ne 0 || -n ${POFR_USERS[mysql]:-} ]] ||
+        progress users "other users can't reach $STATE or $POFR_TREE: the servers run as root"
+    configure_all
+    parts_start "${SERVERS[@]}"
+    setup_stores
+    parts_start gateway
+    setup_agent
+    parts_start worker1 worker2 merger collector shipper
+}
+
+# start_parts PART...: only these; what they need is set up, what others need is not
+start_parts() {
+    if [[ " $* " == *" kafka "* ]]; then
+        setup_fetch_begin
+        setup_fetch_end
+    fi
+    users_find
+    configure_all
+    parts_start "$@"
+}

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# state.sh -- the state folder: who may use it, what lies where, which ports and secrets are ours.
+#
+#   .pofr-quickstart  says that the folder is ours; nothing is deleted without it
+#   etc/              generated configuration, written anew at each start; etc/ports: name=port
+#   secrets/          one password a file, 0600, for the user of the part that reads it
+#   data/PART/        what must survive
+#   run/PART.pid      "pid start boot-id"; run/PART.spec: what the running part was started with
+#   log/PART.log      standard output and error; the one before as .log.1 when it has grown
+
+STATE=${POFR_STATE:-$POFR_TREE/.pofr}
+[[ $STATE == /* ]] || STATE=$PWD/$STATE
+STATE=$(realpath -m -- "$STATE")
+
+readonly STATE_MARK=.pofr-quickstart
+readonly STATE_PATH_MAX=80 # sockets lie below it, and their paths end at 107 bytes
+
+PORT_NAMES=(kafka kafka-controller head shard1 shard2 gateway
+    gateway-metrics worker1-metrics worker2-metrics merger-metrics)
+SECRET_NAMES=(admin analyst catalog gateway worker merger spider)
+
+state_exists() { [[ -f $STATE/$STATE_MARK ]]; }
+
+state_create() {
+    [[ ${#STATE} -le $STATE_PATH_MAX ]] ||
+        refuse "the state folder's path is ${#STATE} bytes long, at most $STATE_PATH_MAX: POFR_STATE=/a/shorter/one"
+    [[ $STATE =~ ^[A-Za-z0-9._/+,@:-]+$ ]] ||
+        refuse "the state folder's path may hold letters, digits and ._/+,@:- only, for it goes into many files: $STATE"
+    if ! state_exists; then
+        [[ ! -e $STATE || -z $(ls -A -- "$STATE") ]] ||
+            refuse "$STATE is not empty and not a state folder of quickstart: POFR_STATE=/another/one"
+        mkdir -p -- "$STATE"
+        chmod 711 -- "$STATE"
+        printf 'made by deploy/quickstart; deploy/quickstart destroy removes the folder\n' >"$STATE/$STATE_MARK"
+    fi
+    mkdir -p -- "$STATE"/{etc,run,log,data,tmp}
+    mkdir -p -m 711 -- "$STATE/secrets"
+}
+
+# lock_state NAME SECONDS: one change at a time; descriptor 9 holds it until this script ends
+lock_state() {
+    exec 9>>"$STATE/run/lock"
+    flock -w "$2" 9 || fail "$1" "another quickstart is at work on $STATE (pid $(tr -d '\n' <"$STATE/run/lock"))" "" \
+        "wait until it has finished, then again"
+    : >"$STATE/run/lock"
+    printf '%d\n' "$$" >&9
+}
+
+# --- users ------------------------------------------------------------------------------------------
+
+# Root starts servers as users that may do nothing else. Where those can't reach the files (a source tree
+# in /root) or the change of user is not allowed, everything runs as the caller, and start says so.
+declare -A POFR_USERS=()
+
+can_run_as() {
+    setpriv --reuid="$1" --regid="$(id -g "$1")" --clear-groups --no-new-privs -- \
+        bash -c 'for f; do [[ -r $f ]] || exit 1; done' - "$STATE/etc" "$POFR_TREE/deploy" "$POFR_TREE/build" "$(kafka_cache)/.complete" 2>/dev/null
+}
+
+users_find() {
+    local user
+    [[ $EUID -eq 0 ]] || return 0
+    for user in mysql nobody; do
+        if id "$user" >/dev/null 2>&1 && can_run_as "$user"; then
+            POFR_USERS[$user]=yes
+        fi
+    done
+}
+
+# user_of PART: the user it runs as
+user_of() {
+    local user
+    case $1 in
+    head | shard*) user=mysql ;;
+    collector | shipper) user=root ;; # the agent gives up its rights itself
+    *) user=nobody ;;
+    esac
+    if [[ -n ${POFR_USERS[$user]:-} ]]; then printf '%s' "$user"; else id -un; fi
+}
+
+# give_to USER PATH...: with all that is in it, when it is not so already
+give_to() {
+    local user=$1 path
+    shift
+    [[ $EUID -eq 0 ]] || return 0
+    for path; do
+        if [[ -n $(find "$path" ! -user "$user" -print -quit) ]]; then
+            chown -R "$user:$(id -g "$user")" -- "$path"
+        fi
+    done
+}
+
+# --- ports ------------------------------------------------------------------------------------------
+
+declare -A PORTS=()
+
+ports_load() {
+    local name value
+    PORTS=()
+    [[ -f $STATE/etc/ports ]] || return 0
+    while IFS='=' read -r name value; do
+        [[ $name == '#'* || ! $value =~ ^[0-9]+$ ]] || PORTS[$name]=$value
+    done <"$STATE/etc/ports"
+}
+
+port() { printf '%s' "${PORTS[$1]:-0}"; }
+
+# part_of_port NAME: the part that listens on it
+part_of_port() {
+    local name=${1%-metrics}
+    printf '%s' "${name%-controller}"
+}
+
+# ports_settle: keep those we have; pick new ones where there is none, or where somebody else sits on ours
+ports_settle() {
+    local name used
+    ports_load
+    used=" $(ports_in_use | tr '\n' ' ')"
+    for name in "${PORT_NAMES[@]}"; do
+        if [[ -n ${PORTS[$name]:-} ]]; then
+            part_is_alive "$(part_of_port "$name")" && continue
+            [[ $used == *" ${PORTS[$name]} "* ]] && port_is_open "${PORTS[$name]}" || continue
+            progress ports "${PORTS[$name]} of $name is taken by someone else: another one"
+        fi
+        PORTS[$name]=$(free_port "${PORTS[@]}") || fail ports "no free TCP port found" ""
+    done
+    for name in "${PORT_NAMES[@]}"; do
+        printf '%s=%s\n' "$name" "${PORTS[$name]}"
+    done | write_file "$STATE/etc/ports" 644
+}
+
+# --- secrets ----------------------------------------------------------------------------------------
+
+secret_file() { printf '%s/secrets/%s.pw' "$STATE" "$1"; }
+
+secret() {
+    local value
+    read -r value <"$(secret_file "$1")" && printf '%s' "$value"
+}
+
+secrets_settle() {
+    local name file owner
+    for name in "${SECRET_NAMES[@]}"; do
+        file=$(secret_file "$name")
+        if [[ ! -s $file ]]; then
+            (umask 077 && od -An -N24 -tx1 /dev/urandom | tr -d ' \n' >"$file.new" && echo >>"$file.new")
+            mv -f -- "$file.new" "$file"
+        fi
+        case $name in
+        gateway | worker | merger) owner=$(user_of "$name") ;;
+        *) owner=$(id -un) ;;
+        esac
+        give_to "$owner" "$file"
+        chmod 600 -- "$file"
+    done
+}
