@@ -12,6 +12,10 @@ if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "Build type" FORCE)
 endif()
 
+# assert() stays on in every build: CMake's own value would add -DNDEBUG.
+set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g")
+set(CMAKE_C_FLAGS_RELEASE "-O2")
+
 target_compile_definitions(pofr_defaults INTERFACE _GNU_SOURCE POFR_VERSION="${PROJECT_VERSION}")
 target_link_options(pofr_defaults INTERFACE -Wl,--as-needed)
 target_include_directories(pofr_defaults INTERFACE "${PROJECT_SOURCE_DIR}")

@@ -6,8 +6,12 @@
 
 #include <stddef.h>
 
-/* The result must be looked at; to ignore it on purpose write (void) and a reason. */
+/* The result must be looked at; to ignore it on purpose write POFR_IGNORE(call) and the reason (gcc takes no (void)). */
 #define POFR_MUST_USE __attribute__((warn_unused_result))
+#define POFR_IGNORE(call)                                                                                    \
+    do {                                                                                                     \
+        POFR_UNUSED __typeof__(call) pofr_ignored_ = (call);                                                 \
+    } while (0)
 
 /* Argument number fmt is a printf format whose values start at argument number first. */
 #define POFR_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))

@@ -54,7 +54,7 @@ const char *pofr_err_class_name(enum pofr_err_class c)
 }
 
 /* Format into a buffer of its own first: the values may point into err->text. */
-static void set_text(struct pofr_err *err, const char *fmt, va_list ap)
+POFR_PRINTF(2, 0) static void set_text(struct pofr_err *err, const char *fmt, va_list ap)
 {
     char text[sizeof(err->text)];
 

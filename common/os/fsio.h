@@ -2,8 +2,8 @@
 /*
  * fsio.h -- files: read bounded, write all of it, replace so that a crash leaves the old or the new.
  *
- * Errors: POFR_ENOTFOUND (ENOENT), POFR_EPERMISSION (EACCES, EPERM), POFR_EFULL (ENOSPC, EDQUOT),
- * POFR_EEXISTS, else POFR_ESYSTEM; err->sys holds errno, err->text the path.
+ * Errors: POFR_ENOTFOUND (ENOENT), POFR_EPERMISSION (EACCES, EPERM, EROFS), POFR_ENOSPACE (ENOSPC,
+ * EDQUOT), POFR_EEXISTS, POFR_ENOMEM, else POFR_ESYSTEM; err->sys holds errno, err->text the path.
  */
 #pragma once
 
@@ -38,7 +38,8 @@ POFR_MUST_USE int fsio_pwrite(int fd, struct slice data, off_t at, struct pofr_e
 
 /*
  * Make path hold data, durably: write path.tmp, sync, rename, sync the folder. On error the old file is
- * as it was. One writer per path.
+ * as it was; only where the last step failed (the text says "sync folder") it may be either after a power cut. One
+ * writer per path.
  */
 POFR_MUST_USE int fsio_replace(const char *path, struct slice data, mode_t mode, struct pofr_err *err);
 
@@ -48,7 +49,7 @@ POFR_MUST_USE int fsio_sync_dir(const char *dir, struct pofr_err *err);
 /* The same for the folder that holds path. */
 POFR_MUST_USE int fsio_sync_parent(const char *path, struct pofr_err *err);
 
-/* The folder and those above it; existing ones are left as they are. */
+/* The folder and those above it, durably; existing ones are left as they are. */
 POFR_MUST_USE int fsio_mkdirs(const char *dir, mode_t mode, struct pofr_err *err);
 
 /*

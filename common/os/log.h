@@ -8,8 +8,8 @@
  * front. The event's name never changes, so alerts can rely on it. Levels: error = someone must act;
  * warn = we coped; info = life cycle; debug = off. Nothing per record above debug.
  *
- * The same area and event more than LOG_BURST times in a minute: the rest is counted, and one line
- * "area event suppressed=N" follows when the minute is over (at the next log call, or log_flush()).
+ * The same area and event more than LOG_BURST times in a minute (debug excepted): the rest is counted, and one
+ * line "area event suppressed=N" follows when the minute is over (at the next log call, or log_flush()).
  *
  * Control and non-ASCII bytes never reach the line: they are written as \xNN. Values with blanks are put in quotes by
  * the caller: error="%s". Bytes of a peer go through log_escape() first.
@@ -49,6 +49,9 @@ void log_flush(void);
 /* Printable ASCII without quote and backslash as it is, the rest as \xNN, \" or \\; cut to fit out with "..." at its end. Returns out. */
 char *log_escape(struct slice s, char *out, size_t out_size);
 
-/* For tests: lines (without newline) go to fn instead of stderr; NULL: stderr again. Forgets all counts. */
+/*
+ * For tests: lines ("warn area event key=value", without time and newline) go to fn instead of stderr; NULL:
+ * stderr again. Forgets all counts. fn must not log.
+ */
 typedef void (*log_sink_fn)(enum log_level level, const char *line, void *arg);
 void log_set_sink(log_sink_fn fn, void *arg);
