@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * look_sock.h -- one look at the sockets of network namespaces.
+ *
+ * sock_diag where the kernel lets us (TCP, UDP, UDPLITE, RAW of both families, UNIX, PACKET, NETLINK; without
+ * TIME_WAIT), else the text of /proc/PID/net/ (then cookie_kind is 1). The own namespace is looked at each time,
+ * others in turn within a budget of time, by a thread that enters the namespace, opens, asks, closes: no socket of ours
+ * keeps a namespace alive. The caller remembers when each was looked at last: that is its age.
+ *
+ * Owners are not known here: a socket is delivered once, with pid 0; who holds it is who has a file of kind
+ * REC_FILE_SOCKET with that inode. inode 0: nobody can hold it (it is closed, or not accepted yet).
+ *
+ * Slices are valid during the call of the sink function. The sink's functions are called in the caller's thread,
+ * or while it waits. One owner.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/compiler.h"
+#include "common/base/err.h"
+#include "common/record/record.h"
+
+struct look_sock;
+
+struct look_sock_conf {      /* 0 or NULL: the default */
+    const char *root;        /* "/proc" */
+    uint32_t sockets_max;    /* 1048576 of one namespace: more are counted as unseen */
+    bool text_only;          /* never sock_diag (for tests) */
+};
+
+struct look_netns {
+    uint64_t inode; /* as in rec_process.ns_net */
+    uint32_t pid;   /* a living process in it; ignored for the own namespace */
+};
+
+struct look_netns_result {
+    uint64_t inode;
+    bool complete;        /* what was not delivered is not there any more */
+    bool text;            /* some of it from /proc/PID/net */
+    bool interrupted;     /* it changed under the look twice: something may have been missed */
+    uint32_t refused;     /* families that could be read in neither way: 1u << enum look_sock_family */
+    uint32_t sockets;     /* delivered */
+    uint32_t over_limit;
+    const char *reason;   /* why not better; NULL: nothing to say. Static text */
+};
+
+enum look_sock_family {
+    LOOK_SOCK_TCP, LOOK_SOCK_UDP, LOOK_SOCK_UDPLITE, LOOK_SOCK_RAW, LOOK_SOCK_UNIX, LOOK_SOCK_PACKET, LOOK_SOCK_NETLINK,
+    LOOK_SOCK_FAMILIES
+};
+
+struct look_sock_sink {
+    void (*socket)(void *ctx, const struct rec_socket *s);
+    /* After the sockets of a namespace. One that was not named in a look was not looked at. */
+    void (*netns_end)(void *ctx, const struct look_netns_result *result);
+};
+
+POFR_MUST_USE int look_sock_new(const struct look_sock_conf *conf, struct look_sock **out_look, struct pofr_err *err);
+void look_sock_free(struct look_sock *l);
+
+/* Inode of the network namespace that we are in. */
+uint64_t look_sock_own(const struct look_sock *l);
+
+/*
+ * The own namespace, then of list (in any order, the own one may be in it) those not looked at for longest, until
+ * budget_us have gone by (at least one of them, at most all).
+ */
+POFR_MUST_USE int look_sock_run(struct look_sock *l, const struct look_netns *list, size_t count, int64_t budget_us,
+                                const struct look_sock_sink *sink, void *ctx, struct pofr_err *err);
