@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/support/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <librdkafka/rdkafka.h>
+
+#include "common/kafka/client.h"
+
+static char file[64];
+
+static void write_properties(const char *text, mode_t mode)
+{
+    FILE *f = fopen(file, "w");
+
+    assert_non_null(f);
+    assert_int_equal(fputs(text, f) >= 0, 1);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(chmod(file, mode), 0);
+}
+
+static int make_file(void **state)
+{
+    int fd;
+
+    (void)state;
+    snprintf(file, sizeof(file), "/tmp/pofr-test-client-XXXXXX");
+    fd = mkstemp(file);
+    return fd < 0 ? -1 : close(fd);
+}
+
+static int remove_file(void **state)
+{
+    (void)state;
+    return unlink(file);
+}
+
+static void expect_code(const char *text, int code, const char *words)
+{
+    struct rd_kafka_conf_s *conf = NULL;
+    struct pofr_err err;
+
+    write_properties(text, 0600);
+    assert_int_equal(kafka_conf_new("127.0.0.1:1", file, "pofr-test", &conf, &err), code);
+    if (code == 0) {
+        rd_kafka_conf_destroy(conf);
+    } else {
+        assert_non_null(strstr(err.text, words));
+    }
+}
+
+static void how_to_reach_the_brokers_is_taken_from_the_file(void **state)
+{
+    struct rd_kafka_conf_s *conf = NULL;
+    char value[64];
+    size_t size = sizeof(value);
+
+    (void)state;
+    write_properties("# a comment\n\n security.protocol = sasl_plaintext \nsocket.keepalive.enable=true", 0600);
+    assert_int_equal(kafka_conf_new("127.0.0.1:1", file, "pofr-test", &conf, NULL), 0);
+    assert_int_equal(rd_kafka_conf_get(conf, "security.protocol", value, &size), RD_KAFKA_CONF_OK);
+    assert_string_equal(value, "sasl_plaintext");
+    size = sizeof(value);
+    assert_int_equal(rd_kafka_conf_get(conf, "bootstrap.servers", value, &size), RD_KAFKA_CONF_OK);
+    assert_string_equal(value, "127.0.0.1:1");
+    rd_kafka_conf_destroy(conf);
+}
+
+static void how_we_produce_and_consume_is_not_for_the_file(void **state)
+{
+    (void)state;
+    expect_code("acks=1\n", POFR_ECONFIG, ":1: acks is not for this file");
+    expect_code("\nenable.idempotence=false\n", POFR_ECONFIG, ":2:");
+    expect_code("bootstrap.servers=elsewhere:9092\n", POFR_ECONFIG, "not for this file");
+    expect_code("isolation.level=read_uncommitted\n", POFR_ECONFIG, "not for this file");
+}
+
+static void nonsense_is_refused_with_its_line(void **state)
+{
+    (void)state;
+    expect_code("security.protocol=plaintext\nwhat is this\n", POFR_ECONFIG, ":2: name = value");
+    expect_code("security.protocol=carrier-pigeon\n", POFR_ECONFIG, "security.protocol");
+}
+
+static void a_file_that_others_can_read_is_refused(void **state)
+{
+    struct rd_kafka_conf_s *conf = NULL;
+
+    (void)state;
+    write_properties("sasl.password=x\n", 0644);
+    assert_int_equal(kafka_conf_new("127.0.0.1:1", file, "pofr-test", &conf, NULL), POFR_EPERMISSION);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(how_to_reach_the_brokers_is_taken_from_the_file, make_file, remove_file),
+        cmocka_unit_test_setup_teardown(how_we_produce_and_consume_is_not_for_the_file, make_file, remove_file),
+        cmocka_unit_test_setup_teardown(nonsense_is_refused_with_its_line, make_file, remove_file),
+        cmocka_unit_test_setup_teardown(a_file_that_others_can_read_is_refused, make_file, remove_file),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
