@@ -6,9 +6,11 @@
  *   static const struct conf_option options[] = {
  *       CONF_SECTION("ssh", "Who may connect."),
  *       CONF_STRING(struct gateway_conf, listen, "listen", "0.0.0.0:2222", 0, "Address and port."),
- *       CONF_USEC(struct gateway_conf, idle_us, "idle", "2min", "1s", "1h", CONF_RELOAD, "Sessions idle longer are closed."),
+ *       CONF_USEC(struct gateway_conf, idle_us, "idle", "2min", "1s", "1h", CONF_RELOAD,
+ *                 "Sessions idle longer are closed."),
  *   };
- *   const struct conf_table gateway_conf_table = CONF_TABLE("pofr-gateway", "/etc/pofr/gateway.conf", struct gateway_conf, options);
+ *   const struct conf_table gateway_conf_table =
+ *       CONF_TABLE("pofr-gateway", "/etc/pofr/gateway.conf", struct gateway_conf, options, check_or_NULL);
  *
  * The file: [section] lines, "name = value" lines, comments that start with # or ;, blank lines. No
  * includes, no environment, no second syntax, no continuation. A value goes to the end of its line, without blanks around
