@@ -31,12 +31,12 @@ kafka_properties() {
         "$POFR_TREE/deploy/kafka/server.properties.in"
 }
 
-# kafka_format DATA PROPERTIES: give the log folder its identity; harmless when it has one
+# kafka_format PROPERTIES: give the log folder its identity
 kafka_format() {
     local id
     # 16 random bytes in URL-safe base64, as `StorageTool random-uuid` makes them, without its second
     id=$(head -c 16 /dev/urandom | base64 | tr '+/' 'AB' | tr -d '=')
-    kafka_tool kafka.tools.StorageTool format --ignore-formatted -t "$id" -c "$2"
+    kafka_tool kafka.tools.StorageTool format -t "$id" -c "$1"
 }
 
 # kafka_command PROPERTIES HEAP [JVM OPTION...]: fills the array KAFKA_COMMAND
@@ -58,7 +58,7 @@ kafka_make_archive() {
     controller=$(free_port "$port")
     mkdir "$work/data"
     kafka_properties "$work/data" "$port" "$controller" >"$work/server.properties"
-    kafka_format "$work/data" "$work/server.properties" >"$work/log" 2>&1 || status=1
+    kafka_format "$work/server.properties" >"$work/log" 2>&1 || status=1
     if [[ $status -eq 0 ]]; then
         kafka_command "$work/server.properties" 256m "-XX:ArchiveClassesAtExit=$work/kafka.jsa" -Xshare:auto
         "${KAFKA_COMMAND[@]}" >>"$work/log" 2>&1 </dev/null &
@@ -88,12 +88,16 @@ kafka_configure() {
 
 kafka_start() {
     local -a jvm=()
-    local archive
+    local archive new
     if [[ ! -e $STATE/data/kafka/meta.properties ]]; then
-        mkdir -p -- "$STATE/data/kafka"
+        new=$STATE/data/kafka.new.$$
+        remove_unfinished "$STATE/data/kafka"
+        mkdir -- "$new"
+        kafka_properties "$new" "$(port kafka)" "$(port kafka-controller)" >"$STATE/tmp/kafka-format.properties"
         run_logged kafka "formatting" "$STATE/log/kafka-format.log" \
-            kafka_format "$STATE/data/kafka" "$STATE/etc/kafka.properties" ||
+            kafka_format "$STATE/tmp/kafka-format.properties" ||
             fail kafka "could not format its folder" "$STATE/log/kafka-format.log" "room on the disk? df -h $STATE"
+        mv -T -- "$new" "$STATE/data/kafka"
     fi
     give_to "$(user_of kafka)" "$STATE/data/kafka"
     mkdir -p -- "$STATE/tmp/kafka"

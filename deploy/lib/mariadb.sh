@@ -23,9 +23,9 @@ mariadb_configure() {
 # mariadb_install PART: a data folder appears whole or not at all
 mariadb_install() {
     local name=$1
-    local new=$STATE/data/$name.new log=$STATE/log/$name-install.log
+    local new=$STATE/data/$name.new.$$ log=$STATE/log/$name-install.log
     [[ ! -d $STATE/data/$name ]] || return 0
-    rm -rf -- "$new"
+    remove_unfinished "$STATE/data/$name"
     run_logged "$name" "making its data folder" "$log" mariadb-install-db --no-defaults --datadir="$new" \
         --auth-root-authentication-method=socket --auth-root-socket-user="$(id -un)" \
         --skip-test-db --skip-name-resolve --user="$(id -un)" ||

@@ -5,7 +5,6 @@
 
 PARTS=(kafka head shard1 shard2 gateway worker1 worker2 merger collector shipper)
 SERVERS=(kafka head shard1 shard2)
-PROGRAMS=(gateway worker1 worker2 merger collector shipper)
 
 is_part() {
     local name

@@ -13,6 +13,7 @@ proc_start() {
     local stat
     { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
     stat=${stat##*) } # a name may hold spaces and parentheses
+    # shellcheck disable=SC2086 # the fields, one by one
     set -- $stat
     [[ $1 != Z && $1 != X ]] || return 1
     printf '%s' "${20}"
@@ -51,7 +52,7 @@ spawn() {
             --inh-caps=-all --bounding-set=-all --)
     (
         exec 9>&-
-        cd -- "$STATE"
+        cd -- "$STATE" || exit
         printf -- '--- %(%FT%TZ)T %s starts\n' -1 "$name"
         me=$BASHPID # not inside $( ), where it is another one
         printf '%s %s %s\n' "$me" "$(proc_start "$me")" "$BOOT_ID" >"$STATE/run/$name.pid.new"

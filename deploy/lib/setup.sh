@@ -21,8 +21,11 @@ setup_packages() {
             "deploy/deps install, and see its messages" "without apt: --no-install"
 }
 
+# Under a lock that the compiler holds too: one that outlived a killed quickstart is waited for.
 build_all() {
-    cmake -S "$POFR_TREE" -B "$BUILD" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_COMPILER=gcc -DBUILD_TESTING=OFF &&
+    mkdir -p -- "$BUILD" &&
+        exec 8>"$BUILD/.lock" && flock -w 900 8 &&
+        cmake -S "$POFR_TREE" -B "$BUILD" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_COMPILER=gcc -DBUILD_TESTING=OFF &&
         cmake --build "$BUILD"
 }
 

@@ -34,8 +34,8 @@ state_create() {
         chmod 711 -- "$STATE"
         printf 'made by deploy/quickstart; deploy/quickstart destroy removes the folder\n' >"$STATE/$STATE_MARK"
     fi
-    mkdir -p -- "$STATE"/{etc,run,log,data,tmp}
-    mkdir -p -m 711 -- "$STATE/secrets"
+    mkdir -p -- "$STATE"/{etc,run,log,data,tmp,secrets}
+    chmod 711 -- "$STATE/secrets"
 }
 
 # lock_state NAME SECONDS: one change at a time; descriptor 9 holds it until this script ends
@@ -91,6 +91,9 @@ give_to() {
     done
 }
 
+# remove_unfinished PATH: PATH.new.* of starts that were killed; one whose maker still writes stays for now
+remove_unfinished() { rm -rf -- "$1".new.* 2>/dev/null || true; }
+
 # --- ports ------------------------------------------------------------------------------------------
 
 declare -A PORTS=()
@@ -120,7 +123,8 @@ ports_settle() {
     for name in "${PORT_NAMES[@]}"; do
         if [[ -n ${PORTS[$name]:-} ]]; then
             part_is_alive "$(part_of_port "$name")" && continue
-            [[ $used == *" ${PORTS[$name]} "* ]] && port_is_open "${PORTS[$name]}" || continue
+            [[ $used == *" ${PORTS[$name]} "* ]] || continue
+            port_is_open "${PORTS[$name]}" || continue
             progress ports "${PORTS[$name]} of $name is taken by someone else: another one"
         fi
         PORTS[$name]=$(free_port "${PORTS[@]}") || fail ports "no free TCP port found" ""

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# suite.sh -- what a suite (tests/suites/*.sh) begins with: cases that are counted, clusters that go away.
+#
+#   source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"
+#   a_killed_part_comes_back() { …; }     # a case is a function; it fails when a command in it fails
+#   cases a_killed_part_comes_back …
+#
+# A case runs in a shell of its own with `set -e`; what it prints is in SUITE.CASE.log and the suite's log. A suite may be
+# started by hand too: it then makes a folder for itself and prints its cases.
+
+set -euo pipefail
+source "$(dirname -- "${BASH_SOURCE[0]}")/../../deploy/lib/base.sh"
+cd -- "$POFR_TREE" || exit
+
+POFR_TEST_SUITE=${POFR_TEST_SUITE:-$(basename -- "$0" .sh)}
+POFR_TEST_LOGS=${POFR_TEST_LOGS:-$POFR_TREE/build/test-logs}
+POFR_TEST_ONLY=" ${POFR_TEST_ONLY:-} "
+POFR_TEST_SKIP=" ${POFR_TEST_SKIP:-} "
+suite_own_work=
+if [[ -z ${POFR_TEST_WORK:-} ]]; then
+    POFR_TEST_WORK=$(mktemp -d "${TMPDIR:-/var/tmp}/pofr-t.XXXXXX")
+    chmod 711 -- "$POFR_TEST_WORK"
+    suite_own_work=yes
+    mkdir -p -- "$POFR_TEST_LOGS"
+fi
+POFR_TEST_CASES=${POFR_TEST_CASES:-/dev/stderr}
+
+# A cluster of the suite's own, $POFR_STATE; made by the first quickstart call, removed at the end.
+export POFR_STATE=$POFR_TEST_WORK/c POFR_NO_INSTALL=1
+suite_failures=0
+
+quickstart() { "$POFR_TREE/deploy/quickstart" "$@"; }
+
+suite_finish() {
+    local mark
+    trap - EXIT
+    find "$POFR_TEST_WORK" -maxdepth 2 -name .pofr-quickstart 2>/dev/null | while read -r mark; do
+        POFR_STATE=$(dirname -- "$mark") quickstart destroy || true
+    done
+    [[ -z $suite_own_work ]] || rm -rf -- "$POFR_TEST_WORK"
+}
+trap suite_finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# case_result VERDICT SECONDS NAME [TEXT]; NAME is SUITE/CASE
+case_result() {
+    printf '%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "${4:-}" >>"$POFR_TEST_CASES"
+    [[ $1 != fail ]] || suite_failures=$((suite_failures + 1))
+}
+
+# wanted NAME: was this case asked for? A skipped one is counted here
+wanted() {
+    [[ $POFR_TEST_ONLY == "  " || $POFR_TEST_ONLY == *" $1 "* ]] || return 1
+    if [[ $POFR_TEST_SKIP == *" $1 "* ]]; then
+        case_result skip - "$1"
+        return 1
+    fi
+}
+
+# cases FUNCTION...: one after the other; a failed one stops none. One that needs what an earlier one made
+# says so with `needs`; so a name given alone runs alone.
+cases() {
+    local name begin status
+    for name; do
+        wanted "$POFR_TEST_SUITE/$name" || continue
+        printf '\n=== %s\n' "$name"
+        begin=$(now_ms)
+        status=0
+        # not `f || status`: in such a list bash ignores set -e inside f
+        set +e
+        (
+            trap - EXIT
+            set -eEu
+            trap 'printf "failed: %s line %d: %s\n" "${BASH_SOURCE[0]##*/}" "$LINENO" "$BASH_COMMAND" >&2' ERR
+            "$name"
+        ) >"$POFR_TEST_LOGS/$POFR_TEST_SUITE.$name.log" 2>&1
+        status=$?
+        cat -- "$POFR_TEST_LOGS/$POFR_TEST_SUITE.$name.log"
+        set -e
+        if [[ $status -eq 0 ]]; then
+            case_result pass "$(seconds $(($(now_ms) - begin)))" "$POFR_TEST_SUITE/$name"
+        else
+            case_result fail "$(seconds $(($(now_ms) - begin)))" "$POFR_TEST_SUITE/$name" "status $status"
+        fi
+    done
+    [[ $suite_failures -eq 0 ]]
+}
+
+# equal GOT WANTED WHAT
+equal() {
+    [[ $1 == "$2" ]] || { printf '%s: got "%s", wanted "%s"\n' "${3:-value}" "$1" "$2" >&2; return 1; }
+}
+
+# part_field PART COLUMN: of `quickstart parts` (2 pid, 3 port, 4 state)
+part_field() { quickstart parts | awk -v part="$1" -v column="$2" '$1 == part { print $column }'; }
+
+# admin_sql PART STATEMENT: as the owner of one of the servers
+admin_sql() {
+    mariadb --defaults-file="$POFR_STATE/etc/admin.cnf" --port="$(part_field "$1" 3)" --batch --skip-column-names -e "$2"
+}
+
+# build_preset PRESET: configure and compile; CMake does no more than is needed
+build_preset() {
+    local preset=$1
+    shift
+    (
+        mkdir -p "build/$preset" && exec 8>"build/$preset/.lock" && flock -w 900 8 &&
+            cmake --preset "$preset" "$@" && cmake --build --preset "$preset"
+    )
+}
+
+# run_ctest PRESET PREFIX [CTEST OPTION...]: each test of CTest is a case of its own
+run_ctest() {
+    local preset=$1 prefix=$2 junit status=0 verdict seconds name only without
+    shift 2
+    junit=$POFR_TEST_LOGS/$POFR_TEST_SUITE.junit.xml
+    only=$(ctest_pattern "$prefix" "$POFR_TEST_ONLY")
+    without=$(ctest_pattern "$prefix" "$POFR_TEST_SKIP")
+    rm -f -- "$junit"
+    "${CTEST_WRAPPER[@]}" ctest --test-dir "build/$preset" --output-on-failure --no-tests=error --timeout 120 -j 2 \
+        --output-junit "$junit" ${only:+-R "$only"} ${without:+-E "$without"} "$@" || status=$?
+    [[ -s $junit ]] || return "$status"
+    while IFS=$'\t' read -r verdict seconds name; do
+        case_result "$verdict" "$seconds" "$prefix$name"
+    done < <(junit_cases "$junit")
+    for name in $POFR_TEST_SKIP; do
+        case_result skip - "$name"
+    done
+    return "$status"
+}
+CTEST_WRAPPER=()
+
+# ctest_pattern PREFIX NAMES: a pattern that matches exactly these, without the prefix
+ctest_pattern() {
+    local name list=
+    for name in $2; do
+        name=${name#"$1"}
+        list+=${list:+|}${name//./\\.}
+    done
+    [[ -z $list ]] || printf '^(%s)$' "$list"
+}
+
+# junit_cases FILE: verdict, seconds, name; what did not run counts as failed
+junit_cases() {
+    sed -n 's/.*<testcase name="\([^"]*\)" classname="[^"]*" time="\([^"]*\)" status="\([^"]*\)".*/\3\t\2\t\1/p' "$1" |
+        awk -F'\t' -v OFS='\t' '{ print ($1 == "run" ? "pass" : "fail"), sprintf("%.1f", $2), $3 }'
+}
