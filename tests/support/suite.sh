@@ -101,13 +101,13 @@ admin_sql() {
     mariadb --defaults-file="$POFR_STATE/etc/admin.cnf" --port="$(part_field "$1" 3)" --batch --skip-column-names -e "$2"
 }
 
-# build_preset PRESET: configure and compile; CMake does no more than is needed
+# build_preset PRESET [BUILD OPTION...]: configure and compile; CMake does no more than is needed
 build_preset() {
     local preset=$1
     shift
     (
         mkdir -p "build/$preset" && exec 8>"build/$preset/.lock" && flock -w 900 8 &&
-            cmake --preset "$preset" "$@" && cmake --build --preset "$preset"
+            cmake --preset "$preset" && cmake --build --preset "$preset" "$@"
     )
 }
 
