@@ -5,5 +5,5 @@
 # order: 40
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"
 
-every_file_is_tidy() { build_preset tidy -- -k 0 # all findings, not the first; }
+every_file_is_tidy() { build_preset tidy -- -k 0; } # all findings, not the first
 cases every_file_is_tidy
