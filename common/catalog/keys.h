@@ -21,7 +21,6 @@
 #include "common/db/db.h"
 
 #define KEYS_HOSTS_MAX  1000000u
-#define KEYS_PER_HOST   64u  /* more keys of one host than anyone rolls; the newest are kept */
 #define KEYS_SLOTS_MAX  1024u
 #define KEYS_SHARDS_MAX 1024u
 #define KEYS_FOREVER_US INT64_MAX /* valid_to_us of a key that is valid */
