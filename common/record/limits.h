@@ -7,6 +7,8 @@
 
 #define REC_ARGUMENTS_MAX  (128u * 1024u) /* of one process, in all */
 #define REC_PATH_MAX       4096u          /* a link's text, exe, cwd, cgroup */
+#define REC_TEXT_MAX       4096u          /* every text but arguments */
+#define REC_BYTES_MAX      256u           /* a field of bytes in place (type B) */
 #define REC_STRING_MAX     (128u * 1024u) /* any entry of a string table */
 #define REC_STRINGS_MAX    262144u        /* entries of a bundle's string table */
 #define REC_BODY_MAX       (160u * 1024u) /* one record */

@@ -143,7 +143,7 @@ const char *rec_file_kind_name(uint64_t kind);
 /* --- encode --------------------------------------------------------------------------------------- */
 struct rec_encoder; /* one bundle's payload in the making: string table, current tick, counts */
 
-/* The payload grows in memory, at most REC_PAYLOAD_MAX. POFR_ENOMEM. */
+/* The payload grows in memory, at most REC_PAYLOAD_MAX. POFR_ENOMEM; POFR_ESYSTEM: no random key for its table. */
 POFR_MUST_USE int rec_encoder_new(struct rec_encoder **out_encoder);
 void rec_encoder_free(struct rec_encoder *e);
 void rec_encoder_reset(struct rec_encoder *e); /* begin another bundle: empty payload, empty string table */
@@ -151,7 +151,9 @@ void rec_encoder_reset(struct rec_encoder *e); /* begin another bundle: empty pa
 /*
  * Append one record. A TICK must come first. r->kind says which member of the union counts; for entities
  * kind = REC_KIND(entity, verb), and iv.hash of an END is the caller's. Moments later than the tick are
- * written as the tick. POFR_ETOOBIG: the record or the payload would exceed its limit; nothing appended.
+ * written as the tick; what the verb does not carry is not looked at. On error nothing was appended:
+ * POFR_ETOOBIG: the record or the payload would exceed its limit; POFR_EFORMAT: a kind that is not in the
+ * table, or the record contradicts itself or the tick, so that rec_next() would refuse it; POFR_ENOMEM.
  */
 POFR_MUST_USE int rec_put(struct rec_encoder *e, const struct record *r);
 struct slice rec_encoder_payload(const struct rec_encoder *e); /* borrowed until the next call on e */
@@ -159,24 +161,39 @@ size_t rec_encoder_bytes(const struct rec_encoder *e);
 uint64_t rec_encoder_count(const struct rec_encoder *e, uint32_t kind); /* records of a kind so far */
 
 /* --- decode --------------------------------------------------------------------------------------- */
+struct rec_order { /* where a record may stand: what encoder and decoder remember of those before it */
+    bool have_tick;
+    bool in_part;    /* a KEYFRAME stood in this tick: only what may follow it */
+    uint64_t boot_us; /* of the current tick */
+    uint64_t entity, low, high, low_cookie, high_cookie; /* of the current keyframe part */
+};
+
 struct rec_decoder {
     struct slice payload;
-    size_t position;
+    size_t position;     /* of the next record */
     struct arena *arena; /* string table; freed by its owner */
     struct slice *strings;
     uint32_t strings_count, strings_room;
-    bool have_tick;
+    uint32_t *pids;      /* of the current keyframe part: open addressing */
+    uint32_t pids_count, pids_room;
+    int err;             /* sticky */
+    struct rec_order order;
     struct rec_tick tick; /* the current one */
-    uint64_t records;
+    uint64_t records;     /* given out, unknown kinds among them */
     uint64_t unknown_kinds, unknown_fields;
 };
 
-/* payload and arena must outlive d and every record that it gives out. */
+/*
+ * payload and arena must outlive d and every record that it gives out. The arena's maximum bounds what a hostile
+ * payload can cost; REC_ARENA_MAX is enough for every payload that the format allows.
+ */
+#define REC_ARENA_MAX (32u * 1024u * 1024u)
 void rec_decoder_init(struct rec_decoder *d, struct slice payload, struct arena *arena);
 
 /*
  * 1: *out is the next record (STRING records are taken in silently); 0: the end, nothing left over;
- * negative: POFR_ETRUNCATED, POFR_EFORMAT, POFR_ETOOBIG, POFR_ENOMEM: the payload is not to be believed.
+ * negative, and for ever: POFR_ETRUNCATED (the payload ends inside a record), POFR_EFORMAT, POFR_ETOOBIG: the payload is
+ * not to be believed; POFR_ENOMEM. In *out, moments are of the boot clock, and what the verb does not carry is 0.
  */
 POFR_MUST_USE int rec_next(struct rec_decoder *d, struct record *out);
 
@@ -189,7 +206,10 @@ POFR_MUST_USE int rec_next(struct rec_decoder *d, struct record *out);
 enum rec_canonical { REC_CANONICAL_ID = 1, REC_CANONICAL_AT = 2, REC_CANONICAL_FX = 4, REC_CANONICAL_FIRST_SEEN = 8 };
 void rec_canonical(const struct record *r, unsigned what, struct buf *out);
 
-/* SipHash-2-4 of the canonical ID and AT bytes; scratch is reset and reused. */
+/*
+ * SipHash-2-4 of the canonical ID and AT bytes; scratch is reset and reused. Its maximum must be REC_BODY_MAX at
+ * least, which holds every record that rec_put() takes; after scratch->err the result means nothing.
+ */
 uint64_t rec_hash(const struct record *r, const uint8_t key[16], struct buf *scratch);
 
 int rec_compare_id(const struct record *a, const struct record *b); /* order by entity, then ID fields in turn */
