@@ -2,6 +2,7 @@
 #include "common/db/db.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,6 +79,14 @@ int db_code_of(unsigned server_error)
         }
     }
     return POFR_EDBREFUSED;
+}
+
+const char *db_library(void)
+{
+    static char text[64];
+
+    snprintf(text, sizeof(text), "libmariadb %s", mysql_get_client_info());
+    return text;
 }
 
 unsigned db_last_error(const struct db *db)

@@ -53,6 +53,9 @@ struct db_value {
 POFR_MUST_USE int db_connect(const struct db_address *address, struct db **out_db, struct pofr_err *err);
 void db_close(struct db *db); /* NULL is allowed */
 
+/* "libmariadb 3.3.19", for --version. Static. */
+const char *db_library(void);
+
 /* The class of a server's or client's error number: what to do with the data. Table in db.c, tested. */
 int db_code_of(unsigned server_error);
 unsigned db_last_error(const struct db *db); /* the number behind the last failure */

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* connect.c -- pofrctl's way to the catalog, the head and the shards. */
+#include "ctl/ctl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/hostport.h"
+
+static int connect_to(const struct ctl_server *s, const char *what, const char *database, struct db **out_db,
+                      struct pofr_err *err)
+{
+    struct hostport hp;
+    struct db_address a = { .user = s->user, .password_file = s->password_file, .database = database,
+                            .io_timeout_s = 3600 };
+    int code = hostport_parse(slice_str(s->address), 3306, &hp);
+
+    if (code) {
+        return pofr_err_set(err, POFR_ECONFIG, "%s address \"%s\" is not host:port", what, s->address);
+    }
+    a.host = hp.host;
+    a.port = hp.port;
+    code = db_connect(&a, out_db, err);
+    if (code) {
+        return pofr_err_prefix(err, "%s at %s", what, s->address);
+    }
+    return 0;
+}
+
+int ctl_catalog_server(const struct ctl *c, struct db **out_db, struct pofr_err *err)
+{
+    return connect_to(&c->conf->catalog, "catalog", NULL, out_db, err);
+}
+
+int ctl_catalog(const struct ctl *c, struct db **out_db, struct pofr_err *err)
+{
+    return connect_to(&c->conf->catalog, "catalog", "pofr_catalog", out_db, err);
+}
+
+int ctl_head(const struct ctl *c, const char *database, struct db **out_db, struct pofr_err *err)
+{
+    return connect_to(&c->conf->head, "head", database, out_db, err);
+}
+
+int ctl_shard_connect(const struct ctl *c, const struct ctl_shard *s, const char *database, struct db **out_db,
+                      struct pofr_err *err)
+{
+    struct db_address a = { .host = s->address, .port = s->port, .user = c->conf->shard_user,
+                            .password_file = c->conf->shard_password_file, .database = database, .io_timeout_s = 3600 };
+    int code = db_connect(&a, out_db, err);
+
+    if (code) {
+        return pofr_err_prefix(err, "shard %s at %s:%u", s->name, s->address, s->port);
+    }
+    return 0;
+}
+
+int ctl_shards(struct db *catalog, struct ctl_shard **out_shards, size_t *out_count, struct pofr_err *err)
+{
+    struct db_result *r = NULL;
+    struct ctl_shard *shards = NULL;
+    int code = db_run(catalog, "SELECT shard_id, name, address, port FROM shard ORDER BY shard_id", NULL, 0, &r, err);
+
+    if (code) {
+        return code;
+    }
+    shards = calloc(db_rows(r) ? db_rows(r) : 1, sizeof(*shards));
+    if (!shards) {
+        db_result_free(r);
+        return pofr_err_set(err, POFR_ENOMEM, "shards");
+    }
+    for (size_t i = 0; i < db_rows(r); i++) {
+        shards[i].shard_id = (uint32_t)db_get_u64(r, i, 0);
+        snprintf(shards[i].name, sizeof(shards[i].name), "%s", (const char *)db_get(r, i, 1).data);
+        snprintf(shards[i].address, sizeof(shards[i].address), "%s", (const char *)db_get(r, i, 2).data);
+        shards[i].port = (uint16_t)db_get_u64(r, i, 3);
+    }
+    *out_shards = shards;
+    *out_count = db_rows(r);
+    db_result_free(r);
+    return 0;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ctl.h -- what every noun of pofrctl gets: the configuration, how to print, how to connect, how to fail.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/err.h"
+#include "common/db/db.h"
+#include "ctl/ctl_conf.h"
+
+struct ctl {
+    const struct ctl_conf *conf;
+    bool json;
+    bool quiet; /* no progress lines */
+};
+
+/* argv[0] is the verb. The exit code of INTERFACES: 0 done, 1 no, 2 wrong use, 3 try again, 4 refused. */
+typedef int (*ctl_verb_fn)(struct ctl *c, int argc, char **argv);
+
+struct ctl_verb {
+    const char *noun;
+    const char *verb;
+    const char *synopsis; /* what follows the verb */
+    const char *what;     /* one line for --help */
+    ctl_verb_fn run;
+};
+
+/* Every command, in the order of --help; ends with noun NULL. */
+extern const struct ctl_verb ctl_verbs[];
+
+/* Connections; the caller closes. ctl_catalog_server() is without a database: it may not be there yet. */
+POFR_MUST_USE int ctl_catalog_server(const struct ctl *c, struct db **out_db, struct pofr_err *err);
+POFR_MUST_USE int ctl_catalog(const struct ctl *c, struct db **out_db, struct pofr_err *err);
+POFR_MUST_USE int ctl_head(const struct ctl *c, const char *database, struct db **out_db, struct pofr_err *err);
+
+#define CTL_SHARDS_MAX 1024
+struct ctl_shard {
+    uint32_t shard_id;
+    char name[65];
+    char address[256];
+    uint16_t port;
+};
+/* The shards of the catalog by name; the array is the caller's to free(). */
+POFR_MUST_USE int ctl_shards(struct db *catalog, struct ctl_shard **out_shards, size_t *out_count, struct pofr_err *err);
+POFR_MUST_USE int ctl_shard_connect(const struct ctl *c, const struct ctl_shard *s, const char *database,
+                                    struct db **out_db, struct pofr_err *err);
+
+/* Say what went wrong on stderr and give the exit code that fits. */
+int ctl_fail(const struct pofr_err *err);
+/* "pofrctl: text" on stderr, exit code 2. */
+int ctl_usage(const char *fmt, ...) POFR_PRINTF(1, 2);
+/* A progress line on stderr, unless quiet. */
+void ctl_say(const struct ctl *c, const char *fmt, ...) POFR_PRINTF(2, 3);
+
+/*
+ * Options after the verb: names ends with NULL; "name=" takes a value, "name" does not. values[i] is the
+ * value, "" for a flag, NULL where not given. Positional arguments move to args (at most args_max). False:
+ * wrong use, said so.
+ */
+bool ctl_options(int argc, char **argv, const char *const *names, const char **values, char **args, size_t args_max,
+                 size_t *out_args);

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ctl/head.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/buf.h"
+#include "common/os/fsio.h"
+#include "ctl/migrate.h"
+#include "ctl/script.h"
+
+static int run(struct db *db, const char *sql, struct pofr_err *err)
+{
+    return db_run(db, sql, NULL, 0, NULL, err);
+}
+
+int head_limit_statements(const struct ctl *c, struct db *db, struct pofr_err *err)
+{
+    static const char *const accounts[] = { "pofr_analyst", "pofr_spider" };
+    struct db_value seconds = DB_V_U(c->conf->analyst_max_statement / 1000000);
+
+    for (size_t i = 0; i < pofr_countof(accounts); i++) {
+        struct db_value values[] = { DB_V_C(accounts[i]), seconds };
+        struct db_result *r = NULL;
+        int code = db_run(db, "SELECT 1 FROM mysql.user WHERE user = ?", values, 1, &r, err);
+        bool there = !code && db_rows(r) > 0;
+
+        db_result_free(r);
+        if (!code && there) {
+            code = db_run(db, "SET @pofr_name = ?, @pofr_seconds = ?", values, 2, NULL, err);
+            if (!code) {
+                code = db_script(db, slice_str("EXECUTE IMMEDIATE CONCAT('ALTER USER ', QUOTE(@pofr_name), "
+                                               "'@''%'' WITH MAX_STATEMENT_TIME ', CAST(@pofr_seconds AS UNSIGNED))"),
+                                 err);
+            }
+        }
+        if (code) {
+            return code;
+        }
+    }
+    return 0;
+}
+
+/* With either on, Spider 10.11 silently gives wrong answers (docs/decisions/0003-spider-settings.md). */
+static int check_settings(struct db *head, struct pofr_err *err)
+{
+    struct db_result *r = NULL;
+    int code = db_run(head,
+                      "SELECT variable_name, variable_value FROM information_schema.global_variables WHERE "
+                      "variable_name IN ('SPIDER_DIRECT_AGGREGATE', 'SPIDER_DIRECT_ORDER_LIMIT')",
+                      NULL, 0, &r, err);
+
+    if (code) {
+        return code;
+    }
+    if (db_rows(r) != 2) {
+        code = pofr_err_set(err, POFR_ECONFIG, "the head has no Spider engine: load plugin ha_spider");
+    }
+    for (size_t i = 0; i < db_rows(r) && !code; i++) {
+        struct slice value = db_get(r, i, 1);
+
+        if (!slice_eq_str(value, "0") && !slice_eq_str(value, "OFF")) {
+            code = pofr_err_set(err, POFR_ECONFIG,
+                                "the head has %s = %s: set it to 0 in its configuration, or its answers are wrong",
+                                (const char *)db_get(r, i, 0).data, (const char *)value.data);
+        }
+    }
+    db_result_free(r);
+    return code;
+}
+
+static int make_server(struct ctl *c, struct db *head, const struct ctl_shard *s, struct pofr_err *err)
+{
+    struct buf password = BUF_INIT(65536);
+    struct db_value values[5] = { DB_V_C(s->name), DB_V_C(s->address), DB_V_U(s->port), DB_V_C("pofr_spider"), DB_V_C("") };
+    int code = 0;
+
+    if (c->conf->spider_password_file[0]) {
+        code = fsio_read_secret(c->conf->spider_password_file, &password, err);
+        values[4] = DB_V_S(buf_slice(&password));
+    }
+    if (!code) {
+        code = db_run(head, "SET @pofr_server = ?, @pofr_host = ?, @pofr_port = ?, @pofr_user = ?, @pofr_password = ?", values,
+                      5, NULL, err);
+    }
+    if (!code) {
+        code = db_script(head,
+                         slice_str("EXECUTE IMMEDIATE CONCAT('CREATE OR REPLACE SERVER `', @pofr_server, "
+                                   "'` FOREIGN DATA WRAPPER mysql OPTIONS (HOST ', QUOTE(@pofr_host), ', PORT ', "
+                                   "CAST(@pofr_port AS UNSIGNED), ', USER ', QUOTE(@pofr_user), ', PASSWORD ', "
+                                   "QUOTE(@pofr_password), ')')"),
+                         err);
+    }
+    if (!code) {
+        code = db_script(head, slice_str("SET @pofr_password = NULL"), err);
+    }
+    if (password.data) {
+        explicit_bzero(password.data, password.cap);
+    }
+    buf_free(&password);
+    return code;
+}
+
+/* Keys that the shards really have behind the view; Spider is told of no others. */
+static const struct {
+    const char *table;
+    const char *keys;
+} keys[] = {
+    { "psinfo", "KEY process (host_id, boot, pid, started, first_seen)" },
+    { "process", "KEY process (host_id, boot, pid, started)" },
+    { "fileinfo", "KEY process (host_id, boot, pid, started, thread, fd, first_seen)" },
+    { "netinfo", "KEY host (host_id, boot)" },
+    { "process_file", "KEY process (host_id, boot, pid, started)" },
+    { "process_socket", "KEY process (host_id, boot, pid, started)" },
+};
+
+static bool plain_name(const char *name)
+{
+    return name[0] && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == strlen(name);
+}
+
+static int add_columns(struct db *shard, const char *database, const char *view, struct buf *sql, bool *out_host_id,
+                       struct pofr_err *err)
+{
+    struct db_value values[] = { DB_V_C(database), DB_V_C(view) };
+    struct db_result *r = NULL;
+    int code = db_run(shard,
+                      "SELECT column_name, column_type, character_set_name, collation_name FROM "
+                      "information_schema.columns WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position",
+                      values, 2, &r, err);
+
+    *out_host_id = false;
+    for (size_t i = 0; !code && i < db_rows(r); i++) {
+        const char *name = (const char *)db_get(r, i, 0).data;
+
+        if (!plain_name(name)) {
+            code = pofr_err_set(err, POFR_EFORMAT, "view %s has a column whose name can't be used", view);
+            break;
+        }
+        *out_host_id = *out_host_id || strcmp(name, "host_id") == 0;
+        buf_printf(sql, "%s`%s` %s", i ? ", " : "", name, (const char *)db_get(r, i, 1).data);
+        if (!db_is_null(r, i, 2)) {
+            buf_printf(sql, " CHARACTER SET %s COLLATE %s", (const char *)db_get(r, i, 2).data,
+                       (const char *)db_get(r, i, 3).data);
+        }
+    }
+    db_result_free(r);
+    return code ? code : sql->err;
+}
+
+static int add_partitions(struct db *catalog, const char *database, const char *view, const struct ctl_shard *shards,
+                          size_t count, struct buf *sql, struct pofr_err *err)
+{
+    bool any = false;
+
+    buf_str(sql, " PARTITION BY LIST (host_id MOD 1024) (");
+    for (size_t i = 0; i < count; i++) {
+        struct db_value id = DB_V_U(shards[i].shard_id);
+        struct db_result *r = NULL;
+        int code = db_run(catalog, "SELECT slot FROM slot WHERE shard_id = ? ORDER BY slot", &id, 1, &r, err);
+
+        if (code) {
+            return code;
+        }
+        for (size_t row = 0; row < db_rows(r); row++) {
+            if (row == 0) {
+                buf_printf(sql, "%sPARTITION `%s` VALUES IN (", any ? ", " : "", shards[i].name);
+            }
+            buf_printf(sql, "%s%llu", row ? "," : "", (unsigned long long)db_get_u64(r, row, 0));
+        }
+        if (db_rows(r)) {
+            buf_printf(sql, ") COMMENT = 'srv \"%s\", database \"%s\", table \"%s\"'", shards[i].name, database, view);
+            any = true;
+        }
+        db_result_free(r);
+    }
+    buf_str(sql, ")");
+    return any ? sql->err : POFR_ENOTFOUND;
+}
+
+static int build_table(struct db *head, struct db *shard, struct db *catalog, const char *database, const char *view,
+                       const struct ctl_shard *shards, size_t count, struct pofr_err *err)
+{
+    struct buf sql = BUF_INIT(1024U * 1024U);
+    bool has_host_id = false;
+    int code;
+
+    if (!plain_name(view)) {
+        return pofr_err_set(err, POFR_EFORMAT, "a view's name can't be used");
+    }
+    buf_printf(&sql, "CREATE OR REPLACE TABLE `%s`.`%s` (", database, view);
+    code = add_columns(shard, database, view, &sql, &has_host_id, err);
+    if (!code && !has_host_id) {
+        buf_free(&sql);
+        return 0; /* not a table of hosts: it has no place in the federation */
+    }
+    for (size_t i = 0; i < pofr_countof(keys); i++) {
+        if (strcmp(database, "pofr") == 0 && strcmp(keys[i].table, view) == 0) {
+            buf_printf(&sql, ", %s", keys[i].keys);
+        }
+    }
+    buf_str(&sql, ") ENGINE=SPIDER COMMENT='wrapper \"mysql\"'");
+    if (!code) {
+        code = add_partitions(catalog, database, view, shards, count, &sql, err);
+        if (code == POFR_ENOTFOUND) {
+            code = pofr_err_set(err, POFR_ECONFIG, "no shard has a slot: pofrctl shard add NAME --slots ...");
+        }
+    }
+    if (!code) {
+        code = db_script(head, buf_slice(&sql), err);
+    }
+    buf_free(&sql);
+    return code ? pofr_err_prefix(err, "head table %s.%s", database, view) : 0;
+}
+
+static int build_database(struct db *head, struct db *shard, struct db *catalog, const char *database,
+                          const struct ctl_shard *shards, size_t count, struct pofr_err *err)
+{
+    struct db_value value = DB_V_C(database);
+    struct db_result *r = NULL;
+    int code = db_run(shard, "SELECT table_name FROM information_schema.views WHERE table_schema = ? ORDER BY table_name",
+                      &value, 1, &r, err);
+
+    for (size_t i = 0; !code && i < db_rows(r); i++) {
+        code = build_table(head, shard, catalog, database, (const char *)db_get(r, i, 0).data, shards, count, err);
+    }
+    db_result_free(r);
+    return code;
+}
+
+int head_build(struct ctl *c, struct db *catalog, const struct ctl_shard *shards, size_t count, struct pofr_err *err)
+{
+    struct db *head = NULL;
+    struct db *shard = NULL;
+    char path[PATH_MAX];
+    int code = ctl_head(c, NULL, &head, err);
+
+    if (!code) {
+        code = check_settings(head, err);
+    }
+    if (!code) {
+        code = migrate_time_zones(c, head, err);
+    }
+    for (size_t i = 0; i < count && !code; i++) {
+        code = make_server(c, head, &shards[i], err);
+    }
+    if (!code) {
+        code = run(head, "CREATE DATABASE IF NOT EXISTS pofr CHARACTER SET utf8mb4", err);
+    }
+    if (!code) {
+        code = run(head, "CREATE DATABASE IF NOT EXISTS pofr_compat CHARACTER SET utf8mb4", err);
+    }
+    if (!code) {
+        code = ctl_shard_connect(c, &shards[0], NULL, &shard, err);
+    }
+    if (!code) {
+        code = build_database(head, shard, catalog, "pofr", shards, count, err);
+    }
+    if (!code) {
+        code = build_database(head, shard, catalog, "pofr_compat", shards, count, err);
+    }
+    if (!code) {
+        code = migrate_account(head, "pofr_analyst", c->conf->analyst_password_file, err);
+    }
+    if (!code) {
+        snprintf(path, sizeof(path), "%s/head/accounts.sql", c->conf->sql_dir);
+        code = script_run_file(head, path, err);
+    }
+    if (!code) {
+        code = head_limit_statements(c, head, err);
+    }
+    if (!code) {
+        ctl_say(c, "migrate head: Spider tables over %zu shard%s", count, count == 1 ? "" : "s");
+    }
+    db_close(head);
+    db_close(shard);
+    return code;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * head.h -- the analysts' server: one Spider table per view of the shards, partitioned by slot (host_id
+ * MOD 1024), one partition per shard. Columns are taken from the first shard's information_schema, so a
+ * view is described in one place (sql/shard/).
+ */
+#pragma once
+
+#include "ctl/ctl.h"
+
+/*
+ * Build or rebuild everything on the head: servers, databases pofr and pofr_compat, Spider tables, the
+ * analyst's account. Readers see old or new, table by table. Also checks Spider's settings: refuses where
+ * direct aggregation or direct order and limit are on, because answers would be wrong.
+ */
+POFR_MUST_USE int head_build(struct ctl *c, struct db *catalog, const struct ctl_shard *shards, size_t count,
+                             struct pofr_err *err);
+
+/* max_statement_time of the reading accounts, on a head or a shard. */
+POFR_MUST_USE int head_limit_statements(const struct ctl *c, struct db *db, struct pofr_err *err);

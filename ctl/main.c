@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* main.c -- pofrctl NOUN VERB: find the command, run it. */
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/compiler.h"
+#include "common/os/options.h"
+#include "ctl/ctl.h"
+
+int ctl_fail(const struct pofr_err *err)
+{
+    fprintf(stderr, "pofrctl: %s\n", err->text[0] ? err->text : pofr_err_text(err->code));
+    return options_exit_of(err->code);
+}
+
+int ctl_usage(const char *fmt, ...)
+{
+    va_list args;
+
+    fputs("pofrctl: ", stderr);
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputs("; see pofrctl --help\n", stderr);
+    return POFR_EXIT_USAGE;
+}
+
+void ctl_say(const struct ctl *c, const char *fmt, ...)
+{
+    va_list args;
+
+    if (c->quiet) {
+        return;
+    }
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+static size_t option_index(const char *const *names, const char *given, size_t given_len, bool *out_takes_value)
+{
+    size_t i;
+
+    for (i = 0; names[i]; i++) {
+        size_t len = strlen(names[i]);
+        bool takes = names[i][len - 1] == '=';
+
+        len -= takes;
+        if (len == given_len && strncmp(names[i], given, len) == 0) {
+            *out_takes_value = takes;
+            break;
+        }
+    }
+    return i;
+}
+
+bool ctl_options(int argc, char **argv, const char *const *names, const char **values, char **args, size_t args_max,
+                 size_t *out_args)
+{
+    size_t count = 0;
+    bool only_args = false;
+
+    for (size_t i = 0; names[i]; i++) {
+        values[i] = NULL;
+    }
+    for (int i = 1; i < argc; i++) {
+        const char *equals;
+        bool takes = false;
+        size_t len;
+        size_t at;
+
+        if (only_args || strncmp(argv[i], "--", 2) != 0) {
+            if (count == args_max) {
+                ctl_usage("%s: \"%s\" is one argument too many", argv[0], argv[i]);
+                return false;
+            }
+            args[count++] = argv[i];
+            continue;
+        }
+        if (argv[i][2] == 0) {
+            only_args = true;
+            continue;
+        }
+        equals = strchr(argv[i], '=');
+        len = equals ? (size_t)(equals - argv[i]) - 2 : strlen(argv[i]) - 2;
+        at = option_index(names, argv[i] + 2, len, &takes);
+        if (!names[at] || (equals && !takes) || (takes && !equals && i + 1 >= argc)) {
+            ctl_usage("%s: option \"%s\" is not known or lacks its value", argv[0], argv[i]);
+            return false;
+        }
+        values[at] = !takes ? "" : equals ? equals + 1 : argv[++i];
+    }
+    *out_args = count;
+    return true;
+}
+
+static void print_commands(void)
+{
+    const char *noun = "";
+
+    printf("\nCommands:\n");
+    for (const struct ctl_verb *v = ctl_verbs; v->noun; v++) {
+        char left[96];
+
+        if (strcmp(noun, v->noun) != 0) {
+            noun = v->noun;
+        }
+        snprintf(left, sizeof(left), "%s%s%s %s", v->noun, v->verb[0] ? " " : "", v->verb, v->synopsis);
+        printf("  %-58s %s\n", left, v->what);
+    }
+}
+
+static const struct ctl_verb *find_verb(int argc, char **argv, int *out_used)
+{
+    for (const struct ctl_verb *v = ctl_verbs; v->noun; v++) {
+        if (argc < 1 || strcmp(v->noun, argv[0]) != 0) {
+            continue;
+        }
+        if (v->verb[0] == 0 || (argc > 1 && strcmp(v->verb, argv[1]) == 0)) {
+            *out_used = v->verb[0] ? 1 : 0; /* what is left begins at the verb, or at the noun that has none */
+            return v;
+        }
+    }
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct options_extra extra[] = {
+        { "json", NULL, "print JSON instead of tables" },
+        { "quiet", NULL, "no progress lines" },
+    };
+    const char *libraries[] = { db_library(), NULL };
+    struct options_spec spec = {
+        .program = "pofrctl",
+        .what = "The operator's and the analyst's tool of a POFR cluster.",
+        .synopsis = "NOUN [VERB] [ARGUMENTS]",
+        .conf = &ctl_conf_table,
+        .extra = extra,
+        .extra_count = pofr_countof(extra),
+        .libraries = libraries,
+    };
+    struct options options = { 0 };
+    struct ctl c = { 0 };
+    const struct ctl_verb *v;
+    int used = 0;
+    int rc;
+
+    setenv("POSIXLY_CORRECT", "1", 1); /* options after the noun are the verb's */
+    if (!options_parse(&spec, argc, argv, &options, &rc)) {
+        if (rc == POFR_EXIT_DONE && argc == 2 && strcmp(argv[1], "--help") == 0) {
+            print_commands();
+        }
+        return rc;
+    }
+    c.conf = conf_values(options.conf);
+    c.json = options.extra[0] != NULL;
+    c.quiet = options.extra[1] != NULL;
+    argc -= options.first;
+    argv += options.first;
+    /* --json is everywhere: also behind the verb. */
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--json") == 0) {
+            c.json = true;
+            memmove(&argv[i], &argv[i + 1], (size_t)(argc - i) * sizeof(*argv));
+            argc--;
+            i--;
+        }
+    }
+    v = find_verb(argc, argv, &used);
+    if (!v) {
+        rc = argc < 1 ? ctl_usage("which command?") : ctl_usage("no such command: %s %s", argv[0], argc > 1 ? argv[1] : "");
+    } else {
+        rc = v->run(&c, argc - used, argv + used);
+    }
+    conf_free(options.conf);
+    return rc;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * table.h -- the same rows for people (aligned columns) and for machines (JSON).
+ *
+ * Bytes that are no clean text are escaped for people; in JSON, bytes that are not UTF-8 come as
+ * {"base64": "..."}.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "common/base/buf.h"
+#include "common/base/slice.h"
+#include "common/db/db.h"
+
+/* Print a result on stdout: table or, with json, an array of objects. */
+void table_print(const struct db_result *r, bool json);
+
+/* One JSON value appended to out. */
+void table_json_string(struct slice s, struct buf *out);
