@@ -83,16 +83,17 @@ EOT
 }
 
 conf_agent() {
-    mkdir -p -- "$STATE/data/agent"
+    mkdir -p -- "$STATE/data/agent" "$STATE/run/agent"
     conf_file agent 644 <<EOT
 [agent]
 state_dir = $STATE/data/agent
+runtime_dir = $STATE/run/agent
 
 [spool]
-max = 1G
+limit = 1G
 
-[gateway]
-addresses = 127.0.0.1:$(port gateway)
+[ship]
+gateway = 127.0.0.1:$(port gateway)
 EOT
 }
 
@@ -114,6 +115,15 @@ password_file = $(secret_file admin)
 
 [kafka]
 brokers = 127.0.0.1:$(port kafka)
+partitions = 64
+replication = 1
+
+[gateway]
+addresses = 127.0.0.1:$(port gateway)
+host_key_file = $STATE/data/gateway/host_key.pub
+
+[files]
+sql_dir = $POFR_TREE/sql
 
 [accounts]
 analyst_password_file = $(secret_file analyst)
@@ -151,7 +161,7 @@ ctl() { "$BUILD/ctl/pofrctl" --config "$STATE/etc/ctl.conf" "$@"; }
 ctl_migrate() { ctl migrate; }
 ctl_shard() { ctl shard add "$1" --address "127.0.0.1:$(port "$1")" --if-exists update; }
 ctl_topic() { ctl topic create; }
-ctl_token() { ctl token create --gateway-key-file "$STATE/data/gateway/host_key.pub" --output "$1"; }
+ctl_token() { ctl token create --output "$1"; }
 
 agent_is_enrolled() { [[ -s $STATE/data/agent/enrolled ]]; }
 agent_enrol() { "$BUILD/agent/pofr-agent" enrol --config "$STATE/etc/agent.conf" --token-file "$1"; }
