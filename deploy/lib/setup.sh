@@ -10,6 +10,17 @@ step() {
         fail "$part" "$what" "$STATE/log/setup-$part.log" "deploy/quickstart again; what is done already is not done twice"
 }
 
+# What no later step could repair, said before anything is touched.
+setup_preflight() {
+    local free
+    [[ $(cat /sys/class/net/lo/operstate 2>/dev/null || echo unknown) != down ]] ||
+        fail machine "the loopback interface is down" "" "ip link set lo up"
+    free=$(df -Pm -- "$STATE" | awk 'NR == 2 { print $4 }')
+    ((free >= 1500)) || fail machine "only $free MB are free where $STATE lies; 1,500 are needed" "" "POFR_STATE=/another/place"
+    free=$(awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo)
+    ((free >= 900)) || progress machine "only $free MB of memory are available; about 900 are used"
+}
+
 setup_packages() {
     [[ $no_install != yes ]] || return 0
     if "$POFR_TREE/deploy/deps" check >/dev/null 2>&1; then
@@ -90,6 +101,7 @@ setup_agent() {
 
 # start_cluster: everything, in order
 start_cluster() {
+    setup_preflight
     setup_packages
     setup_fetch_begin
     setup_build
