@@ -92,10 +92,11 @@ parts_start() {
     for name; do
         if part_is_alive "$name"; then
             if [[ $(cat -- "$STATE/run/$name.spec" 2>/dev/null) == "$(part_spec "$name")" ]]; then
-                part_is_ready "$name" || { started+=("$name"); begin[$name]=$(now_ms); }
-                continue
+                ! part_answers "$name" || continue
+                progress "$name" "runs and does not answer: started anew"
+            else
+                progress "$name" "runs with an older configuration or program: started anew"
             fi
-            progress "$name" "is running with an older configuration or program: started anew"
             end_parts "$(part_stop_seconds "$name")" "$name"
         fi
         begin[$name]=$(now_ms)
@@ -107,6 +108,12 @@ parts_start() {
         part_wait "$name"
         progress "$name" "ready$(part_where "$name") ($(seconds $(($(now_ms) - ${begin[$name]}))) s)"
     done
+}
+
+# part_answers PART: one that starts, recovers or was stopped by a signal gets its time
+part_answers() {
+    kill -CONT "$(part_pid "$1")" 2>/dev/null || true
+    wait_until "$(part_ready_seconds "$1")" ready_or_dead "$1" && part_is_alive "$1"
 }
 
 part_where() {

@@ -18,7 +18,7 @@ readonly STATE_PATH_MAX=80 # sockets lie below it, and their paths end at 107 by
 
 PORT_NAMES=(kafka kafka-controller head shard1 shard2 gateway
     gateway-metrics worker1-metrics worker2-metrics merger-metrics)
-SECRET_NAMES=(admin analyst catalog gateway worker merger spider)
+SECRET_NAMES=(admin analyst gateway worker merger spider)
 
 state_exists() { [[ -f $STATE/$STATE_MARK ]]; }
 
