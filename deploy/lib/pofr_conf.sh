@@ -163,6 +163,6 @@ ctl_shard() { ctl shard add "$1" --address "127.0.0.1:$(port "$1")" --if-exists 
 ctl_topic() { ctl topic create; }
 ctl_token() { ctl token create --output "$1"; }
 
-agent_is_enrolled() { [[ -s $STATE/data/agent/enrolled ]]; }
+agent_is_enrolled() { [[ -s $STATE/data/agent/host.uuid ]]; } # the last file that enrolment writes
 agent_enrol() { "$BUILD/agent/pofr-agent" enrol --config "$STATE/etc/agent.conf" --token-file "$1"; }
 agent_status() { "$BUILD/agent/pofr-agent" status --config "$STATE/etc/agent.conf"; }
