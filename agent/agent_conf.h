@@ -36,7 +36,6 @@ struct agent_conf {
 
     /* [ship]: see agent/ship/ */
     const char *gateway; /* host:port, or several with commas: tried in turn */
-    uint32_t gateway_port;
     int64_t connect_timeout_us;
     int64_t retry_min_us;
     int64_t retry_max_us;

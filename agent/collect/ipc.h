@@ -10,7 +10,7 @@
  *   ask               answer
  *   STATE             STATE_IS     who and where we are; what is in the spool
  *   KEY               KEY_IS       the public key that signs and logs in
- *   SIGN blob         SIGNED, or ERROR  (blob: below; at most once a second; REPEAT_LATER then)
+ *   SIGN blob         SIGNED, or ERROR  (blob: below; at most once a second, else ERROR LATER)
  *   REFUSED           DONE, or ERROR    a bundle was refused finally; after DONE the shipper goes on behind it
  *   STATUS            TEXT
  *   ACKED             (none)       sequence and all before it are acked
