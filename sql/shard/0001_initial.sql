@@ -16,6 +16,7 @@ CREATE TABLE ingest_offset (
   state ENUM('owned','arriving','gone') NOT NULL,
   next_offset BIGINT NOT NULL DEFAULT 0,
   before_digest BINARY(32) NOT NULL DEFAULT '', -- SHA-256 of the value of the message before next_offset; zero at 0
+  revision INT UNSIGNED NOT NULL DEFAULT 0,  -- raised by whoever else changes rows of this slot's hosts (retire, erase): workers then read them anew
   worker VARBINARY(190) NOT NULL DEFAULT '',
   updated DATETIME(6) NOT NULL
 ) ENGINE=InnoDB DEFAULT CHARSET=binary;
@@ -70,12 +71,24 @@ CREATE TABLE boot (
   last_tick_us BIGINT UNSIGNED NOT NULL,     -- boot clock of the newest tick stored
   last_tick DATETIME(6) NOT NULL,
   drift_us BIGINT NOT NULL DEFAULT 0,
-  closed TINYINT UNSIGNED NOT NULL DEFAULT 0, -- 1: a later boot began, open rows were closed
+  closed ENUM('no','reboot','retired') NOT NULL DEFAULT 'no', -- a later boot began, or the host was retired: open rows were closed
+  resumed_us BIGINT UNSIGNED NOT NULL DEFAULT 0, -- first look of the newest run that had lost its state, 0: none; such a run names anew what it finds
   PRIMARY KEY (host_id, boot),
   KEY boot_id (host_id, boot_id)
 ) ENGINE=InnoDB DEFAULT CHARSET=binary;
 
--- Count and keyed sum of what is open: groups 1 processes, 2 files, 3 sockets, 4 facts.
+-- Every start of a collector, as far as its bundles are stored.
+CREATE TABLE run (
+  host_id BIGINT UNSIGNED NOT NULL,
+  run BINARY(16) NOT NULL,
+  boot INT UNSIGNED NOT NULL,
+  first_sequence BIGINT UNSIGNED NOT NULL,   -- of what is stored
+  first_us BIGINT UNSIGNED NOT NULL,         -- its first tick, boot clock
+  stateless TINYINT UNSIGNED NOT NULL DEFAULT 0, -- 1: it had lost its state, so its first look names anew what it finds
+  PRIMARY KEY (host_id, run, boot)
+) ENGINE=InnoDB DEFAULT CHARSET=binary;
+
+-- Count and keyed sum of what is open: groups 1 processes, 2 files, 3 sockets, 4 facts, 5 coverage (clean only).
 CREATE TABLE open_state (
   host_id BIGINT UNSIGNED NOT NULL,
   boot INT UNSIGNED NOT NULL,
@@ -83,7 +96,7 @@ CREATE TABLE open_state (
   open_count BIGINT UNSIGNED NOT NULL,
   digest BIGINT UNSIGNED NOT NULL,
   keyframe_us BIGINT UNSIGNED NOT NULL DEFAULT 0,  -- boot clock of the newest keyframe compared
-  keyframe_equal TINYINT UNSIGNED NOT NULL DEFAULT 0,
+  clean TINYINT UNSIGNED NOT NULL DEFAULT 0,       -- 1: open rows are what the host had open at its newest tick; 0: something may be missing, the next keyframe is compared in full
   compared DATE NULL,                              -- last compare in full
   PRIMARY KEY (host_id, boot, group_id)
 ) ENGINE=InnoDB;
@@ -126,6 +139,7 @@ CREATE TABLE bundle (
   kafka_offset BIGINT NOT NULL,
   bytes BIGINT UNSIGNED NOT NULL,
   unknown_records BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  marks VARBINARY(4096) NOT NULL DEFAULT '', -- its keyframe parts: what a late bundle before it must know
   replayed TINYINT UNSIGNED NOT NULL DEFAULT 0,
   PRIMARY KEY (host_id, sequence, statement_digest, stored)
 ) ENGINE=InnoDB DEFAULT CHARSET=binary
@@ -156,7 +170,8 @@ CREATE TABLE psinfo (
   time_source TINYINT UNSIGNED NOT NULL DEFAULT 0,  -- 1: times were moved to the receipt (own_* hold the host's)
   own_first_seen DATETIME(6) NULL,
   own_ended DATETIME(6) NULL,
-  hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- what an open row adds to open_state.digest; 0 once closed
+  end_before DATETIME(6) NULL,                -- of an inferred end: the first look that no longer showed it, NULL: none did (reboot, retired)
+  hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- of identity and attributes, to find the same thing again; 0 where that can't be asked any more
   exit_status INT UNSIGNED NULL,
   cpu_us BIGINT UNSIGNED NULL,
   ppid INT UNSIGNED NOT NULL,
@@ -215,7 +230,8 @@ CREATE TABLE fileinfo (
   time_source TINYINT UNSIGNED NOT NULL DEFAULT 0,  -- 1: times were moved to the receipt (own_* hold the host's)
   own_first_seen DATETIME(6) NULL,
   own_ended DATETIME(6) NULL,
-  hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- what an open row adds to open_state.digest; 0 once closed
+  end_before DATETIME(6) NULL,                -- of an inferred end: the first look that no longer showed it, NULL: none did (reboot, retired)
+  hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- of identity and attributes, to find the same thing again; 0 where that can't be asked any more
   command_id BIGINT UNSIGNED NOT NULL,
   path_id BIGINT UNSIGNED NOT NULL,
   path_cut TINYINT UNSIGNED NOT NULL,
@@ -249,7 +265,8 @@ CREATE TABLE netinfo (
   time_source TINYINT UNSIGNED NOT NULL DEFAULT 0,  -- 1: times were moved to the receipt (own_* hold the host's)
   own_first_seen DATETIME(6) NULL,
   own_ended DATETIME(6) NULL,
-  hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- what an open row adds to open_state.digest; 0 once closed
+  end_before DATETIME(6) NULL,                -- of an inferred end: the first look that no longer showed it, NULL: none did (reboot, retired)
+  hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- of identity and attributes, to find the same thing again; 0 where that can't be asked any more
   command_id BIGINT UNSIGNED NOT NULL,
   family SMALLINT UNSIGNED NOT NULL,
   protocol INT UNSIGNED NOT NULL,
@@ -286,7 +303,8 @@ CREATE TABLE userinfo (
   time_source TINYINT UNSIGNED NOT NULL DEFAULT 0,  -- 1: times were moved to the receipt (own_* hold the host's)
   own_first_seen DATETIME(6) NULL,
   own_ended DATETIME(6) NULL,
-  hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- what an open row adds to open_state.digest; 0 once closed
+  end_before DATETIME(6) NULL,                -- of an inferred end: the first look that no longer showed it, NULL: none did (reboot, retired)
+  hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- of identity and attributes, to find the same thing again; 0 where that can't be asked any more
   gid INT UNSIGNED NOT NULL,
   comment VARBINARY(4096) NOT NULL,
   home VARBINARY(4096) NOT NULL,
@@ -313,7 +331,8 @@ CREATE TABLE groupinfo (
   time_source TINYINT UNSIGNED NOT NULL DEFAULT 0,  -- 1: times were moved to the receipt (own_* hold the host's)
   own_first_seen DATETIME(6) NULL,
   own_ended DATETIME(6) NULL,
-  hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- what an open row adds to open_state.digest; 0 once closed
+  end_before DATETIME(6) NULL,                -- of an inferred end: the first look that no longer showed it, NULL: none did (reboot, retired)
+  hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- of identity and attributes, to find the same thing again; 0 where that can't be asked any more
   members MEDIUMBLOB NOT NULL,
   origin VARBINARY(16) NOT NULL,
   PRIMARY KEY (host_id, boot, name, gid, first_seen, ended)
@@ -340,7 +359,8 @@ CREATE TABLE netint (
   time_source TINYINT UNSIGNED NOT NULL DEFAULT 0,  -- 1: times were moved to the receipt (own_* hold the host's)
   own_first_seen DATETIME(6) NULL,
   own_ended DATETIME(6) NULL,
-  hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- what an open row adds to open_state.digest; 0 once closed
+  end_before DATETIME(6) NULL,                -- of an inferred end: the first look that no longer showed it, NULL: none did (reboot, retired)
+  hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- of identity and attributes, to find the same thing again; 0 where that can't be asked any more
   name VARBINARY(64) NOT NULL,
   hardware_address VARBINARY(128) NOT NULL, -- text
   mtu INT UNSIGNED NOT NULL,
@@ -373,7 +393,8 @@ CREATE TABLE netroute (
   time_source TINYINT UNSIGNED NOT NULL DEFAULT 0,  -- 1: times were moved to the receipt (own_* hold the host's)
   own_first_seen DATETIME(6) NULL,
   own_ended DATETIME(6) NULL,
-  hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- what an open row adds to open_state.digest; 0 once closed
+  end_before DATETIME(6) NULL,                -- of an inferred end: the first look that no longer showed it, NULL: none did (reboot, retired)
+  hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- of identity and attributes, to find the same thing again; 0 where that can't be asked any more
   interface_name VARBINARY(64) NOT NULL,
   type SMALLINT UNSIGNED NOT NULL,
   scope SMALLINT UNSIGNED NOT NULL,
@@ -399,7 +420,8 @@ CREATE TABLE hostinfo (
   time_source TINYINT UNSIGNED NOT NULL DEFAULT 0,  -- 1: times were moved to the receipt (own_* hold the host's)
   own_first_seen DATETIME(6) NULL,
   own_ended DATETIME(6) NULL,
-  hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- what an open row adds to open_state.digest; 0 once closed
+  end_before DATETIME(6) NULL,                -- of an inferred end: the first look that no longer showed it, NULL: none did (reboot, retired)
+  hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- of identity and attributes, to find the same thing again; 0 where that can't be asked any more
   value VARBINARY(4096) NOT NULL,
   PRIMARY KEY (host_id, boot, name, first_seen, ended)
 ) ENGINE=InnoDB DEFAULT CHARSET=binary
@@ -422,7 +444,8 @@ CREATE TABLE hwinfo (
   time_source TINYINT UNSIGNED NOT NULL DEFAULT 0,  -- 1: times were moved to the receipt (own_* hold the host's)
   own_first_seen DATETIME(6) NULL,
   own_ended DATETIME(6) NULL,
-  hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- what an open row adds to open_state.digest; 0 once closed
+  end_before DATETIME(6) NULL,                -- of an inferred end: the first look that no longer showed it, NULL: none did (reboot, retired)
+  hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- of identity and attributes, to find the same thing again; 0 where that can't be asked any more
   value VARBINARY(4096) NOT NULL,
   PRIMARY KEY (host_id, boot, class, name, first_seen, ended)
 ) ENGINE=InnoDB DEFAULT CHARSET=binary
@@ -444,7 +467,8 @@ CREATE TABLE login (
   time_source TINYINT UNSIGNED NOT NULL DEFAULT 0,  -- 1: times were moved to the receipt (own_* hold the host's)
   own_first_seen DATETIME(6) NULL,
   own_ended DATETIME(6) NULL,
-  hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- what an open row adds to open_state.digest; 0 once closed
+  end_before DATETIME(6) NULL,                -- of an inferred end: the first look that no longer showed it, NULL: none did (reboot, retired)
+  hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- of identity and attributes, to find the same thing again; 0 where that can't be asked any more
   user VARBINARY(255) NOT NULL,
   uid INT UNSIGNED NOT NULL,
   tty VARBINARY(255) NOT NULL,
@@ -473,7 +497,8 @@ CREATE TABLE coverage (
   time_source TINYINT UNSIGNED NOT NULL DEFAULT 0,  -- 1: times were moved to the receipt (own_* hold the host's)
   own_first_seen DATETIME(6) NULL,
   own_ended DATETIME(6) NULL,
-  hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- what an open row adds to open_state.digest; 0 once closed
+  end_before DATETIME(6) NULL,                -- of an inferred end: the first look that no longer showed it, NULL: none did (reboot, retired)
+  hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- of identity and attributes, to find the same thing again; 0 where that can't be asked any more
   mode VARBINARY(255) NOT NULL,
   reason VARBINARY(1024) NOT NULL,
   seen BIGINT UNSIGNED NOT NULL,
@@ -538,14 +563,18 @@ CREATE TABLE set_aside (
   noted DATETIME(6) NOT NULL,
   reason VARBINARY(32) NOT NULL,             -- form, signature, unknown_key, revoked, slot, conflict, unknown_kind, ...
   detail VARBINARY(1024) NOT NULL,
-  records BIGINT UNSIGNED NULL,              -- that its statement counts, where it can be read
+  sequence BIGINT UNSIGNED NULL,             -- of its statement, where the signature is the host's
+  records BIGINT UNSIGNED NULL,              -- that its statement counts, as above
   message_key VARBINARY(255) NOT NULL,
   headers BLOB NOT NULL,
   message LONGBLOB NOT NULL,
   relayed TINYINT UNSIGNED NOT NULL DEFAULT 0, -- 1: copied to pofr.deadletter
-  replayed DATETIME(6) NULL,
+  requested DATETIME(6) NULL,                -- pofrctl set-aside replay: the slot's worker takes it up
+  replayed DATETIME(6) NULL,                 -- it was stored after all
   PRIMARY KEY (slot, incarnation, kafka_offset),
-  KEY to_relay (relayed)
+  KEY to_relay (relayed),
+  KEY of_host (host_id, sequence),
+  KEY to_replay (requested)
 ) ENGINE=InnoDB DEFAULT CHARSET=binary;
 
 -- Erased hosts of this shard's slots.
