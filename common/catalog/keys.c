@@ -324,10 +324,10 @@ static int ask_all(struct keys *k, uint64_t *change, struct answer *a, struct po
             code = db_run(k->db, "SELECT host_uuid, host_id FROM tombstone", NULL, 0, &a->tombstones, err);
         }
     }
-    if (code == 0) {
+    if (code == 0 && !k->o.hosts_only) {
         code = db_run(k->db, "SELECT slot, shard_id, generation FROM slot", NULL, 0, &a->slots, err);
     }
-    if (code == 0) {
+    if (code == 0 && !k->o.hosts_only) {
         code = db_run(k->db, "SELECT shard_id, name, address, port FROM shard ORDER BY shard_id", NULL, 0, &a->shards,
                       err);
     }
@@ -375,7 +375,7 @@ static int put_all(struct keys *k, const struct answer *a, uint64_t change, bool
     if (code == 0) {
         code = put_tombstones(&k->table, a->tombstones, changed);
     }
-    if (code == 0) {
+    if (code == 0 && !k->o.hosts_only) {
         code = put_map(&k->table, a->slots, a->shards, changed);
     }
     if (code == 0) {
@@ -588,6 +588,25 @@ int keys_key(const struct keys *k, const uint8_t public_key[32], struct keys_key
         *out_key = e->key;
     }
     return found_host(k, h, out_host);
+}
+
+int keys_newest(const struct keys *k, uint64_t host_id, int64_t now_wall_us, uint8_t out_public_key[32])
+{
+    const struct keys_host_entry *h;
+    const struct keys_key_entry *newest = NULL;
+
+    pthread_rwlock_rdlock(lock_of(k));
+    h = keys_table_host_by_id(&k->table, host_id);
+    for (const struct keys_key_entry *e = h ? h->keys : NULL; e; e = e->next_of_host) {
+        if (e->key.valid_to_us > now_wall_us && (!newest || e->key.valid_from_us > newest->key.valid_from_us)) {
+            newest = e;
+        }
+    }
+    if (newest) {
+        memcpy(out_public_key, newest->key.public_key, 32);
+    }
+    pthread_rwlock_unlock(lock_of(k));
+    return newest ? 0 : POFR_ENOTFOUND;
 }
 
 int keys_slot(const struct keys *k, unsigned slot, struct keys_slot *out)

@@ -62,6 +62,7 @@ struct keys_options {
     const char *file;          /* the copy on disk; NULL: none */
     const char *area;          /* of log lines: "keys" where NULL */
     int64_t refresh_us;        /* of keys_run(); 0: 5 s */
+    bool hosts_only;           /* slots and shards are not asked for (a gateway's account may not read shards) */
     /* Called without any lock after each refresh that changed something, by the thread that refreshed. May be NULL. */
     void (*changed)(void *arg);
     void *arg;
@@ -90,6 +91,8 @@ POFR_MUST_USE int keys_host_by_id(const struct keys *k, uint64_t host_id, struct
 /* The key and the host that it belongs, or belonged, to. */
 POFR_MUST_USE int keys_key(const struct keys *k, const uint8_t public_key[32], struct keys_key *out_key,
                            struct keys_host *out_host);
+/* The public key of the host that was entered last and has not ended at now_wall_us. POFR_ENOTFOUND. */
+POFR_MUST_USE int keys_newest(const struct keys *k, uint64_t host_id, int64_t now_wall_us, uint8_t out_public_key[32]);
 POFR_MUST_USE int keys_slot(const struct keys *k, unsigned slot, struct keys_slot *out);
 POFR_MUST_USE int keys_shard(const struct keys *k, unsigned shard_id, struct keys_shard *out);
 /* All shards, at most max; returns how many there are. */

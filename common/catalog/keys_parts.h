@@ -18,6 +18,8 @@
 struct keys_key_entry {
     struct keys_key key;
     struct keys_key_entry *next; /* of all keys */
+    struct keys_key_entry *next_of_host;
+    bool linked; /* in its host's list: the host may come after the key */
 };
 
 struct keys_host_entry {
@@ -29,6 +31,7 @@ struct keys_host_entry {
     char *host;
     char *host_group;
     struct keys_host_entry *next; /* of all hosts */
+    struct keys_key_entry *keys;
 };
 
 /* What the file holds too. Filled by one thread, then read under the lock. */

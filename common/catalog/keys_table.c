@@ -146,6 +146,17 @@ int keys_table_put_host(struct keys_table *t, const struct keys_host *h, bool *c
     return 0;
 }
 
+static void link_to_host(const struct keys_table *t, struct keys_key_entry *e)
+{
+    struct keys_host_entry *h = e->linked ? NULL : keys_table_host_by_id(t, e->key.host_id);
+
+    if (h) {
+        e->next_of_host = h->keys;
+        h->keys = e;
+        e->linked = true;
+    }
+}
+
 int keys_table_put_key(struct keys_table *t, const struct keys_key *key, bool *changed)
 {
     struct keys_key_entry *e = keys_table_key(t, key->public_key);
@@ -156,6 +167,7 @@ int keys_table_put_key(struct keys_table *t, const struct keys_key *key, bool *c
             e->key = *key;
             *changed = true;
         }
+        link_to_host(t, e);
         return 0;
     }
     e = calloc(1, sizeof(*e));
@@ -170,6 +182,7 @@ int keys_table_put_key(struct keys_table *t, const struct keys_key *key, bool *c
     }
     e->next = t->keys;
     t->keys = e;
+    link_to_host(t, e);
     t->keys_count++;
     *changed = true;
     return 0;

@@ -5,6 +5,7 @@ GRANT SELECT ON pofr_catalog.host TO 'pofr_gateway'@'%';
 GRANT SELECT ON pofr_catalog.host_key TO 'pofr_gateway'@'%';
 GRANT SELECT ON pofr_catalog.change_seq TO 'pofr_gateway'@'%';
 GRANT SELECT ON pofr_catalog.slot TO 'pofr_gateway'@'%';
+GRANT SELECT ON pofr_catalog.tombstone TO 'pofr_gateway'@'%';
 GRANT SELECT ON pofr_catalog.wanted TO 'pofr_gateway'@'%';
 GRANT EXECUTE ON PROCEDURE pofr_catalog.enrol_host TO 'pofr_gateway'@'%';
 GRANT SELECT ON pofr_catalog.setting TO 'pofr_worker'@'%';
