@@ -24,9 +24,10 @@ int kafka_conf_set(struct rd_kafka_conf_s *conf, const char *name, const char *v
 
 static bool is_allowed(struct slice name)
 {
-    static const char *const prefixes[] = { "security.", "ssl.",  "sasl.",      "enable.ssl.", "enable.sasl.",
-                                            "socket.",   "broker.", "metadata.", "topic.metadata.", "reconnect.",
-                                            "connections.", "client.rack", "debug" };
+    static const char *const prefixes[] = {
+        "security.",    "ssl.",        "sasl.",     "enable.ssl.",     "enable.sasl.",
+        "socket.",      "broker.",     "metadata.", "topic.metadata.", "reconnect.",
+        "connections.", "client.rack", "debug"};
     size_t i;
 
     for (i = 0; i < pofr_countof(prefixes); i++) {

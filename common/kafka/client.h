@@ -21,8 +21,8 @@ POFR_MUST_USE int kafka_conf_set(struct rd_kafka_conf_s *conf, const char *name,
                                  struct pofr_err *err);
 
 /*
- * A new configuration with bootstrap.servers, client.id program ("pofr-gateway") and the properties of the file
- * (NULL or "": none). Freed by rd_kafka_conf_destroy(), or taken by rd_kafka_new().
+ * A new configuration with bootstrap.servers, client.id program ("pofr-gateway") and the properties of the
+ * file (NULL or "": none). Freed by rd_kafka_conf_destroy(), or taken by rd_kafka_new().
  */
 POFR_MUST_USE int kafka_conf_new(const char *brokers, const char *properties_file, const char *program,
                                  struct rd_kafka_conf_s **out, struct pofr_err *err);

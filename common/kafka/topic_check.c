@@ -184,7 +184,8 @@ static rd_kafka_AdminOptions_t *options_new(struct topic_admin *a, rd_kafka_admi
     char why[160];
 
     if (options) {
-        (void)rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, why, sizeof(why)); /* else its default */
+        (void)rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, why,
+                                                        sizeof(why)); /* else its default */
     }
     return options;
 }
@@ -205,7 +206,8 @@ static int read_settings(struct topic_admin *a, const char *topic, bool judge, i
     if (!event) {
         rc = err ? err->code : POFR_ETIMEOUT;
     } else {
-        resources = rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &count);
+        resources =
+            rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &count);
         rc = count == 1 ? take_settings(resources[0], topic, judge, out, err)
                         : pofr_err_set(err, POFR_EREFUSED, "kafka topic %s: no settings told", topic);
         rd_kafka_event_destroy(event);
@@ -218,10 +220,10 @@ static int read_settings(struct topic_admin *a, const char *topic, bool judge, i
     return rc;
 }
 
-static int look_at(struct topic_admin *a, const char *topic, bool judge, int timeout_ms, struct topic_facts *out,
-                   struct pofr_err *err)
+static int look_at(struct topic_admin *a, const char *topic, bool judge, int timeout_ms,
+                   struct topic_facts *out, struct pofr_err *err)
 {
-    struct topic_facts facts = { 0, 0, 0, 0 };
+    struct topic_facts facts = {0, 0, 0, 0};
     struct pofr_err local;
     int rc;
 
@@ -323,12 +325,14 @@ int topic_create(struct topic_admin *a, const char *topic, uint32_t partitions, 
     if (e == RD_KAFKA_RESP_ERR_NO_ERROR && replication >= 3) {
         e = rd_kafka_NewTopic_set_config(wanted, "min.insync.replicas", "2");
     }
-    rc = e == RD_KAFKA_RESP_ERR_NO_ERROR ? ask_create(a, wanted, topic, timeout_ms, err) : fail(err, e, topic, NULL);
+    rc = e == RD_KAFKA_RESP_ERR_NO_ERROR ? ask_create(a, wanted, topic, timeout_ms, err)
+                                         : fail(err, e, topic, NULL);
     rd_kafka_NewTopic_destroy(wanted);
     return rc;
 }
 
-int topic_grow(struct topic_admin *a, const char *topic, uint32_t partitions, int timeout_ms, struct pofr_err *err)
+int topic_grow(struct topic_admin *a, const char *topic, uint32_t partitions, int timeout_ms,
+               struct pofr_err *err)
 {
     rd_kafka_NewPartitions_t *wanted;
     rd_kafka_AdminOptions_t *options;
@@ -355,7 +359,8 @@ int topic_grow(struct topic_admin *a, const char *topic, uint32_t partitions, in
     if (!event) {
         rc = err->code;
     } else {
-        results = rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(event), &count);
+        results =
+            rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(event), &count);
         rc = topic_result(results, count, topic, err);
         rd_kafka_event_destroy(event);
     }
