@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* hosts.c -- the shard's copy of the catalog's hosts, and the rows of hosts that were retired. */
+#include "common/os/log.h"
+#include "merger/stats.h"
+#include "merger/step.h"
+
+static int put_host(struct db *shard, const struct db_result *r, size_t row, struct pofr_err *err)
+{
+    struct db_value values[7];
+
+    for (size_t i = 0; i < 7; i++) {
+        values[i] = DB_V_S(db_get(r, row, i));
+    }
+    return db_run(shard,
+                  "INSERT INTO pofr_store.host (host_id, host_uuid, host, host_group, state, slot, enrolled) "
+                  "VALUES (?, ?, ?, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE host = VALUES(host), "
+                  "host_group = VALUES(host_group), state = VALUES(state)",
+                  values, 7, NULL, err);
+}
+
+int step_hosts(const struct pass *p, struct shard *s, struct pofr_err *err)
+{
+    struct db_value values[] = { DB_V_U(s->shard_id), DB_V_U(s->hosts_changed) };
+    struct db_result *r = NULL;
+    uint64_t newest = s->hosts_changed;
+    int code = db_run(p->catalog,
+                      "SELECT h.host_id, h.host_uuid, h.host, h.host_group, h.state, h.slot, h.enrolled, h.changed FROM host h "
+                      "JOIN slot l ON l.slot = h.slot WHERE l.shard_id = ? AND h.changed > ? AND h.state <> 'erased' "
+                      "ORDER BY h.changed",
+                      values, 2, &r, err);
+
+    for (size_t i = 0; !code && i < db_rows(r); i++) {
+        code = put_host(s->db, r, i, err);
+        newest = db_get_u64(r, i, 7);
+    }
+    if (!code) {
+        s->hosts_changed = newest;
+    }
+    db_result_free(r);
+    return code;
+}
+
+#define CLOSE(table)                                                                                          \
+    "UPDATE pofr_store." table " x JOIN pofr_store.boot b ON b.host_id = x.host_id AND b.boot = x.boot SET "   \
+    "x.last_seen = GREATEST(b.last_tick, x.first_seen), x.ended = GREATEST(b.last_tick, x.first_seen), "       \
+    "x.end_source = 'retired', x.end_inferred = 1, x.hash = 0 WHERE x.host_id = ? AND "                        \
+    "x.ended = '9999-12-31 23:59:59.999999'"
+
+static const char *const close_statements[] = {
+    CLOSE("psinfo"),   CLOSE("fileinfo"), CLOSE("netinfo"), CLOSE("userinfo"), CLOSE("groupinfo"), CLOSE("netint"),
+    CLOSE("netroute"), CLOSE("hostinfo"), CLOSE("hwinfo"),  CLOSE("login"),    CLOSE("coverage"),
+    "UPDATE pofr_store.boot SET closed = 1 WHERE host_id = ?",
+    "DELETE FROM pofr_store.open_state WHERE host_id = ?",
+};
+
+/* The slot's offset row is the lock that every worker takes first: none stores this host's bundles meanwhile. */
+static int close_host(struct shard *s, struct db_value host_id, struct db_value slot, struct pofr_err *err)
+{
+    struct pofr_err ignored;
+    int code = db_run(s->db, "START TRANSACTION", NULL, 0, NULL, err);
+
+    if (!code) {
+        code = db_run(s->db, "SELECT next_offset FROM pofr_store.ingest_offset WHERE slot = ? FOR UPDATE", &slot, 1, NULL, err);
+    }
+    for (size_t i = 0; i < pofr_countof(close_statements) && !code; i++) {
+        code = db_run(s->db, close_statements[i], &host_id, 1, NULL, err);
+    }
+    if (!code) {
+        return db_run(s->db, "COMMIT", NULL, 0, NULL, err);
+    }
+    if (db_run(s->db, "ROLLBACK", NULL, 0, NULL, &ignored)) {
+        log_warn("hosts", "rollback_failed", "shard=%s error=\"%s\"", s->name, ignored.text);
+    }
+    return code;
+}
+
+int step_retired(const struct pass *p, struct shard *s, struct pofr_err *err)
+{
+    struct db_result *r = NULL;
+    int code = db_run(s->db,
+                      "SELECT h.host_id, h.slot FROM pofr_store.host h WHERE h.state = 'retired' AND (EXISTS (SELECT 1 FROM "
+                      "pofr_store.open_state o WHERE o.host_id = h.host_id) OR EXISTS (SELECT 1 FROM pofr_store.boot b WHERE "
+                      "b.host_id = h.host_id AND b.closed = 0))",
+                      NULL, 0, &r, err);
+
+    for (size_t i = 0; !code && i < db_rows(r); i++) {
+        code = close_host(s, DB_V_U(db_get_u64(r, i, 0)), DB_V_U(db_get_u64(r, i, 1)), err);
+        if (!code) {
+            stat_add(p->stats, STAT_merger_hosts_closed, 1);
+            log_info("hosts", "retired_closed", "shard=%s host_id=%llu", s->name,
+                     (unsigned long long)db_get_u64(r, i, 0));
+        }
+    }
+    db_result_free(r);
+    return code;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * merger_conf.h -- pofr-merger's configuration, /etc/pofr/merger.conf.
+ */
+#pragma once
+
+#include "common/os/conf.h"
+
+struct merger_conf {
+    const char *name;
+    struct conf_list shards;
+    int64_t period;
+    const char *catalog_address;
+    const char *catalog_user;
+    const char *catalog_password_file;
+    const char *shard_user;
+    const char *shard_password_file;
+    uint32_t keep_days;
+    uint32_t keep_bundle_days;
+    uint32_t ahead_days;
+    const char *metrics_listen;
+};
+
+extern const struct conf_table merger_conf_table;
