@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Traps of libssh2 (1.10 and 1.11) that shape this file:
+ *
+ * - A write that said EAGAIN must be repeated with the same bytes and length. So bytes are copied to a stage of
+ *   our own, which does not change until they are gone.
+ * - Only one packet may be half sent. While one is, every other call that sends (a read may: it widens the
+ *   window) fails as if the socket were broken. So while a write is half out we do not read, and the other way
+ *   round. No deadlock: the peer's library always drains its socket, and holds us back by the channel's window.
+ * - A write reads first and keeps what came: after a write there may be something to read without the socket being
+ *   readable. link.c reads again after each write for that.
+ * - libssh2_session_free() may say EAGAIN and free nothing. On a socket that was shut down it does not.
+ * - Each keepalive leaks its answer. The protocol has PING.
+ * - While we wait for the signature nothing reads the socket, so it may not be watched for input.
+ * - A peer can have packets queued without limit. So the library's memory is counted, and there is an end to it.
+ */
+#include "agent/ship/ssh.h"
+
+#include <libssh2.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "common/base/err.h"
+#include "common/base/sha256.h"
+#include "common/os/log.h"
+#include "common/wire/message.h"
+
+#define STAGE_SIZE     32700u /* what libssh2 puts into one packet at most */
+#define CHANNEL_WINDOW (256u * 1024u)
+#define CHANNEL_PACKET 32768u
+#define FREE_TRIES     64
+
+enum stage { STAGE_HANDSHAKE, STAGE_LOGIN, STAGE_CHANNEL, STAGE_SUBSYSTEM, STAGE_OPEN };
+enum half { HALF_NONE, HALF_READ, HALF_WRITE }; /* whose packet is half sent */
+
+struct ssh {
+    LIBSSH2_SESSION *session;
+    LIBSSH2_CHANNEL *channel;
+    int fd;
+    enum stage stage;
+    enum half half;
+    bool signing; /* waiting for the signature */
+    int sign_error;
+    struct ssh_options options;
+    char *user;
+    uint8_t key_blob[51];
+    size_t memory; /* that the library holds */
+    bool memory_refused;
+    size_t staged, stage_sent;
+    uint8_t stage_data[STAGE_SIZE];
+};
+
+/* --- memory of the library ------------------------------------------------------------------------ */
+
+union header { /* in front of each piece: its size; aligned for anything */
+    size_t size;
+    max_align_t align;
+};
+
+static void *lib_realloc(void *ptr, size_t size, void **abstract)
+{
+    struct ssh *s = *abstract;
+    union header *old = ptr ? (union header *)ptr - 1 : NULL;
+    size_t had = old ? old->size : 0;
+    union header *h;
+
+    if (size > SSH_MEMORY_MAX || s->memory - had + size > SSH_MEMORY_MAX) {
+        s->memory_refused = true;
+        return NULL;
+    }
+    h = realloc(old, sizeof(*h) + size);
+    if (!h) {
+        return NULL;
+    }
+    s->memory += size - had;
+    h->size = size;
+    return h + 1;
+}
+
+static void *lib_alloc(size_t size, void **abstract)
+{
+    return lib_realloc(NULL, size, abstract);
+}
+
+static void lib_free(void *ptr, void **abstract)
+{
+    struct ssh *s = *abstract;
+
+    if (ptr) {
+        union header *h = (union header *)ptr - 1;
+
+        s->memory -= h->size;
+        free(h);
+    }
+}
+
+/* --- errors --------------------------------------------------------------------------------------- */
+
+static int code_of(int rc)
+{
+    switch (rc) {
+    case LIBSSH2_ERROR_ALLOC:
+        return POFR_ENOMEM;
+    case LIBSSH2_ERROR_SOCKET_NONE:
+    case LIBSSH2_ERROR_SOCKET_SEND:
+    case LIBSSH2_ERROR_SOCKET_RECV:
+    case LIBSSH2_ERROR_SOCKET_DISCONNECT:
+    case LIBSSH2_ERROR_BAD_SOCKET:
+    case LIBSSH2_ERROR_CHANNEL_CLOSED:
+    case LIBSSH2_ERROR_CHANNEL_EOF_SENT:
+        return POFR_EPEER;
+    case LIBSSH2_ERROR_AUTHENTICATION_FAILED:
+    case LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED:
+    case LIBSSH2_ERROR_CHANNEL_FAILURE:
+    case LIBSSH2_ERROR_CHANNEL_REQUEST_DENIED:
+    case LIBSSH2_ERROR_REQUEST_DENIED:
+        return POFR_EREFUSED;
+    case LIBSSH2_ERROR_TIMEOUT:
+    case LIBSSH2_ERROR_SOCKET_TIMEOUT:
+        return POFR_ETIMEOUT;
+    default:
+        return POFR_EFORMAT;
+    }
+}
+
+static int fail(struct ssh *s, int rc, struct pofr_err *err)
+{
+    char *text = NULL, clean[160];
+
+    if (s->memory_refused) {
+        return pofr_err_set(err, POFR_ETOOBIG, "%s: the peer would have us hold more than %u bytes", ssh_stage(s),
+                            SSH_MEMORY_MAX);
+    }
+    if (s->sign_error != 0) {
+        return pofr_err_set(err, s->sign_error, "login: no signature: %s", pofr_err_text(s->sign_error));
+    }
+    libssh2_session_last_error(s->session, &text, NULL, 0);
+    log_escape(slice_str(text ? text : ""), clean, sizeof(clean));
+    if (rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED && strncmp(clean, "Waiting for", 11) == 0) {
+        rc = LIBSSH2_ERROR_SOCKET_DISCONNECT; /* the answer did not come: that is no refusal, though the number is the same */
+    }
+    return pofr_err_set(err, code_of(rc), "%s: %s (libssh2 %d)", ssh_stage(s), clean[0] ? clean : "failed", rc);
+}
+
+/* --- birth and death ------------------------------------------------------------------------------ */
+
+int ssh_library_init(struct pofr_err *err)
+{
+    int rc = libssh2_init(0);
+
+    return rc == 0 ? 0 : pofr_err_set(err, POFR_ENOMEM, "libssh2 can't be initialised (%d)", rc);
+}
+
+const char *ssh_library_version(void)
+{
+    return libssh2_version(0);
+}
+
+/* No CBC, no SHA-1, no other key type: nothing to fall back to. What a version lacks it leaves out. */
+static int pin_methods(struct ssh *s, struct pofr_err *err)
+{
+    static const struct {
+        int method;
+        const char *names;
+    } pins[] = {
+        { LIBSSH2_METHOD_KEX, "curve25519-sha256,curve25519-sha256@libssh.org" },
+        { LIBSSH2_METHOD_HOSTKEY, "ssh-ed25519" },
+        { LIBSSH2_METHOD_CRYPT_CS, "aes128-gcm@openssh.com,aes128-ctr" },
+        { LIBSSH2_METHOD_CRYPT_SC, "aes128-gcm@openssh.com,aes128-ctr" },
+        { LIBSSH2_METHOD_MAC_CS, "hmac-sha2-256-etm@openssh.com,hmac-sha2-256" },
+        { LIBSSH2_METHOD_MAC_SC, "hmac-sha2-256-etm@openssh.com,hmac-sha2-256" },
+        { LIBSSH2_METHOD_COMP_CS, "none" },
+        { LIBSSH2_METHOD_COMP_SC, "none" },
+    };
+
+    for (size_t i = 0; i < pofr_countof(pins); i++) {
+        int rc = libssh2_session_method_pref(s->session, pins[i].method, pins[i].names);
+
+        if (rc != 0) {
+            return pofr_err_set(err, POFR_EUNSUPPORTED, "libssh2 %s has none of %s", libssh2_version(0), pins[i].names);
+        }
+    }
+    return 0;
+}
+
+static void make_key_blob(struct ssh *s)
+{
+    static const uint8_t head[] = { 0, 0, 0, 11, 's', 's', 'h', '-', 'e', 'd', '2', '5', '5', '1', '9', 0, 0, 0, 32 };
+
+    memcpy(s->key_blob, head, sizeof(head));
+    memcpy(s->key_blob + sizeof(head), s->options.public_key, 32);
+}
+
+int ssh_new(int fd, const struct ssh_options *options, struct ssh **out, struct pofr_err *err)
+{
+    struct ssh *s = calloc(1, sizeof(*s));
+    int rc = 0;
+
+    if (!s) {
+        return pofr_err_set(err, POFR_ENOMEM, "no memory for a connection");
+    }
+    s->fd = fd;
+    s->options = *options;
+    s->user = strdup(options->user);
+    make_key_blob(s);
+    if (s->user) {
+        s->session = libssh2_session_init_ex(lib_alloc, lib_free, lib_realloc, s);
+    }
+    if (!s->session) {
+        rc = pofr_err_set(err, POFR_ENOMEM, "no memory for a connection");
+        goto out;
+    }
+    libssh2_session_set_blocking(s->session, 0);
+    rc = pin_methods(s, err);
+    if (rc != 0) {
+        goto out;
+    }
+    *out = s;
+    s = NULL;
+out:
+    ssh_free(s);
+    return rc;
+}
+
+void ssh_free(struct ssh *s)
+{
+    if (!s) {
+        return;
+    }
+    if (s->session) {
+        if (s->half == HALF_NONE && s->stage != STAGE_HANDSHAKE) {
+            /* Best effort: one try, so that the peer need not guess. */
+            (void)libssh2_session_disconnect(s->session, "bye");
+        }
+        (void)shutdown(s->fd, SHUT_RDWR);
+        for (int i = 0; i < FREE_TRIES && libssh2_session_free(s->session) == LIBSSH2_ERROR_EAGAIN; i++) {
+        }
+    }
+    free(s->user);
+    free(s);
+}
+
+/* --- from the first byte to the open subsystem ---------------------------------------------------- */
+
+const char *ssh_stage(const struct ssh *s)
+{
+    static const char *const names[] = { "handshake", "login", "channel", "channel", "open" };
+
+    return names[s->stage];
+}
+
+static int check_host_key(struct ssh *s, struct pofr_err *err)
+{
+    size_t len = 0;
+    int type = 0;
+    const char *blob = libssh2_session_hostkey(s->session, &len, &type);
+    uint8_t digest[32];
+
+    if (!blob || sha256(slice_of(blob, len), digest) != 0) {
+        return pofr_err_set(err, POFR_EFORMAT, "handshake: no host key");
+    }
+    if (memcmp(digest, s->options.fingerprint, sizeof(digest)) != 0) {
+        return pofr_err_set(err, POFR_ECONFLICT, "the gateway's host key is not the pinned one");
+    }
+    return 0;
+}
+
+static int sign_callback(LIBSSH2_SESSION *session, unsigned char **out_sig, size_t *out_len, const unsigned char *data,
+                         size_t len, void **abstract)
+{
+    struct ssh *s = *abstract;
+    uint8_t signature[64];
+    void *self = s;
+    int rc = s->options.sign(s->options.arg, slice_of(data, len), signature);
+
+    (void)session;
+    s->signing = rc == SSH_AGAIN;
+    if (rc == SSH_AGAIN) {
+        return LIBSSH2_ERROR_EAGAIN;
+    }
+    if (rc != 0) {
+        s->sign_error = rc;
+        return -1;
+    }
+    *out_sig = lib_alloc(sizeof(signature), &self); /* the library frees it */
+    if (!*out_sig) {
+        return -1;
+    }
+    memcpy(*out_sig, signature, sizeof(signature));
+    *out_len = sizeof(signature);
+    return 0;
+}
+
+int ssh_advance(struct ssh *s, struct pofr_err *err)
+{
+    void *abstract = s;
+    int rc = 0;
+
+    while (s->stage != STAGE_OPEN) {
+        switch (s->stage) {
+        case STAGE_HANDSHAKE:
+            rc = libssh2_session_handshake(s->session, s->fd);
+            if (rc == 0) {
+                rc = check_host_key(s, err);
+                if (rc != 0) {
+                    return rc;
+                }
+                s->stage = STAGE_LOGIN;
+            }
+            break;
+        case STAGE_LOGIN:
+            rc = libssh2_userauth_publickey(s->session, s->user, s->key_blob, sizeof(s->key_blob), sign_callback,
+                                            &abstract);
+            if (rc == 0) {
+                s->stage = STAGE_CHANNEL;
+            }
+            break;
+        case STAGE_CHANNEL:
+            s->channel = libssh2_channel_open_ex(s->session, "session", sizeof("session") - 1, CHANNEL_WINDOW,
+                                                 CHANNEL_PACKET, NULL, 0);
+            rc = s->channel ? 0 : libssh2_session_last_errno(s->session);
+            if (s->channel) {
+                s->stage = STAGE_SUBSYSTEM;
+            } else if (rc == 0) {
+                rc = LIBSSH2_ERROR_CHANNEL_FAILURE;
+            }
+            break;
+        case STAGE_SUBSYSTEM:
+            rc = libssh2_channel_subsystem(s->channel, MESSAGE_SUBSYSTEM);
+            if (rc == 0) {
+                s->stage = STAGE_OPEN;
+            }
+            break;
+        case STAGE_OPEN:
+            break;
+        }
+        if (rc == LIBSSH2_ERROR_EAGAIN) {
+            return SSH_AGAIN;
+        }
+        if (rc != 0) {
+            return fail(s, rc, err);
+        }
+    }
+    return 0;
+}
+
+/* --- bytes ---------------------------------------------------------------------------------------- */
+
+static bool is_half_sent(struct ssh *s)
+{
+    return (libssh2_session_block_directions(s->session) & LIBSSH2_SESSION_BLOCK_OUTBOUND) != 0;
+}
+
+int ssh_read(struct ssh *s, uint8_t *out, size_t room, size_t *out_len, struct pofr_err *err)
+{
+    ssize_t n;
+
+    *out_len = 0;
+    if (s->half == HALF_WRITE) {
+        return 0;
+    }
+    n = libssh2_channel_read(s->channel, (char *)out, room);
+    s->half = n == LIBSSH2_ERROR_EAGAIN && is_half_sent(s) ? HALF_READ : HALF_NONE;
+    if (n == LIBSSH2_ERROR_EAGAIN) {
+        return 0;
+    }
+    if (n < 0) {
+        return fail(s, (int)n, err);
+    }
+    if (n == 0 && libssh2_channel_eof(s->channel)) {
+        return pofr_err_set(err, POFR_EPEER, "the gateway closed the channel");
+    }
+    *out_len = (size_t)n;
+    return 0;
+}
+
+int ssh_write(struct ssh *s, struct slice data, size_t *out_taken, struct pofr_err *err)
+{
+    size_t taken = 0;
+
+    *out_taken = 0;
+    while (s->half != HALF_READ) {
+        ssize_t n;
+
+        if (s->stage_sent == s->staged) {
+            s->staged = data.len - taken < STAGE_SIZE ? data.len - taken : STAGE_SIZE;
+            s->stage_sent = 0;
+            if (s->staged == 0) {
+                break;
+            }
+            memcpy(s->stage_data, data.data + taken, s->staged);
+            taken += s->staged;
+        }
+        n = libssh2_channel_write(s->channel, (const char *)s->stage_data + s->stage_sent, s->staged - s->stage_sent);
+        s->half = n == LIBSSH2_ERROR_EAGAIN && is_half_sent(s) ? HALF_WRITE : HALF_NONE;
+        if (n == LIBSSH2_ERROR_EAGAIN || n == 0) {
+            break; /* 0: the peer's window is full */
+        }
+        if (n < 0) {
+            return fail(s, (int)n, err);
+        }
+        s->stage_sent += (size_t)n;
+    }
+    *out_taken = taken;
+    return 0;
+}
+
+bool ssh_unsent(const struct ssh *s)
+{
+    return s->stage_sent < s->staged;
+}
+
+uint32_t ssh_wants(const struct ssh *s)
+{
+    int directions;
+
+    if (s->signing) {
+        return 0;
+    }
+    directions = libssh2_session_block_directions(s->session);
+    if (s->half == HALF_WRITE) {
+        return EPOLLOUT; /* nobody would read what comes */
+    }
+    return EPOLLIN | ((directions & LIBSSH2_SESSION_BLOCK_OUTBOUND) != 0 ? (uint32_t)EPOLLOUT : 0u);
+}
