@@ -19,19 +19,19 @@ static uint64_t group_of(unsigned entity)
     }
 }
 
-static bool in_range(const struct rec_order *o, unsigned entity, const struct record *r)
+bool rec_part_holds(const struct rec_order *part, unsigned entity, const struct record *r)
 {
-    if (group_of(entity) != o->entity) {
+    if (group_of(entity) != part->entity) {
         return false;
     }
     switch (entity) {
     case REC_PROCESS: /* the last pid is none: the decoder's set of pids needs a free value */
-        return r->process.pid >= o->low && r->process.pid <= o->high && r->process.pid < UINT32_MAX;
+        return r->process.pid >= part->low && r->process.pid <= part->high && r->process.pid < UINT32_MAX;
     case REC_FILE:
-        return r->file.pid >= o->low && r->file.pid <= o->high;
+        return r->file.pid >= part->low && r->file.pid <= part->high;
     case REC_SOCKET:
-        return !(r->socket.netns < o->low || (r->socket.netns == o->low && r->socket.cookie < o->low_cookie) ||
-                 r->socket.netns > o->high || (r->socket.netns == o->high && r->socket.cookie > o->high_cookie));
+        return !(r->socket.netns < part->low || (r->socket.netns == part->low && r->socket.cookie < part->low_cookie) ||
+                 r->socket.netns > part->high || (r->socket.netns == part->high && r->socket.cookie > part->high_cookie));
     default:
         return true; /* facts come all at once */
     }
@@ -79,14 +79,16 @@ static int take_tick(struct rec_order *o, const struct rec_tick *tick)
     return 0;
 }
 
-static void take_keyframe(struct rec_order *o, const struct rec_keyframe *k)
+struct rec_order rec_part(const struct rec_keyframe *k)
 {
-    o->in_part = true;
-    o->entity = k->entity;
-    o->low = k->low;
-    o->high = k->high;
-    o->low_cookie = k->low_cookie;
-    o->high_cookie = k->high_cookie;
+    return (struct rec_order){
+        .in_part = true,
+        .entity = k->entity,
+        .low = k->low,
+        .high = k->high,
+        .low_cookie = k->low_cookie,
+        .high_cookie = k->high_cookie,
+    };
 }
 
 int rec_order_take(struct rec_order *o, const struct rec_shape *shape, const struct record *r)
@@ -102,12 +104,16 @@ int rec_order_take(struct rec_order *o, const struct rec_shape *shape, const str
             return POFR_EFORMAT;
         }
         if (r->kind == REC_KEYFRAME) {
-            take_keyframe(o, &r->keyframe);
+            uint64_t boot_us = o->boot_us;
+
+            *o = rec_part(&r->keyframe);
+            o->have_tick = true;
+            o->boot_us = boot_us;
         }
         return 0;
     }
     if (shape->verb == REC_SIGHT) {
-        return o->in_part && in_range(o, shape->entity, r) ? 0 : POFR_EFORMAT;
+        return o->in_part && rec_part_holds(o, shape->entity, r) ? 0 : POFR_EFORMAT;
     }
     if (o->in_part && group_of(shape->entity) != 0) {
         return POFR_EFORMAT; /* a part holds what is open when its tick is over */

@@ -13,3 +13,7 @@
  * shape is that of r->kind; r's entity and verb are not looked at. Moments later than the tick count as the tick.
  */
 POFR_MUST_USE int rec_order_take(struct rec_order *o, const struct rec_shape *shape, const struct record *r);
+
+/* The range of a keyframe part, and whether a record of an entity lies in it. */
+struct rec_order rec_part(const struct rec_keyframe *k);
+bool rec_part_holds(const struct rec_order *part, unsigned entity, const struct record *r);

@@ -17,14 +17,18 @@
 
 struct snapshot;
 
+#define SNAPSHOT_MAX 4194304u /* open things; one more is POFR_EFULL */
+
 POFR_MUST_USE int snapshot_new(struct snapshot **out_snapshot);
 void snapshot_free(struct snapshot *s);
 
 /*
  * START opens, END closes, SIGHT confirms (inside a keyframe part: what lies in its range and is not
  * sighted is closed when the part is over). Other records are taken as they are meant or ignored.
- * POFR_EFORMAT: the record contradicts the state (END of what is not open, START of what is) and
- * strict was asked for at snapshot_strict().
+ * An END of another interval than the open one closes it only if it names a later first_seen. VO fields are
+ * those of START or of the last SIGHT. A TICK with number 0 begins a run: coverage that is still open goes.
+ * POFR_EFORMAT: the record contradicts the state (END of what is not open, START of what is, but with
+ * start_unseen) and strict was asked for at snapshot_strict(). POFR_EFULL, POFR_ENOMEM. s is then as before.
  */
 POFR_MUST_USE int snapshot_apply(struct snapshot *s, const struct record *r);
 void snapshot_strict(struct snapshot *s, bool on);
@@ -36,9 +40,9 @@ size_t snapshot_count(const struct snapshot *s, unsigned entity);
 /* Sum modulo 2^64 of rec_hash() of everything open of an entity. */
 uint64_t snapshot_digest(const struct snapshot *s, unsigned entity, const uint8_t key[16]);
 
-/* In canonical order. The callback's record is borrowed for the call; non-zero stops and is returned. */
+/* In canonical order. The callback's record (a SIGHT) is borrowed for the call; non-zero stops and is returned. POFR_ENOMEM. */
 typedef int (*snapshot_each_fn)(const struct record *open, void *ctx);
-int snapshot_each(const struct snapshot *s, unsigned entity, snapshot_each_fn fn, void *ctx); /* entity 0: all */
+POFR_MUST_USE int snapshot_each(const struct snapshot *s, unsigned entity, snapshot_each_fn fn, void *ctx); /* entity 0: all */
 
 /* Canonical bytes of everything open: ID, AT, FX, first_seen of each, in order of rec_compare_id(). */
 POFR_MUST_USE int snapshot_bytes(const struct snapshot *s, struct buf *out);
