@@ -25,7 +25,10 @@ struct buf {
 };
 
 /* In place of buf_init(): struct buf b = BUF_INIT(65536); allocates nothing. */
-#define BUF_INIT(max_bytes) { NULL, 0, 0, (max_bytes), 0 }
+#define BUF_INIT(max_bytes)                                                                                            \
+    {                                                                                                                  \
+        NULL, 0, 0, (max_bytes), 0                                                                                     \
+    }
 
 void buf_init(struct buf *b, size_t max_bytes);
 
@@ -61,8 +64,8 @@ void buf_u64le(struct buf *b, uint64_t v);
 void buf_u16be(struct buf *b, uint16_t v);
 void buf_u32be(struct buf *b, uint32_t v);
 void buf_u64be(struct buf *b, uint64_t v);
-void buf_varint(struct buf *b, uint64_t v); /* LEB128, 1 to 10 bytes */
-void buf_svarint(struct buf *b, int64_t v); /* zigzag, then LEB128 */
+void buf_varint(struct buf *b, uint64_t v);       /* LEB128, 1 to 10 bytes */
+void buf_svarint(struct buf *b, int64_t v);       /* zigzag, then LEB128 */
 void buf_varbytes(struct buf *b, struct slice s); /* varint length, then the bytes */
 void buf_str32be(struct buf *b, struct slice s);  /* an SSH "string": u32 big-endian length, then the bytes */
 void buf_printf(struct buf *b, const char *fmt, ...) POFR_PRINTF(2, 3); /* without the NUL */

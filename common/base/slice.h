@@ -19,7 +19,10 @@ struct slice {
 #define SLICE_EMPTY ((struct slice){ NULL, 0 })
 
 /* A string literal without its NUL; usable in static initialisers. */
-#define SLICE_LITERAL(s) { (const uint8_t *)(s), sizeof("" s) - 1 }
+#define SLICE_LITERAL(s)                                                                                               \
+    {                                                                                                                  \
+        (const uint8_t *)(s), sizeof("" s) - 1                                                                         \
+    }
 
 /* For printf: "%.*s". Only for text that is known to be clean; peer bytes go through log_escape(). */
 #define SLICE_FMT(s) (int)((s).len > 4096 ? 4096 : (s).len), (const char *)((s).data ? (s).data : (const uint8_t *)"")

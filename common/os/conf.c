@@ -134,8 +134,8 @@ static int set_defaults(struct conf *c, struct pofr_err *err)
         if (o->type == CONF_TYPE_SECTION || (o->flags & CONF_REQUIRED)) {
             continue;
         }
-        rc = o->def ? conf_value_read(o, slice_str(o->def), c->values, &c->memory, err) :
-                      pofr_err_set(err, POFR_EUSAGE, "an option without a default must be CONF_REQUIRED");
+        rc = o->def ? conf_value_read(o, slice_str(o->def), c->values, &c->memory, err)
+                    : pofr_err_set(err, POFR_EUSAGE, "an option without a default must be CONF_REQUIRED");
         if (rc != 0) {
             (void)pofr_err_prefix(err, "default of %s", o->name); /* rc is the same code */
             return rc;
@@ -168,8 +168,7 @@ static int check_all(const struct conf *c, struct pofr_err *err)
     return rc;
 }
 
-int conf_parse(const struct conf_table *t, struct slice text, const char *name, struct conf **out,
-               struct pofr_err *err)
+int conf_parse(const struct conf_table *t, struct slice text, const char *name, struct conf **out, struct pofr_err *err)
 {
     struct conf *c = calloc(1, sizeof(*c));
     int rc;

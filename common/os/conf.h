@@ -48,9 +48,9 @@ enum conf_type {
 #define CONF_REQUIRED 2U /* no default: the file must have it; give NULL as the default */
 #define CONF_NONEMPTY 4U /* a string, path or list may not be empty */
 
-#define CONF_FILE_MAX   (256U * 1024U)
-#define CONF_LIST_MAX   64U
-#define CONF_VALUE_MAX  4096U
+#define CONF_FILE_MAX  (256U * 1024U)
+#define CONF_LIST_MAX  64U
+#define CONF_VALUE_MAX 4096U
 
 struct conf_list {
     const char *const *items;
@@ -83,29 +83,54 @@ struct conf_table {
 /* The offset of a field, and a compile error where the field is not of the type that is wanted. */
 #define CONF_FIELD_(type, field, ctype) (offsetof(type, field) + 0 * sizeof(_Generic(((type *)0)->field, ctype : 1)))
 
-#define CONF_SECTION(name, what) { (name), CONF_TYPE_SECTION, 0, NULL, NULL, NULL, 0, "", NULL, (what) }
-#define CONF_STRING(type, field, name, def, flags, what)                                                     \
-    { (name), CONF_TYPE_STRING, CONF_FIELD_(type, field, const char *), (def), NULL, NULL, (flags), "", NULL, (what) }
-#define CONF_PATH(type, field, name, def, flags, what)                                                       \
-    { (name), CONF_TYPE_PATH, CONF_FIELD_(type, field, const char *), (def), NULL, NULL, (flags), "", NULL, (what) }
+#define CONF_SECTION(name, what)                                                                                       \
+    {                                                                                                                  \
+        (name), CONF_TYPE_SECTION, 0, NULL, NULL, NULL, 0, "", NULL, (what)                                            \
+    }
+#define CONF_STRING(type, field, name, def, flags, what)                                                               \
+    {                                                                                                                  \
+        (name), CONF_TYPE_STRING, CONF_FIELD_(type, field, const char *), (def), NULL, NULL, (flags), "", NULL, (what) \
+    }
+#define CONF_PATH(type, field, name, def, flags, what)                                                                 \
+    {                                                                                                                  \
+        (name), CONF_TYPE_PATH, CONF_FIELD_(type, field, const char *), (def), NULL, NULL, (flags), "", NULL, (what)   \
+    }
 /* A path of a file that holds a secret (fsio_read_secret()); the name must end in _file; "credential:NAME" is allowed. */
-#define CONF_SECRET_FILE(type, field, name, def, flags, what)                                                \
-    { (name ""), CONF_TYPE_PATH, CONF_FIELD_(type, field, const char *), (def), NULL, NULL, (flags), "", NULL, (what) }
-#define CONF_SIZE(type, field, name, def, min, max, flags, what)                                             \
-    { (name), CONF_TYPE_SIZE, CONF_FIELD_(type, field, uint64_t), (def), (min), (max), (flags), "", NULL, (what) }
-#define CONF_USEC(type, field, name, def, min, max, flags, what)                                             \
-    { (name), CONF_TYPE_USEC, CONF_FIELD_(type, field, int64_t), (def), (min), (max), (flags), "", NULL, (what) }
-#define CONF_UINT(type, field, name, def, min, max, unit, flags, what)                                       \
-    { (name), CONF_TYPE_UINT, CONF_FIELD_(type, field, uint32_t), (def), (min), (max), (flags), (unit), NULL, (what) }
-#define CONF_BOOL(type, field, name, def, flags, what)                                                       \
-    { (name), CONF_TYPE_BOOL, CONF_FIELD_(type, field, bool), (def), NULL, NULL, (flags), "", NULL, (what) }
-#define CONF_ENUM(type, field, name, def, choices, flags, what)                                              \
-    { (name), CONF_TYPE_ENUM, CONF_FIELD_(type, field, int), (def), NULL, NULL, (flags), "", (choices), (what) }
-#define CONF_LIST(type, field, name, def, flags, what)                                                       \
-    { (name), CONF_TYPE_LIST, CONF_FIELD_(type, field, struct conf_list), (def), NULL, NULL, (flags), "", NULL, (what) }
+#define CONF_SECRET_FILE(type, field, name, def, flags, what)                                                          \
+    {                                                                                                                  \
+        (name ""), CONF_TYPE_PATH, CONF_FIELD_(type, field, const char *), (def), NULL, NULL, (flags), "", NULL,       \
+            (what)                                                                                                     \
+    }
+#define CONF_SIZE(type, field, name, def, min, max, flags, what)                                                       \
+    {                                                                                                                  \
+        (name), CONF_TYPE_SIZE, CONF_FIELD_(type, field, uint64_t), (def), (min), (max), (flags), "", NULL, (what)     \
+    }
+#define CONF_USEC(type, field, name, def, min, max, flags, what)                                                       \
+    {                                                                                                                  \
+        (name), CONF_TYPE_USEC, CONF_FIELD_(type, field, int64_t), (def), (min), (max), (flags), "", NULL, (what)      \
+    }
+#define CONF_UINT(type, field, name, def, min, max, unit, flags, what)                                                 \
+    {                                                                                                                  \
+        (name), CONF_TYPE_UINT, CONF_FIELD_(type, field, uint32_t), (def), (min), (max), (flags), (unit), NULL, (what) \
+    }
+#define CONF_BOOL(type, field, name, def, flags, what)                                                                 \
+    {                                                                                                                  \
+        (name), CONF_TYPE_BOOL, CONF_FIELD_(type, field, bool), (def), NULL, NULL, (flags), "", NULL, (what)           \
+    }
+#define CONF_ENUM(type, field, name, def, choices, flags, what)                                                        \
+    {                                                                                                                  \
+        (name), CONF_TYPE_ENUM, CONF_FIELD_(type, field, int), (def), NULL, NULL, (flags), "", (choices), (what)       \
+    }
+#define CONF_LIST(type, field, name, def, flags, what)                                                                 \
+    {                                                                                                                  \
+        (name), CONF_TYPE_LIST, CONF_FIELD_(type, field, struct conf_list), (def), NULL, NULL, (flags), "", NULL,      \
+            (what)                                                                                                     \
+    }
 
-#define CONF_TABLE(program, path, type, options, check_fn)                                                   \
-    { (program), (path), (options), pofr_countof(options), sizeof(type), (check_fn) }
+#define CONF_TABLE(program, path, type, options, check_fn)                                                             \
+    {                                                                                                                  \
+        (program), (path), (options), pofr_countof(options), sizeof(type), (check_fn)                                  \
+    }
 
 /* A parsed file: the program's struct, where each value came from, and the memory of the strings. */
 struct conf;

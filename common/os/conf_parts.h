@@ -11,10 +11,10 @@ struct buf;
 
 struct conf {
     const struct conf_table *table;
-    struct arena memory;   /* all strings and lists of values */
-    void *values;          /* the program's struct */
+    struct arena memory; /* all strings and lists of values */
+    void *values;        /* the program's struct */
     const char *path;
-    unsigned *lines;       /* per option: the line it was given in; 0: default */
+    unsigned *lines; /* per option: the line it was given in; 0: default */
 };
 
 /* Read text as a value of option o into values. On error only the reason is written, without name and place. */

@@ -13,17 +13,24 @@ struct unit {
 
 /* Largest first: the first that divides a value is how it is printed. */
 static const struct unit size_units[] = {
-    { "T", UINT64_C(1) << 40 }, { "G", UINT64_C(1) << 30 }, { "M", UINT64_C(1) << 20 },
-    { "K", UINT64_C(1) << 10 }, { "", 1 },
+    { "T", UINT64_C(1) << 40 },
+    { "G", UINT64_C(1) << 30 },
+    { "M", UINT64_C(1) << 20 },
+    { "K", UINT64_C(1) << 10 },
+    { "", 1 },
 };
 static const struct unit time_units[] = {
-    { "d", UINT64_C(86400000000) }, { "h", UINT64_C(3600000000) }, { "min", 60000000 }, { "s", 1000000 },
-    { "ms", 1000 },                 { "us", 1 },
+    { "d", UINT64_C(86400000000) },
+    { "h", UINT64_C(3600000000) },
+    { "min", 60000000 },
+    { "s", 1000000 },
+    { "ms", 1000 },
+    { "us", 1 },
 };
 
 const char *conf_type_name(enum conf_type type)
 {
-    static const char *const names[] = { "section", "text",    "path",   "size", "duration",
+    static const char *const names[] = { "section", "text",   "path",   "size", "duration",
                                          "number",  "yes/no", "choice", "list" };
 
     return names[type];

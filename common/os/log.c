@@ -234,7 +234,7 @@ static void log_v(const char *context, enum log_level level, const char *area, c
         return;
     }
     (void)vsnprintf(values, sizeof(values), fmt, ap); /* cut values are still cut in the line */
-    (void)pthread_mutex_lock(&lock); /* can't fail on a plain mutex */
+    (void)pthread_mutex_lock(&lock);                  /* can't fail on a plain mutex */
     if (passes(level, area, event)) {
         struct line l = { .len = 0 };
 

@@ -35,8 +35,8 @@ struct metrics_http {
 
 static enum MHD_Result respond(struct MHD_Connection *c, unsigned status, const char *type, struct slice body)
 {
-    struct MHD_Response *r = MHD_create_response_from_buffer(body.len, (void *)(uintptr_t)body.data,
-                                                             MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *r =
+        MHD_create_response_from_buffer(body.len, (void *)(uintptr_t)body.data, MHD_RESPMEM_MUST_COPY);
     enum MHD_Result result = MHD_NO;
 
     if (r) {
@@ -62,8 +62,8 @@ static enum MHD_Result respond_metrics(const struct metrics_http *m, struct MHD_
     if (text.err != 0) {
         result = respond_text(c, MHD_HTTP_INTERNAL_SERVER_ERROR, "the metrics do not fit\n");
     } else {
-        result = respond(c, MHD_HTTP_OK, "application/openmetrics-text; version=1.0.0; charset=utf-8",
-                         buf_slice(&text));
+        result =
+            respond(c, MHD_HTTP_OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", buf_slice(&text));
     }
     buf_free(&text);
     return result;

@@ -21,8 +21,8 @@ struct stat_set;
 typedef bool (*metrics_http_check_fn)(void *arg, char *reason, size_t n);
 
 struct metrics_http_options {
-    const char *address;    /* "127.0.0.1:9464", "[::1]:0"; a number, no name; port 0: the kernel picks one */
-    struct stat_set *stats; /* outlives the server */
+    const char *address;           /* "127.0.0.1:9464", "[::1]:0"; a number, no name; port 0: the kernel picks one */
+    struct stat_set *stats;        /* outlives the server */
     metrics_http_check_fn healthy; /* NULL: always */
     metrics_http_check_fn ready;   /* NULL: always */
     void *arg;

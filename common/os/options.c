@@ -101,7 +101,7 @@ static bool read_argv(const struct options_spec *spec, int argc, char **argv, st
     }
     n = add_long(all, n, "version", false, OPT_VERSION);
     (void)add_long(all, n, "help", false, OPT_HELP); /* the last row stays zero */
-    optind = 0; /* begin anew: a test parses more than once */
+    optind = 0;                                      /* begin anew: a test parses more than once */
     while ((c = getopt_long(argc, argv, "+", all, NULL)) != -1) {
         switch (c) {
         case OPT_CONFIG:

@@ -34,9 +34,9 @@ struct options_extra {
 };
 
 struct options_spec {
-    const char *program;          /* "pofr-gateway" */
-    const char *what;             /* one sentence for --help */
-    const char *synopsis;         /* arguments after the options, "[collect|ship]"; "" where none are taken */
+    const char *program;           /* "pofr-gateway" */
+    const char *what;              /* one sentence for --help */
+    const char *synopsis;          /* arguments after the options, "[collect|ship]"; "" where none are taken */
     const struct conf_table *conf; /* NULL: no configuration options */
     const struct options_extra *extra;
     size_t extra_count; /* <= OPTIONS_EXTRA_MAX */
@@ -47,7 +47,8 @@ struct options_spec {
 struct options {
     const char *config_path; /* that of the table where none was given */
     struct conf *conf;       /* loaded and checked; the caller frees it */
-    const char *extra[OPTIONS_EXTRA_MAX]; /* by index in spec->extra: the argument, "" for given without one, NULL not given */
+    /* By index in spec->extra: the argument, "" for given without one, NULL not given. */
+    const char *extra[OPTIONS_EXTRA_MAX];
     int first; /* index in argv of the first argument that is no option */
 };
 

@@ -13,7 +13,7 @@ struct retry {
     int64_t base_us;
     int64_t cap_us;
     int64_t last_us;
-    uint64_t random;  /* state of a small generator */
+    uint64_t random;   /* state of a small generator */
     uint32_t attempts; /* since the last success */
 };
 

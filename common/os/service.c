@@ -189,8 +189,8 @@ bool service_has_cap(const char *name)
     cap_flag_value_t on = CAP_CLEAR;
     cap_value_t cap;
     cap_t have = cap_get_proc();
-    bool has = have && cap_from_name(name, &cap) == 0 && cap_get_flag(have, cap, CAP_EFFECTIVE, &on) == 0 &&
-               on == CAP_SET;
+    bool has =
+        have && cap_from_name(name, &cap) == 0 && cap_get_flag(have, cap, CAP_EFFECTIVE, &on) == 0 && on == CAP_SET;
 
     (void)cap_free(have); /* NULL or ours */
     return has;

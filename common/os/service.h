@@ -30,7 +30,8 @@ uint64_t service_raise_nofile(uint64_t wanted);
 struct service_identity {
     uid_t uid;
     gid_t gid;
-    const char *keep_caps[SERVICE_CAPS_MAX]; /* "cap_sys_ptrace" …, ends with NULL: permitted and effective afterwards */
+    /* "cap_sys_ptrace" …, ends with NULL: permitted and effective afterwards. */
+    const char *keep_caps[SERVICE_CAPS_MAX];
 };
 
 /* Uid and primary gid of a user name or number ("pofr", "998"; a number takes itself as gid where there is no such user). POFR_ENOTFOUND. */

@@ -28,10 +28,10 @@ struct buckets {
 
 static const struct buckets seconds_buckets = {
     18,
-    { 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 5000000,
-      10000000, 30000000, 60000000 },
-    { "0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5",
-      "1.0", "2.5", "5.0", "10.0", "30.0", "60.0" },
+    { 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000,
+      30000000, 60000000 },
+    { "0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1.0",
+      "2.5", "5.0", "10.0", "30.0", "60.0" },
 };
 static const struct buckets bytes_buckets = {
     10,
@@ -81,9 +81,9 @@ static const struct buckets *buckets_of(const struct stat_def *d)
     if (d->type != STAT_TYPE_HISTOGRAM) {
         return NULL;
     }
-    return strcmp(d->unit, "seconds") == 0 ? &seconds_buckets :
-           strcmp(d->unit, "bytes") == 0   ? &bytes_buckets :
-                                             &plain_buckets;
+    return strcmp(d->unit, "seconds") == 0 ? &seconds_buckets
+           : strcmp(d->unit, "bytes") == 0 ? &bytes_buckets
+                                           : &plain_buckets;
 }
 
 static int split_words(struct family *f, struct pofr_err *err)

@@ -14,11 +14,11 @@
 #include "common/base/slice.h"
 
 /* A slice holds exactly this text. */
-#define assert_slice_str(s, text)                                                                            \
-    do {                                                                                                     \
-        struct slice pofr_s_ = (s);                                                                          \
-        assert_int_equal(pofr_s_.len, strlen(text));                                                         \
-        if (pofr_s_.len > 0) {                                                                               \
-            assert_memory_equal(pofr_s_.data, text, pofr_s_.len);                                            \
-        }                                                                                                    \
+#define assert_slice_str(s, text)                                                                                      \
+    do {                                                                                                               \
+        struct slice pofr_s_ = (s);                                                                                    \
+        assert_int_equal(pofr_s_.len, strlen(text));                                                                   \
+        if (pofr_s_.len > 0) {                                                                                         \
+            assert_memory_equal(pofr_s_.data, text, pofr_s_.len);                                                      \
+        }                                                                                                              \
     } while (0)

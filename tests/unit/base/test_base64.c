@@ -10,8 +10,14 @@
 static void rfc_4648_samples_go_both_ways(void **state)
 {
     static const char *const cases[][2] = {
-        { "", "" },           { "f", "Zg==" },         { "fo", "Zm8=" },         { "foo", "Zm9v" },
-        { "foob", "Zm9vYg==" }, { "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" }, { "\xfb\xff\xfe", "+//+" },
+        { "", "" },
+        { "f", "Zg==" },
+        { "fo", "Zm8=" },
+        { "foo", "Zm9v" },
+        { "foob", "Zm9vYg==" },
+        { "fooba", "Zm9vYmE=" },
+        { "foobar", "Zm9vYmFy" },
+        { "\xfb\xff\xfe", "+//+" },
     };
 
     (void)state;
@@ -45,8 +51,9 @@ static void wrapped_text_ends_each_line_and_comes_back(void **state)
 
 static void anything_but_the_one_encoding_is_refused(void **state)
 {
-    static const char *const cases[] = { "Zg",     "Zg=",   "Zh==",  "Zm9=",  "Zm9v Zm9v", "Zm9vZg==Zm9v", "====", "Z===",
-                                         "Zm9v\n", "=Zm9v", "Zg==\r", "Zm-v", "Zm_v",      "Zg=a",         "Zg==a" };
+    static const char *const cases[] = { "Zg",           "Zg=",  "Zh==", "Zm9=",   "Zm9v Zm9v",
+                                         "Zm9vZg==Zm9v", "====", "Z===", "Zm9v\n", "=Zm9v",
+                                         "Zg==\r",       "Zm-v", "Zm_v", "Zg=a",   "Zg==a" };
 
     (void)state;
     for (size_t i = 0; i < pofr_countof(cases); i++) {

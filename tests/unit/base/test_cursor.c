@@ -81,7 +81,9 @@ static void an_empty_input_is_no_error_until_it_is_read(void **state)
 
 static void varints_at_the_edges_go_through(void **state)
 {
-    static const uint64_t values[] = { 0, 1, 127, 128, 16383, 16384, UINT32_MAX, INT64_MAX, UINT64_MAX - 1, UINT64_MAX };
+    static const uint64_t values[] = {
+        0, 1, 127, 128, 16383, 16384, UINT32_MAX, INT64_MAX, UINT64_MAX - 1, UINT64_MAX
+    };
 
     (void)state;
     for (size_t i = 0; i < pofr_countof(values); i++) {

@@ -34,7 +34,7 @@ static void names_and_addresses_are_split_from_their_port(void **state)
 
 static void anything_else_is_refused(void **state)
 {
-    static const char *const cases[] = { "",      "gw",      ":22",   "gw:",     "gw:65536", "gw:-1", "gw:22x", "::1:22",
+    static const char *const cases[] = { "",     "gw",      ":22",   "gw:",    "gw:65536", "gw:-1",  "gw:22x", "::1:22",
                                          "[::1", "[::1]22", "[]:22", "g w:22", "gw:22:23", "gw: 22", "g[w:22" };
     char text[400];
     struct hostport hp;

@@ -196,7 +196,8 @@ static void print_into(void (*print)(const struct conf_table *, FILE *), char *o
 static void what_is_printed_is_a_file_that_says_the_same(void **state)
 {
     char first[4096], second[4096];
-    struct conf *c = parse("[gateway]\nlisten = x\nbrokers=a,b\n[capture]\ntick = 1500ms\nkeep=true\n[spool]\nmax=1000M\n");
+    struct conf *c =
+        parse("[gateway]\nlisten = x\nbrokers=a,b\n[capture]\ntick = 1500ms\nkeep=true\n[spool]\nmax=1000M\n");
     struct conf *again;
     FILE *f = fmemopen(first, sizeof(first), "w");
 
@@ -278,8 +279,10 @@ static void reload_takes_and_reports_what_may_change(void **state)
     struct conf *old = load(tmpdir_join(*state, "c", path), NEEDED "brokers = a\n"), *new = NULL;
     struct changes changes = { "" };
 
-    assert_int_equal(fsio_replace(path, slice_str(NEEDED "brokers = a,b\n[capture]\ntick = 1000ms\n[spool]\nmax = 2048M\n"),
-                                  0644, NULL), 0);
+    assert_int_equal(fsio_replace(path,
+                                  slice_str(NEEDED "brokers = a,b\n[capture]\ntick = 1000ms\n[spool]\nmax = 2048M\n"),
+                                  0644, NULL),
+                     0);
     assert_int_equal(conf_reload(old, note_change, &changes, &new, NULL), 0);
     assert_string_equal(changes.text, "capture.tick 300ms>1s;gateway.brokers a>a, b;");
     assert_int_equal(((const struct sample *)conf_values(new))->tick_us, 1000000);
@@ -295,8 +298,8 @@ static void reload_refuses_what_needs_a_restart(void **state)
     struct changes changes = { "" };
     struct pofr_err err = { 0 };
 
-    assert_int_equal(fsio_replace(path, slice_str("[gateway]\nlisten = there\n[capture]\nworkers=3\ntick=1s\n"), 0644,
-                                  NULL), 0);
+    assert_int_equal(
+        fsio_replace(path, slice_str("[gateway]\nlisten = there\n[capture]\nworkers=3\ntick=1s\n"), 0644, NULL), 0);
     assert_int_equal(conf_reload(old, note_change, &changes, &new, &err), POFR_ECONFIG);
     assert_string_equal(err.text, "capture.workers, gateway.listen: a change needs a restart");
     assert_string_equal(changes.text, "");

@@ -22,7 +22,8 @@ static const struct conf_option conf_options[] = {
 static const struct conf_table table =
     CONF_TABLE("pofr-sample", "/nonexistent/sample.conf", struct sample, conf_options, NULL);
 
-static const struct options_extra extra[] = { { "state-dir", "DIR", "Where state is kept." }, { "once", NULL, "One round." } };
+static const struct options_extra extra[] = { { "state-dir", "DIR", "Where state is kept." },
+                                              { "once", NULL, "One round." } };
 static const char *const libraries[] = { "libsample 1.2", NULL };
 static const struct options_spec spec = {
     "pofr-sample", "Does nothing.", "[word]", &table, extra, pofr_countof(extra), libraries,

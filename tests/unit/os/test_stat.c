@@ -144,7 +144,8 @@ static void bad_definitions_are_refused_at_the_start(void **state)
         { { STAT_TYPE_COUNTER, "a", "furlongs", NULL, NULL, "" } },
         { { STAT_TYPE_COUNTER, "a", "", "l", "  ", "" } },
         { { STAT_TYPE_COUNTER, "a", "", "l-l", "x", "" } },
-        { { STAT_TYPE_COUNTER, "a", "", "l", "a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a", "" } },
+        { { STAT_TYPE_COUNTER, "a", "", "l", "a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a",
+            "" } },
         { { STAT_TYPE_COUNTER, "a", "", NULL, NULL, "" }, { STAT_TYPE_GAUGE, "a", "", NULL, NULL, "" } },
     };
     struct stat_set *s = NULL;

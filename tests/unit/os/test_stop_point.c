@@ -92,7 +92,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(it_stops_at_the_named_passage_once, tmpdir_setup, tmpdir_teardown),
         cmocka_unit_test_setup_teardown(without_a_number_it_is_the_first_passage, tmpdir_setup, tmpdir_teardown),
 #endif
-        cmocka_unit_test_setup_teardown(other_names_and_passages_never_reached_do_not_stop, tmpdir_setup, tmpdir_teardown),
+        cmocka_unit_test_setup_teardown(other_names_and_passages_never_reached_do_not_stop, tmpdir_setup,
+                                        tmpdir_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
