@@ -47,8 +47,8 @@ static int feed_dir(const char *dir)
         char path[4096];
         struct stat st;
 
-        if (snprintf(path, sizeof(path), "%s/%s", dir, names[i]->d_name) < (int)sizeof(path) &&
-            stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
+        if (snprintf(path, sizeof(path), "%s/%s", dir, names[i]->d_name) < (int)sizeof(path) && stat(path, &st) == 0 &&
+            S_ISREG(st.st_mode)) {
             fed += feed(path);
         }
         free(names[i]);
