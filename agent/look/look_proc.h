@@ -7,7 +7,7 @@
  *
  *   for each process, one of
  *     held(pid, start)                 alive, and nothing said that it changed: all that is held goes on
- *     process(p), then per table of files: file() or file_held() for each descriptor, files_end();
+ *     process(p) or process_held(), then per table of files: file() or file_held() for each descriptor, files_end();
  *       at last process_end()          it was read now
  *     blocked(pid, start)              reading it blocked: not read in this look, what is held goes on, aged
  *   and a process that was not named, in a look whose result is complete, is not there any more.
@@ -72,6 +72,12 @@ struct look_sink {
     void (*process)(void *ctx, const struct rec_process *p, const struct look_how *how);
 
     /*
+     * Instead of process(): it was read, and all attributes are as they were delivered last; its files follow. false: the
+     * caller does not hold it; process() follows at once. NULL: process() every time.
+     */
+    bool (*process_held)(void *ctx, uint32_t pid, uint64_t start_jiffies, const struct look_how *how);
+
+    /*
      * Descriptor fd of the process just delivered; thread is the tid whose own table it is in, 0: the process's.
      * file_held: the same file in the same way as the last time it was delivered (not read again). false: the caller
      * does not hold it; file() follows at once. NULL: every file is read every time. start_number and command are not set.
@@ -87,7 +93,8 @@ struct look_sink {
 
     /*
      * how->whole: a thread of this process for which no files_end() came has no table of its own any more: its files
-     * are closed. Where the process's own files could not be listed, REC_UNREADABLE_FILES was set in process().
+     * are closed. (Thread 0 always has one: without files_end() for it, what is held of it goes on; REC_UNREADABLE_FILES
+     * was set in process() where it could not be listed.)
      */
     void (*process_end)(void *ctx, const struct look_how *how);
 
@@ -108,6 +115,7 @@ struct look_result {
     uint32_t read;         /* delivered */
     uint32_t reconciled;   /* of these, LOOK_WHY_RECONCILE */
     uint32_t vanished;     /* gone while they were being read */
+    uint32_t torn;         /* descriptors left out because they changed under each of three readings */
     uint32_t blocked;
     uint32_t left_behind;  /* threads that hang somewhere now */
     uint32_t unannounced;  /* list: found without a hint (not counted at the first look) */
