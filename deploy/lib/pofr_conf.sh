@@ -61,12 +61,9 @@ EOT
 }
 
 conf_merger() {
-    mkdir -p -- "$STATE/data/merger"
-    give_to "$(user_of merger)" "$STATE/data/merger"
     conf_file merger 644 <<EOT
 [merger]
 name = merger
-state_dir = $STATE/data/merger
 
 [catalog]
 address = 127.0.0.1:$(port head)
