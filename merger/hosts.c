@@ -43,13 +43,13 @@ int step_hosts(const struct pass *p, struct shard *s, struct pofr_err *err)
 #define CLOSE(table)                                                                                          \
     "UPDATE pofr_store." table " x JOIN pofr_store.boot b ON b.host_id = x.host_id AND b.boot = x.boot SET "   \
     "x.last_seen = GREATEST(b.last_tick, x.first_seen), x.ended = GREATEST(b.last_tick, x.first_seen), "       \
-    "x.end_source = 'retired', x.end_inferred = 1, x.hash = 0 WHERE x.host_id = ? AND "                        \
+    "x.end_source = 'retired', x.end_inferred = 1, x.end_before = NULL WHERE x.host_id = ? AND "                        \
     "x.ended = '9999-12-31 23:59:59.999999'"
 
 static const char *const close_statements[] = {
     CLOSE("psinfo"),   CLOSE("fileinfo"), CLOSE("netinfo"), CLOSE("userinfo"), CLOSE("groupinfo"), CLOSE("netint"),
     CLOSE("netroute"), CLOSE("hostinfo"), CLOSE("hwinfo"),  CLOSE("login"),    CLOSE("coverage"),
-    "UPDATE pofr_store.boot SET closed = 1 WHERE host_id = ?",
+    "UPDATE pofr_store.boot SET closed = 'retired' WHERE host_id = ? AND closed = 'no'",
     "DELETE FROM pofr_store.open_state WHERE host_id = ?",
 };
 
@@ -64,6 +64,9 @@ static int close_host(struct shard *s, struct db_value host_id, struct db_value 
     }
     for (size_t i = 0; i < pofr_countof(close_statements) && !code; i++) {
         code = db_run(s->db, close_statements[i], &host_id, 1, NULL, err);
+    }
+    if (!code) { /* workers that remember this host's open rows read them anew */
+        code = db_run(s->db, "UPDATE pofr_store.ingest_offset SET revision = revision + 1 WHERE slot = ?", &slot, 1, NULL, err);
     }
     if (!code) {
         return db_run(s->db, "COMMIT", NULL, 0, NULL, err);
@@ -80,7 +83,7 @@ int step_retired(const struct pass *p, struct shard *s, struct pofr_err *err)
     int code = db_run(s->db,
                       "SELECT h.host_id, h.slot FROM pofr_store.host h WHERE h.state = 'retired' AND (EXISTS (SELECT 1 FROM "
                       "pofr_store.open_state o WHERE o.host_id = h.host_id) OR EXISTS (SELECT 1 FROM pofr_store.boot b WHERE "
-                      "b.host_id = h.host_id AND b.closed = 0))",
+                      "b.host_id = h.host_id AND b.closed = 'no'))",
                       NULL, 0, &r, err);
 
     for (size_t i = 0; !code && i < db_rows(r); i++) {

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* host.c -- pofrctl host list|show|approve|rename|retire|erase. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/buf.h"
+#include "common/os/options.h"
+#include "ctl/nouns.h"
+#include "ctl/table.h"
+
+#define UUID_TEXT(column)                                                                                     \
+    "LOWER(INSERT(INSERT(INSERT(INSERT(HEX(" column "), 9, 0, '-'), 14, 0, '-'), 19, 0, '-'), 24, 0, '-'))"
+
+#define NOTICE_S 10 /* every worker and gateway has taken notice of a change in the catalog after this */
+
+struct found {
+    uint64_t host_id;
+    uint64_t slot;
+    char name[764];
+    char state[16];
+    uint8_t uuid[16];
+};
+
+/* By name, host_id or uuid. */
+static int find_host(struct db *catalog, const char *what, struct found *out, struct pofr_err *err)
+{
+    struct db_value values[] = { DB_V_C(what), DB_V_C(what), DB_V_C(what) };
+    struct db_result *r = NULL;
+    int code = db_run(catalog,
+                      "SELECT host_id, slot, host, state, host_uuid FROM host WHERE host = ? OR CAST(host_id AS CHAR) = ? OR "
+                      "host_uuid = UNHEX(REPLACE(?, '-', '')) LIMIT 2",
+                      values, 3, &r, err);
+
+    if (!code && db_rows(r) == 0) {
+        code = pofr_err_set(err, POFR_ENOTFOUND, "no host \"%s\" (give its name, host_id or uuid)", what);
+    }
+    if (!code && db_rows(r) > 1) {
+        code = pofr_err_set(err, POFR_EUSAGE, "\"%s\" is the name of one host and the number of another: give the uuid", what);
+    }
+    if (!code) {
+        out->host_id = db_get_u64(r, 0, 0);
+        out->slot = db_get_u64(r, 0, 1);
+        snprintf(out->name, sizeof(out->name), "%s", (const char *)db_get(r, 0, 2).data);
+        snprintf(out->state, sizeof(out->state), "%s", (const char *)db_get(r, 0, 3).data);
+        memcpy(out->uuid, db_get(r, 0, 4).data, db_get(r, 0, 4).len == 16 ? 16 : 0);
+    }
+    db_result_free(r);
+    return code;
+}
+
+static bool one_argument(int argc, char **argv, const char *const *names, const char **values, char **out_arg)
+{
+    size_t count;
+
+    if (!ctl_options(argc, argv, names, values, out_arg, 1, &count)) {
+        return false;
+    }
+    if (count != 1) {
+        ctl_usage("host %s needs a host: its name, host_id or uuid", argv[0]);
+        return false;
+    }
+    return true;
+}
+
+/* Which shard a host's rows are on, and a connection to its tables. */
+static int shard_of_slot(struct ctl *c, struct db *catalog, uint64_t slot, struct db **out, struct pofr_err *err)
+{
+    struct db_value value = DB_V_U(slot);
+    struct db_result *r = NULL;
+    struct ctl_shard *shards = NULL;
+    size_t count = 0;
+    int code = db_run(catalog, "SELECT shard_id FROM slot WHERE slot = ?", &value, 1, &r, err);
+    uint64_t id = !code && db_rows(r) ? db_get_u64(r, 0, 0) : 0;
+
+    db_result_free(r);
+    if (!code) {
+        code = ctl_shards(catalog, &shards, &count, err);
+    }
+    for (size_t i = 0; i < count && !code; i++) {
+        if (shards[i].shard_id == id) {
+            code = ctl_shard_connect(c, &shards[i], "pofr_store", out, err);
+        }
+    }
+    if (!code && !*out) {
+        code = pofr_err_set(err, POFR_ENOTFOUND, "slot %llu is on no shard", (unsigned long long)slot);
+    }
+    free(shards);
+    return code;
+}
+
+int ctl_host_shard(struct ctl *c, struct db *catalog, const char *what, uint64_t *out_host_id, struct db **out_shard,
+                   struct pofr_err *err)
+{
+    struct found h;
+    int code = find_host(catalog, what, &h, err);
+
+    if (!code) {
+        *out_host_id = h.host_id;
+        code = shard_of_slot(c, catalog, h.slot, out_shard, err);
+    }
+    return code;
+}
+
+int host_list(struct ctl *c, int argc, char **argv)
+{
+    static const char *const names[] = { "state=", "group=", NULL };
+    const char *v[3];
+    char *args[1];
+    size_t args_count;
+    struct pofr_err err = { 0 };
+    struct db_result *r = NULL;
+    struct db *catalog = NULL;
+    int code;
+
+    if (!ctl_options(argc, argv, names, v, args, 0, &args_count)) {
+        return POFR_EXIT_USAGE;
+    }
+    code = ctl_catalog(c, &catalog, &err);
+    if (!code) {
+        struct db_value values[] = { v[0] ? DB_V_C(v[0]) : DB_V_NULL, v[1] ? DB_V_C(v[1]) : DB_V_NULL };
+
+        code = db_run(catalog,
+                      "SELECT h.host, h.host_id, " UUID_TEXT("h.host_uuid") " AS host_uuid, h.host_group, h.state, s.name AS shard, "
+                      "h.slot, h.enrolled, h.os, h.agent_version FROM host h LEFT JOIN slot l ON l.slot = h.slot LEFT JOIN shard s ON "
+                      "s.shard_id = l.shard_id WHERE h.state = COALESCE(?, h.state) AND h.host_group = COALESCE(?, h.host_group) "
+                      "ORDER BY h.host",
+                      values, 2, &r, &err);
+    }
+    if (!code) {
+        table_print(r, c->json);
+    }
+    db_result_free(r);
+    db_close(catalog);
+    return code ? ctl_fail(&err) : POFR_EXIT_DONE;
+}
+
+static int show_part(struct ctl *c, struct db *db, const char *title, const char *sql, uint64_t host_id, bool last,
+                     struct pofr_err *err)
+{
+    struct db_value value = DB_V_U(host_id);
+    struct db_result *r = NULL;
+    int code = db_run(db, sql, &value, 1, &r, err);
+
+    if (!code) {
+        printf(c->json ? "\"%s\": " : "%s\n", title);
+        table_print(r, c->json);
+        printf("%s", c->json ? (last ? "" : ", ") : last ? "" : "\n");
+    }
+    db_result_free(r);
+    return code;
+}
+
+int host_show(struct ctl *c, int argc, char **argv)
+{
+    static const char *const names[] = { NULL };
+    const char *v[1];
+    char *arg;
+    struct pofr_err err = { 0 };
+    struct found h;
+    struct db *catalog = NULL;
+    struct db *head = NULL;
+    int code;
+
+    if (!one_argument(argc, argv, names, v, &arg)) {
+        return POFR_EXIT_USAGE;
+    }
+    code = ctl_catalog(c, &catalog, &err);
+    if (!code) {
+        code = find_host(catalog, arg, &h, &err);
+    }
+    if (!code) {
+        code = ctl_head(c, "pofr", &head, &err);
+    }
+    if (!code) {
+        printf("%s", c->json ? "{" : "");
+        code = show_part(c, catalog, "host",
+                         "SELECT host, host_id, " UUID_TEXT("host_uuid") " AS host_uuid, host_group, state, state_since, slot, enrolled, "
+                         "hostname, machine_id, os, kernel, agent_version, peer FROM host WHERE host_id = ?",
+                         h.host_id, false, &err);
+    }
+    if (!code) {
+        code = show_part(c, catalog, "keys",
+                         "SELECT HEX(key_id) AS key_id, valid_from, valid_to FROM host_key WHERE host_id = ? ORDER BY valid_from",
+                         h.host_id, false, &err);
+    }
+    if (!code) {
+        code = show_part(c, head, "stored",
+                         "SELECT last_bundle, last_tick, complete_to, bundles, records, records_total, lost_total, recorder FROM host "
+                         "WHERE host_id = ?",
+                         h.host_id, false, &err);
+    }
+    if (!code) {
+        code = show_part(c, head, "boots",
+                         "SELECT boot, HEX(boot_id) AS boot_id, branch, anchor_source, first_sequence, tip_sequence, last_tick, drift_us "
+                         "FROM boot WHERE host_id = ? ORDER BY boot DESC LIMIT 10",
+                         h.host_id, false, &err);
+    }
+    if (!code) {
+        code = show_part(c, head, "gaps",
+                         "SELECT from_time, to_time, kind, lost, explained, detail FROM gap WHERE host_id = ? ORDER BY from_time DESC LIMIT 10",
+                         h.host_id, true, &err);
+    }
+    if (!code && c->json) {
+        printf("}\n");
+    }
+    db_close(catalog);
+    db_close(head);
+    return code ? ctl_fail(&err) : POFR_EXIT_DONE;
+}
+
+/* Raise change_seq and leave the new value in @change: copies of the catalog ask for what is newer. */
+static int begin_change(struct db *catalog, struct pofr_err *err)
+{
+    int code = db_run(catalog, "START TRANSACTION", NULL, 0, NULL, err);
+
+    if (!code) {
+        code = db_run(catalog, "UPDATE change_seq SET value = value + 1 WHERE one = 1", NULL, 0, NULL, err);
+    }
+    if (!code) {
+        code = db_run(catalog, "SET @change = (SELECT value FROM change_seq WHERE one = 1)", NULL, 0, NULL, err);
+    }
+    return code;
+}
+
+static int set_state(struct db *catalog, uint64_t host_id, const char *state, bool end_keys, struct pofr_err *err)
+{
+    struct db_value values[] = { DB_V_C(state), DB_V_U(host_id) };
+    int code = begin_change(catalog, err);
+
+    if (!code) {
+        code = db_run(catalog, "UPDATE host SET state = ?, state_since = UTC_TIMESTAMP(6), changed = @change WHERE host_id = ?",
+                      values, 2, NULL, err);
+    }
+    if (!code && end_keys) {
+        code = db_run(catalog,
+                      "UPDATE host_key SET valid_to = UTC_TIMESTAMP(6), changed = @change WHERE host_id = ? AND valid_to > "
+                      "UTC_TIMESTAMP(6)",
+                      &values[1], 1, NULL, err);
+    }
+    if (!code) {
+        code = db_run(catalog, "COMMIT", NULL, 0, NULL, err);
+    }
+    return code;
+}
+
+int host_approve(struct ctl *c, int argc, char **argv)
+{
+    static const char *const names[] = { NULL };
+    const char *v[1];
+    char *arg;
+    struct pofr_err err = { 0 };
+    struct found h;
+    struct db *catalog = NULL;
+    int code;
+
+    if (!one_argument(argc, argv, names, v, &arg)) {
+        return POFR_EXIT_USAGE;
+    }
+    code = ctl_catalog(c, &catalog, &err);
+    if (!code) {
+        code = find_host(catalog, arg, &h, &err);
+    }
+    if (!code && strcmp(h.state, "pending") != 0 && strcmp(h.state, "active") != 0) {
+        code = pofr_err_set(&err, POFR_EREFUSED, "host %s is %s", h.name, h.state);
+    }
+    if (!code && strcmp(h.state, "pending") == 0) {
+        code = set_state(catalog, h.host_id, "active", false, &err);
+    }
+    if (!code) {
+        ctl_say(c, "host %s is active", h.name);
+    }
+    db_close(catalog);
+    return code ? ctl_fail(&err) : POFR_EXIT_DONE;
+}
+
+int host_rename(struct ctl *c, int argc, char **argv)
+{
+    static const char *const names[] = { "group=", NULL };
+    const char *v[2];
+    char *args[2];
+    size_t count;
+    struct pofr_err err = { 0 };
+    struct found h;
+    struct db *catalog = NULL;
+    int code;
+
+    if (!ctl_options(argc, argv, names, v, args, 2, &count)) {
+        return POFR_EXIT_USAGE;
+    }
+    if (count < 1 || (count == 1 && !v[0]) || (count == 2 && (args[1][0] == 0 || strlen(args[1]) > 190))) {
+        return ctl_usage("host rename HOST NEW_NAME [--group GROUP], or host rename HOST --group GROUP");
+    }
+    code = ctl_catalog(c, &catalog, &err);
+    if (!code) {
+        code = find_host(catalog, args[0], &h, &err);
+    }
+    if (!code) {
+        code = begin_change(catalog, &err);
+    }
+    if (!code) {
+        struct db_value values[] = { DB_V_C(count == 2 ? args[1] : h.name), v[0] ? DB_V_C(v[0]) : DB_V_NULL, DB_V_U(h.host_id) };
+
+        code = db_run(catalog, "UPDATE host SET host = ?, host_group = COALESCE(?, host_group), changed = @change WHERE host_id = ?",
+                      values, 3, NULL, &err);
+    }
+    if (!code) {
+        code = db_run(catalog, "COMMIT", NULL, 0, NULL, &err);
+    }
+    if (code == POFR_EDBREFUSED && db_last_error(catalog) == 1062) {
+        code = pofr_err_set(&err, POFR_EREFUSED, "another host has that name");
+    }
+    if (!code) {
+        ctl_say(c, "shards show it within half a minute");
+    }
+    db_close(catalog);
+    return code ? ctl_fail(&err) : POFR_EXIT_DONE;
+}
+
+int host_retire(struct ctl *c, int argc, char **argv)
+{
+    static const char *const names[] = { NULL };
+    const char *v[1];
+    char *arg;
+    struct pofr_err err = { 0 };
+    struct found h;
+    struct db *catalog = NULL;
+    int code;
+
+    if (!one_argument(argc, argv, names, v, &arg)) {
+        return POFR_EXIT_USAGE;
+    }
+    code = ctl_catalog(c, &catalog, &err);
+    if (!code) {
+        code = find_host(catalog, arg, &h, &err);
+    }
+    if (!code && strcmp(h.state, "erased") == 0) {
+        code = pofr_err_set(&err, POFR_EREFUSED, "host %s is erased", h.name);
+    }
+    if (!code && strcmp(h.state, "retired") != 0) {
+        code = set_state(catalog, h.host_id, "retired", true, &err);
+    }
+    if (!code) {
+        ctl_say(c,
+                "host %s is retired: gateways cut it off within %d s; what was acked before is still stored, then its open rows are "
+                "closed by the merger",
+                h.name, NOTICE_S);
+    }
+    db_close(catalog);
+    return code ? ctl_fail(&err) : POFR_EXIT_DONE;
+}
+
+static const char *const erase_statements[] = {
+    "DELETE FROM psinfo WHERE host_id = ? LIMIT 10000",     "DELETE FROM fileinfo WHERE host_id = ? LIMIT 10000",
+    "DELETE FROM netinfo WHERE host_id = ? LIMIT 10000",    "DELETE FROM userinfo WHERE host_id = ? LIMIT 10000",
+    "DELETE FROM groupinfo WHERE host_id = ? LIMIT 10000",  "DELETE FROM netint WHERE host_id = ? LIMIT 10000",
+    "DELETE FROM netroute WHERE host_id = ? LIMIT 10000",   "DELETE FROM hostinfo WHERE host_id = ? LIMIT 10000",
+    "DELETE FROM hwinfo WHERE host_id = ? LIMIT 10000",     "DELETE FROM login WHERE host_id = ? LIMIT 10000",
+    "DELETE FROM coverage WHERE host_id = ? LIMIT 10000",   "DELETE FROM gap WHERE host_id = ? LIMIT 10000",
+    "DELETE FROM finding WHERE host_id = ? LIMIT 10000",    "DELETE FROM set_aside WHERE host_id = ? LIMIT 1000",
+    "DELETE FROM bundle WHERE host_id = ? LIMIT 10000",     "DELETE FROM open_state WHERE host_id = ? LIMIT 10000",
+    "DELETE FROM run WHERE host_id = ? LIMIT 10000",        "DELETE FROM boot WHERE host_id = ? LIMIT 10000",
+    "DELETE FROM host_state WHERE host_id = ? LIMIT 10000", "DELETE FROM host WHERE host_id = ? LIMIT 10000",
+};
+
+static int delete_rows(struct ctl *c, struct db *shard, const struct found *h, struct pofr_err *err)
+{
+    struct db_value value = DB_V_U(h->host_id);
+    struct db_value slot = DB_V_U(h->slot);
+    uint64_t rows = 0;
+    int code = 0;
+
+    for (size_t i = 0; i < pofr_countof(erase_statements) && !code; i++) {
+        do {
+            code = db_run(shard, erase_statements[i], &value, 1, NULL, err);
+            rows += code ? 0 : db_affected(shard);
+        } while (!code && db_affected(shard) > 0);
+    }
+    if (!code) {
+        code = db_run(shard, "UPDATE ingest_offset SET revision = revision + 1 WHERE slot = ?", &slot, 1, NULL, err);
+    }
+    if (!code) {
+        ctl_say(c, "%llu rows deleted", (unsigned long long)rows);
+    }
+    return code;
+}
+
+static int bury(struct db *db, const struct found *h, struct pofr_err *err)
+{
+    struct db_value values[] = { DB_V_S(slice_of(h->uuid, 16)), DB_V_U(h->host_id) };
+
+    return db_run(db, "INSERT IGNORE INTO tombstone (host_uuid, host_id, erased) VALUES (?, ?, UTC_TIMESTAMP(6))", values, 2, NULL, err);
+}
+
+/*
+ * Tombstones first, then a pause in which every worker and gateway takes notice, then the rows: what a
+ * worker still had in its hands is deleted with the rest, what comes later is dropped and counted.
+ */
+int host_erase(struct ctl *c, int argc, char **argv)
+{
+    static const char *const names[] = { "yes", NULL };
+    const char *v[2];
+    char *arg;
+    struct pofr_err err = { 0 };
+    struct found h;
+    struct db *catalog = NULL;
+    struct db *shard = NULL;
+    int code;
+
+    if (!one_argument(argc, argv, names, v, &arg)) {
+        return POFR_EXIT_USAGE;
+    }
+    code = ctl_catalog(c, &catalog, &err);
+    if (!code) {
+        code = find_host(catalog, arg, &h, &err);
+    }
+    if (!code && !v[0]) {
+        db_close(catalog);
+        return ctl_usage("host erase deletes all rows of host %s for ever; say so with --yes", h.name);
+    }
+    if (!code) {
+        code = shard_of_slot(c, catalog, h.slot, &shard, &err);
+    }
+    if (!code) {
+        code = bury(shard, &h, &err);
+    }
+    if (!code) {
+        code = bury(catalog, &h, &err);
+    }
+    if (!code && strcmp(h.state, "erased") != 0) {
+        code = set_state(catalog, h.host_id, "erased", true, &err);
+    }
+    if (!code) {
+        ctl_say(c, "host %s: waiting %d s until every worker knows", h.name, NOTICE_S);
+        sleep(NOTICE_S);
+        code = delete_rows(c, shard, &h, &err);
+    }
+    if (!code) {
+        printf("host %s is erased from its shard. Copies are still in:\n"
+               "  Kafka topic %s, until 7 days after its last bundle\n"
+               "  Kafka topic %s, where bundles of it were set aside, as long\n"
+               "  the shard's table of names and paths, without any link to the host, until the merger finds them unused\n"
+               "  backups of the shard and the catalog, as long as you keep them\n"
+               "  the host's own spool, until it is deleted there\n",
+               h.name, c->conf->kafka_topic, c->conf->kafka_deadletter);
+    }
+    db_close(shard);
+    db_close(catalog);
+    return code ? ctl_fail(&err) : POFR_EXIT_DONE;
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * verify.c -- pofrctl verify HOST: the ledger of a host, statement by statement.
+ *
+ * For each row: the statement is rebuilt byte for byte and its digest compared; the signature is checked
+ * with the key that the catalog has under key_id; the chain is followed; running totals must add up; a
+ * sequence that is missing must have a gap row. Rows are read in order, a thousand at a time.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/buf.h"
+#include "common/base/hex.h"
+#include "common/base/parse_num.h"
+#include "common/evidence/sshsig.h"
+#include "common/evidence/statement.h"
+#include "common/os/options.h"
+#include "common/record/limits.h"
+#include "ctl/nouns.h"
+#include "ctl/table.h"
+
+#define PAGE       1000
+#define KEYS_MAX   1024
+#define SHOWN_MAX  1000
+
+struct key {
+    uint8_t id[32];
+    uint8_t public_key[32];
+};
+
+struct check {
+    struct ctl *c;
+    struct db *shard;
+    uint64_t host_id;
+    struct key keys[KEYS_MAX];
+    size_t keys_count;
+    uint64_t bundles, problems, missing, branches;
+    uint64_t last_sequence;
+    uint8_t last_digest[32];
+    uint64_t last_total;
+    bool have_last;
+    bool first_shown;
+};
+
+static void problem(struct check *k, uint64_t sequence, const char *kind, const char *text)
+{
+    k->problems++;
+    if (k->problems > SHOWN_MAX) {
+        return;
+    }
+    if (k->c->json) {
+        printf("%s\n  {\"sequence\": %llu, \"kind\": \"%s\", \"text\": \"%s\"}", k->first_shown ? "," : "",
+               (unsigned long long)sequence, kind, text);
+    } else {
+        printf("sequence %llu: %s: %s\n", (unsigned long long)sequence, kind, text);
+    }
+    k->first_shown = true;
+}
+
+static void take(struct slice s, uint8_t *out, size_t len)
+{
+    memset(out, 0, len);
+    memcpy(out, s.data, s.len < len ? s.len : len);
+}
+
+static enum statement_origin origin_of(struct slice name)
+{
+    for (int o = STATEMENT_FIRST; o <= STATEMENT_LOST; o++) {
+        if (slice_eq_str(name, statement_origin_name((enum statement_origin)o))) {
+            return (enum statement_origin)o;
+        }
+    }
+    return (enum statement_origin)0;
+}
+
+/* Columns of the query in verify_range(). */
+static int rebuild(const struct db_result *r, size_t row, struct statement *s)
+{
+    struct slice keyframe = db_get(r, row, 14);
+    struct slice recorder = db_get(r, row, 18);
+
+    memset(s, 0, sizeof(*s));
+    s->version = 1;
+    take(db_get(r, row, 0), s->host.b, 16);
+    take(db_get(r, row, 1), s->run, 16);
+    s->sequence = db_get_u64(r, row, 2);
+    take(db_get(r, row, 3), s->previous, 32);
+    s->origin = origin_of(db_get(r, row, 6));
+    take(db_get(r, row, 7), s->boot.b, 16);
+    s->from_boot_us = db_get_u64(r, row, 8);
+    s->to_boot_us = db_get_u64(r, row, 9);
+    s->from_wall_us = db_get_u64(r, row, 10);
+    s->to_wall_us = db_get_u64(r, row, 11);
+    s->ticks = db_get_u64(r, row, 12);
+    s->ticks_total = db_get_u64(r, row, 13);
+    s->keyframe = slice_eq_str(keyframe, "part") ? 1 : slice_eq_str(keyframe, "last") ? 2 : 0;
+    s->payload_size = db_get_u64(r, row, 16);
+    s->payload_bytes = db_get_u64(r, row, 17);
+    take(db_get(r, row, 19), s->payload_digest, 32);
+    take(db_get(r, row, 20), s->key_id, 32);
+    memcpy(s->recorder, recorder.data, recorder.len < sizeof(s->recorder) ? recorder.len : sizeof(s->recorder) - 1);
+    return statement_unpack_counts(db_get(r, row, 15), s);
+}
+
+static const struct key *key_of(const struct check *k, const uint8_t id[32])
+{
+    for (size_t i = 0; i < k->keys_count; i++) {
+        if (memcmp(k->keys[i].id, id, 32) == 0) {
+            return &k->keys[i];
+        }
+    }
+    return NULL;
+}
+
+static int gap_covers(struct check *k, uint64_t first, uint64_t last, bool *out_covered, struct pofr_err *err)
+{
+    struct db_value values[] = { DB_V_U(k->host_id), DB_V_U(last), DB_V_U(first) };
+    struct db_result *r = NULL;
+    uint64_t covered = 0;
+    int code = db_run(k->shard,
+                      "SELECT first_sequence, last_sequence FROM gap WHERE host_id = ? AND first_sequence <= ? AND last_sequence >= ? "
+                      "AND kind IN ('sequence', 'refused') AND explained = 0",
+                      values, 3, &r, err);
+
+    for (size_t i = 0; !code && i < db_rows(r); i++) {
+        uint64_t from = db_get_u64(r, i, 0);
+        uint64_t to = db_get_u64(r, i, 1);
+
+        covered += (to < last ? to : last) - (from > first ? from : first) + 1;
+    }
+    *out_covered = covered >= last - first + 1;
+    db_result_free(r);
+    return code;
+}
+
+static int check_chain(struct check *k, const struct statement *s, const uint8_t digest[32], struct pofr_err *err)
+{
+    uint64_t total = statement_records_total(s);
+    bool covered = true;
+    int code = 0;
+
+    if (k->have_last && s->sequence == k->last_sequence) {
+        k->branches++;
+        problem(k, s->sequence, "branch", "two statements have this sequence: a cloned machine, or a disk that was put back");
+    } else if (k->have_last && s->sequence > k->last_sequence + 1) {
+        k->missing += s->sequence - k->last_sequence - 1;
+        code = gap_covers(k, k->last_sequence + 1, s->sequence - 1, &covered, err);
+        if (!code && !covered) {
+            problem(k, s->sequence, "removed", "bundles before it are missing and no gap row says so");
+        }
+    } else if (k->have_last) {
+        if (memcmp(s->previous, k->last_digest, 32) != 0) {
+            problem(k, s->sequence, "chain", "it does not name the statement before it");
+        }
+        if (total != k->last_total + statement_records(s)) {
+            problem(k, s->sequence, "totals", "its running totals are not those before it and its own counts");
+        }
+    }
+    k->have_last = true;
+    k->last_sequence = s->sequence;
+    memcpy(k->last_digest, digest, 32);
+    k->last_total = total;
+    return code;
+}
+
+static int check_row(struct check *k, const struct db_result *r, size_t row, struct buf *text, struct pofr_err *err)
+{
+    struct statement s;
+    uint8_t digest[32];
+    uint8_t kept[32];
+    uint8_t signature[64];
+    const struct key *key;
+
+    k->bundles++;
+    buf_reset(text);
+    take(db_get(r, row, 4), kept, 32);
+    take(db_get(r, row, 5), signature, 64);
+    if (rebuild(r, row, &s) || statement_format(&s, text)) {
+        problem(k, s.sequence, "ledger", "the row makes no statement: it was altered");
+        return 0;
+    }
+    statement_digest(buf_slice(text), digest);
+    if (memcmp(digest, kept, 32) != 0) {
+        problem(k, s.sequence, "ledger", "the row's statement has another digest: it was altered");
+    }
+    key = key_of(k, s.key_id);
+    if (!key) {
+        problem(k, s.sequence, "key", "it is signed by a key that this host never had");
+    } else if (sshsig_verify(key->public_key, signature, buf_slice(text))) {
+        problem(k, s.sequence, "signature", "the signature does not verify");
+    }
+    return check_chain(k, &s, kept, err);
+}
+
+static int verify_range(struct check *k, uint64_t from, uint64_t to, struct pofr_err *err)
+{
+    struct buf text = BUF_INIT(STATEMENT_MAX);
+    uint64_t at = from;
+    size_t rows;
+    int code = 0;
+
+    do { /* a page always holds whole sequences: it begins again at the last one it has */
+        struct db_value values[] = { DB_V_U(k->host_id), DB_V_U(at), DB_V_U(to), DB_V_U(PAGE) };
+        struct db_result *r = NULL;
+
+        code = db_run(k->shard,
+                      "SELECT h.host_uuid, b.run, b.sequence, b.previous_digest, b.statement_digest, b.signature, b.origin, b.boot_id, "
+                      "b.from_boot_us, b.to_boot_us, b.from_wall_us, b.to_wall_us, b.ticks, b.ticks_total, b.keyframe, b.counts, "
+                      "b.payload_size, b.payload_bytes, b.recorder, b.payload_digest, b.key_id FROM bundle b JOIN host h ON "
+                      "h.host_id = b.host_id WHERE b.host_id = ? AND b.sequence >= ? AND b.sequence <= ? ORDER BY b.sequence, "
+                      "b.statement_digest LIMIT ?",
+                      values, 4, &r, err);
+        rows = code ? 0 : db_rows(r);
+        for (size_t i = 0; i < rows && !code; i++) {
+            code = check_row(k, r, i, &text, err);
+        }
+        at = k->last_sequence + 1;
+        db_result_free(r);
+        if (rows == PAGE) {
+            ctl_say(k->c, "verified up to sequence %llu", (unsigned long long)k->last_sequence);
+        }
+    } while (!code && rows == PAGE);
+    buf_free(&text);
+    return code;
+}
+
+static int load_keys(struct check *k, struct db *catalog, struct pofr_err *err)
+{
+    struct db_value value = DB_V_U(k->host_id);
+    struct db_result *r = NULL;
+    int code = db_run(catalog, "SELECT key_id, public_key FROM host_key WHERE host_id = ? ORDER BY valid_from", &value, 1, &r, err);
+
+    for (size_t i = 0; !code && i < db_rows(r) && i < KEYS_MAX; i++) {
+        take(db_get(r, i, 0), k->keys[i].id, 32);
+        take(db_get(r, i, 1), k->keys[i].public_key, 32);
+        k->keys_count++;
+    }
+    db_result_free(r);
+    return code;
+}
+
+int verify_main(struct ctl *c, int argc, char **argv)
+{
+    static const char *const names[] = { "from=", "to=", NULL };
+    const char *v[3];
+    char *args[1];
+    size_t args_count;
+    struct pofr_err err = { 0 };
+    struct check *k = NULL;
+    struct db *catalog = NULL;
+    uint64_t from = 1;
+    uint64_t to = UINT64_MAX >> 1;
+    int code;
+
+    if (!ctl_options(argc, argv, names, v, args, 1, &args_count)) {
+        return POFR_EXIT_USAGE;
+    }
+    if (args_count != 1 || (v[0] && parse_u64(slice_str(v[0]), to, &from)) || (v[1] && parse_u64(slice_str(v[1]), to, &to))) {
+        return ctl_usage("verify HOST [--from SEQUENCE] [--to SEQUENCE]");
+    }
+    k = calloc(1, sizeof(*k));
+    if (!k) {
+        return POFR_EXIT_RETRY;
+    }
+    k->c = c;
+    code = ctl_catalog(c, &catalog, &err);
+    if (!code) {
+        code = ctl_host_shard(c, catalog, args[0], &k->host_id, &k->shard, &err);
+    }
+    if (!code) {
+        code = load_keys(k, catalog, &err);
+    }
+    if (!code) {
+        printf("%s", c->json ? "{\"problems\": [" : "");
+        code = verify_range(k, from, to, &err);
+    }
+    if (!code && c->json) {
+        printf("%s], \"host\": \"%s\", \"bundles\": %llu, \"problem_count\": %llu, \"missing\": %llu, \"branches\": %llu}\n",
+               k->first_shown ? "\n" : "", args[0], (unsigned long long)k->bundles, (unsigned long long)k->problems,
+               (unsigned long long)k->missing, (unsigned long long)k->branches);
+    } else if (!code) {
+        printf("%s: %llu bundles, sequence %llu to %llu: %llu problem%s, %llu missing (in gap rows)\n", args[0],
+               (unsigned long long)k->bundles, (unsigned long long)from, (unsigned long long)k->last_sequence,
+               (unsigned long long)k->problems, k->problems == 1 ? "" : "s", (unsigned long long)k->missing);
+    }
+    db_close(k->shard);
+    db_close(catalog);
+    from = k->problems;
+    free(k);
+    return code ? ctl_fail(&err) : from ? POFR_EXIT_NO : POFR_EXIT_DONE;
+}
