@@ -170,6 +170,23 @@ static const struct ctl_shard *shard_of(const struct ctl_shard *shards, size_t c
     return NULL;
 }
 
+/* The shard's own rows of a slot that the catalog gives it. A shard that was made anew gets them again. */
+static int own_slot(struct db *target, unsigned slot, uint64_t generation, struct pofr_err *err)
+{
+    int code = run_slot(target,
+                        "INSERT INTO slot (slot, generation, state) VALUES (?, ?, 'owned') ON DUPLICATE KEY UPDATE "
+                        "generation = VALUES(generation), state = 'owned'",
+                        slot, generation, err);
+
+    if (!code) {
+        code = run_slot(target,
+                        "INSERT INTO ingest_offset (slot, generation, state, updated) VALUES (?, ?, 'owned', "
+                        "UTC_TIMESTAMP(6)) ON DUPLICATE KEY UPDATE generation = VALUES(generation), state = 'owned'",
+                        slot, generation, err);
+    }
+    return code;
+}
+
 /* Give one slot to a shard: source first loses it, then the catalog changes, then the target has it. */
 static int give_slot(struct ctl *c, struct db *catalog, struct db *target, const struct ctl_shard *to, unsigned slot,
                      const struct ctl_shard *shards, size_t count, struct pofr_err *err)
@@ -198,17 +215,21 @@ static int give_slot(struct ctl *c, struct db *catalog, struct db *target, const
                       values, 3, NULL, err);
     }
     if (!code) {
-        code = run_slot(target,
-                        "INSERT INTO slot (slot, generation, state) VALUES (?, ?, 'owned') ON DUPLICATE KEY UPDATE "
-                        "generation = VALUES(generation), state = 'owned'",
-                        slot, generation, err);
+        code = own_slot(target, slot, generation, err);
     }
-    if (!code) {
-        code = run_slot(target,
-                        "INSERT INTO ingest_offset (slot, generation, state, updated) VALUES (?, ?, 'owned', "
-                        "UTC_TIMESTAMP(6)) ON DUPLICATE KEY UPDATE generation = VALUES(generation), state = 'owned'",
-                        slot, generation, err);
+    return code;
+}
+
+static int own_slots(struct db *catalog, struct db *target, const struct ctl_shard *to, struct pofr_err *err)
+{
+    struct db_value id = DB_V_U(to->shard_id);
+    struct db_result *r = NULL;
+    int code = db_run(catalog, "SELECT slot, generation FROM slot WHERE shard_id = ?", &id, 1, &r, err);
+
+    for (size_t i = 0; !code && i < db_rows(r); i++) {
+        code = own_slot(target, (unsigned)db_get_u64(r, i, 0), db_get_u64(r, i, 1), err);
     }
+    db_result_free(r);
     return code;
 }
 
@@ -273,15 +294,17 @@ static int give_slots(struct ctl *c, struct db *catalog, const struct ctl_shard 
         return code;
     }
     if (wanted && strcmp(wanted, "none") == 0) {
-        return 0;
-    }
-    if (wanted && !parse_slots(wanted, slots, &set)) {
+        memset(&set, 0, sizeof(set));
+    } else if (wanted && !parse_slots(wanted, slots, &set)) {
         return pofr_err_set(err, POFR_EUSAGE, "--slots \"%s\" is not a list like 0-31,40 below %u", wanted, slots);
     }
     if (!wanted) {
         even_share(&available, slots, own, count, &set);
     }
     code = ctl_shard_connect(c, to, "pofr_store", &target, err);
+    if (!code) {
+        code = own_slots(catalog, target, to, err);
+    }
     for (unsigned s = 0; s < slots && !code; s++) {
         if (!set.in[s]) {
             continue;
