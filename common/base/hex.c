@@ -15,19 +15,20 @@ char *hex_encode(struct slice in, char *out)
     return out;
 }
 
-/* The value of a digit, or -1. */
-static int digit(uint8_t c, bool upper)
+#define NO_DIGIT 16U
+
+static unsigned digit(uint8_t c, bool upper)
 {
     if (c >= '0' && c <= '9') {
-        return c - '0';
+        return (unsigned)c - '0';
     }
     if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
+        return (unsigned)c - 'a' + 10;
     }
     if (upper && c >= 'A' && c <= 'F') {
-        return c - 'A' + 10;
+        return (unsigned)c - 'A' + 10;
     }
-    return -1;
+    return NO_DIGIT;
 }
 
 static int decode(struct slice text, bool upper, uint8_t *out, size_t out_len)
@@ -36,7 +37,7 @@ static int decode(struct slice text, bool upper, uint8_t *out, size_t out_len)
         return POFR_EFORMAT;
     }
     for (size_t i = 0; i < text.len; i++) {
-        if (digit(text.data[i], upper) < 0) {
+        if (digit(text.data[i], upper) == NO_DIGIT) {
             return POFR_EFORMAT;
         }
     }

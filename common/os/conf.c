@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "common/os/conf_parts.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "common/base/buf.h"
@@ -275,23 +276,33 @@ static int check_fixed(const struct conf *old, const struct conf *new, struct di
     return rc;
 }
 
+static void report_changes(const struct conf *old, const struct conf *new, struct difference *d, conf_change_fn changed,
+                           void *arg)
+{
+    for (size_t i = 0; i < old->table->count; i++) {
+        if (differs(old, new, i, d)) {
+            const char *before = buf_cstr(&d->before);
+            const char *after = buf_cstr(&d->after);
+
+            changed(conf_section_of(old->table, i), old->table->options[i].name, before ? before : "?",
+                    after ? after : "?", arg);
+        }
+    }
+}
+
 int conf_reload(const struct conf *old, conf_change_fn changed, void *arg, struct conf **out, struct pofr_err *err)
 {
     struct difference d = { BUF_INIT(CONF_FILE_MAX), BUF_INIT(CONF_FILE_MAX) };
     struct conf *new = NULL;
     int rc = conf_load(old->table, old->path, &new, err);
 
-    if (rc == 0) {
-        rc = check_fixed(old, new, &d, err);
+    if (rc != 0) {
+        return rc;
     }
-    for (size_t i = 0; rc == 0 && changed && i < old->table->count; i++) {
-        if (differs(old, new, i, &d)) {
-            const char *before = buf_cstr(&d.before);
-            const char *after = buf_cstr(&d.after);
-
-            changed(conf_section_of(old->table, i), old->table->options[i].name, before ? before : "?",
-                    after ? after : "?", arg);
-        }
+    assert(new);
+    rc = check_fixed(old, new, &d, err);
+    if (rc == 0 && changed) {
+        report_changes(old, new, &d, changed, arg);
     }
     buf_free(&d.before);
     buf_free(&d.after);

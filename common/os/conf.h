@@ -81,7 +81,7 @@ struct conf_table {
 };
 
 /* The offset of a field, and a compile error where the field is not of the type that is wanted. */
-#define CONF_FIELD_(type, field, ctype) (offsetof(type, field) + 0 * sizeof(_Generic(((type *)0)->field, ctype : 1)))
+#define CONF_FIELD_(type, field, ctype) (offsetof(type, field) + _Generic(((type *)0)->field, ctype : 0U))
 
 #define CONF_SECTION(name, what)                                                                                       \
     {                                                                                                                  \

@@ -23,11 +23,11 @@
 #define NAME_SIZE 48U
 
 struct seen {
-    char area[NAME_SIZE];
-    char event[NAME_SIZE];
-    enum log_level level;
     int64_t since_us; /* start of its minute */
     uint32_t count;   /* 0: this place is free */
+    enum log_level level;
+    char area[NAME_SIZE];
+    char event[NAME_SIZE];
 };
 
 static atomic_int current_level = LOG_LEVEL_INFO;

@@ -113,10 +113,10 @@ static void reserve_gives_room_that_is_counted_only_by_advance(void **state)
 
     (void)state;
     assert_non_null(to);
-    memcpy(to, "12345678", 8);
+    memset(to, '1', 8);
     assert_int_equal(b.len, 0);
     buf_advance(&b, 3);
-    assert_slice_str(buf_slice(&b), "123");
+    assert_slice_str(buf_slice(&b), "111");
     assert_null(buf_reserve(&b, 6));
     assert_int_equal(b.err, POFR_ETOOBIG);
     buf_free(&b);
