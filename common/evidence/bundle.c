@@ -62,14 +62,16 @@ int bundle_seal(struct statement *s, struct slice payload, const struct sshkey *
         goto out;
     }
     text = slice_of(out->data + at, out->len - at);
-    statement_digest(text, out_digest);
-    code = sshsig_sign(k, text, signature, out);
+    code = sha256(text, out_digest);
+    if (!code) {
+        code = sshsig_sign(k, text, signature, out);
+    }
     if (!code) {
         buf_append(out, buf_slice(&packed));
         code = out->err;
     }
 out:
-    if (code && !out->err) {
+    if (code) {
         buf_truncate(out, at);
     }
     buf_free(&packed);
@@ -132,17 +134,33 @@ int bundle_open(struct slice block, struct bundle_view *out_view, struct pofr_er
     if (!code && memcmp(digest, v.statement.key_id, 32) != 0) {
         return pofr_err_set(err, POFR_EFORMAT, "signature is by another key than the statement names");
     }
+    if (!code) {
+        code = sha256(v.statement_text, v.statement_digest);
+    }
     if (code) {
         return pofr_err_set(err, code, "digest");
     }
-    statement_digest(v.statement_text, v.statement_digest);
     *out_view = v;
     return 0;
 }
 
 int bundle_verify(const struct bundle_view *v, const uint8_t public_key[32])
 {
+    /* ssh-keygen would refuse a signature that names another key, whether or not it verifies. */
+    if (memcmp(public_key, v->public_key, sizeof(v->public_key)) != 0) {
+        return POFR_ESIGNATURE;
+    }
     return sshsig_verify(public_key, v->signature, v->statement_text);
+}
+
+/* One frame, no skippable one, nothing behind it, and it says the size: nothing is decompressed into less room than it asks for. */
+static bool is_one_frame(struct slice frame, size_t size)
+{
+    static const uint8_t magic[] = { 0x28, 0xb5, 0x2f, 0xfd };
+
+    return slice_starts_with(frame, slice_of(magic, sizeof(magic))) &&
+           ZSTD_getFrameContentSize(frame.data, frame.len) == size &&
+           ZSTD_findFrameCompressedSize(frame.data, frame.len) == frame.len;
 }
 
 int bundle_payload(const struct bundle_view *v, struct arena *arena, struct slice *out_payload)
@@ -151,8 +169,7 @@ int bundle_payload(const struct bundle_view *v, struct arena *arena, struct slic
     uint8_t *to;
     size_t n;
 
-    /* The frame must say the same size: nothing is decompressed into less room than it asks for. */
-    if (size > REC_PAYLOAD_MAX || ZSTD_getFrameContentSize(v->payload.data, v->payload.len) != size) {
+    if (size > REC_PAYLOAD_MAX || !is_one_frame(v->payload, size)) {
         return POFR_EFORMAT;
     }
     to = arena_alloc(arena, size);

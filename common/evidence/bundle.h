@@ -29,7 +29,8 @@ struct bundle_view { /* slices into the bytes that were opened */
 
 /*
  * Compress payload (zstd), fill s->payload_* and s->key_id, sign, and append the block to out.
- * out_digest is the statement's.
+ * out_digest is the statement's. On error nothing was appended: POFR_EUSAGE (the statement contradicts itself),
+ * POFR_ETOOBIG, POFR_ENOMEM. All memory is given back; at its peak it is about the compressed size and 1 MiB.
  */
 POFR_MUST_USE int bundle_seal(struct statement *s, struct slice payload, const struct sshkey *k, struct buf *out,
                 uint8_t out_digest[32]);
@@ -40,7 +41,7 @@ POFR_MUST_USE int bundle_seal(struct statement *s, struct slice payload, const s
  * POFR_ETRUNCATED, POFR_EFORMAT, POFR_ETOOBIG, POFR_EUNSUPPORTED.
  */
 POFR_MUST_USE int bundle_open(struct slice block, struct bundle_view *out_view, struct pofr_err *err);
-/* 0 or POFR_ESIGNATURE. public_key: one of the keys that the host has or had. */
+/* 0 or POFR_ESIGNATURE (also where the signature names another key), POFR_ENOMEM. public_key: one of the keys that the host has or had. */
 POFR_MUST_USE int bundle_verify(const struct bundle_view *v, const uint8_t public_key[32]);
-/* Decompress into arena: exactly payload_size bytes, at most REC_PAYLOAD_MAX. */
+/* Decompress into arena: exactly payload_size bytes, at most REC_PAYLOAD_MAX. POFR_EFORMAT, or the arena's error. */
 POFR_MUST_USE int bundle_payload(const struct bundle_view *v, struct arena *arena, struct slice *out_payload);

@@ -162,6 +162,10 @@ int sshkey_write_private(const struct sshkey *k, const char *comment, struct buf
     if (EVP_PKEY_get_raw_private_key(k->pkey, seed, &len) != 1 || len != sizeof(seed)) {
         return POFR_ENOMEM;
     }
+    /* All room at once: a buffer that grows would leave copies of the secret behind. */
+    (void)buf_reserve(&secret, 512);
+    (void)buf_reserve(&file, 1024);
+    (void)buf_reserve(out, 1024); /* its error is looked at below */
     memcpy(both, seed, 32);
     memcpy(both + 32, k->public_key, 32);
     /* Two equal numbers, any: they tell whether a passphrase was right. Here there is none. */
@@ -386,10 +390,11 @@ int sshsig_verify(const uint8_t public_key[32], const uint8_t signature[64], str
     if (!code) {
         pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public_key, 32);
         ctx = EVP_MD_CTX_new();
-        code = !pkey || !ctx || EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, pkey) != 1 ||
-                       EVP_DigestVerify(ctx, signature, 64, text, sizeof(text)) != 1
-                   ? POFR_ESIGNATURE
-                   : 0;
+        if (!pkey || !ctx || EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, pkey) != 1) {
+            code = POFR_ENOMEM; /* every 32 bytes are taken as a key here */
+        } else if (EVP_DigestVerify(ctx, signature, 64, text, sizeof(text)) != 1) {
+            code = POFR_ESIGNATURE;
+        }
     }
     EVP_MD_CTX_free(ctx);
     EVP_PKEY_free(pkey);

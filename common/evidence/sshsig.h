@@ -40,5 +40,5 @@ POFR_MUST_USE int sshsig_sign(const struct sshkey *k, struct slice data, uint8_t
 POFR_MUST_USE int sshsig_armor(const uint8_t public_key[32], const uint8_t signature[64], struct buf *out_armored);
 /* The parts of an armored signature; nothing is checked but the form, namespace and algorithm. POFR_EFORMAT. */
 POFR_MUST_USE int sshsig_parse(struct slice armored, uint8_t out_public_key[32], uint8_t out_signature[64]);
-/* 0: good; POFR_ESIGNATURE: not. */
+/* 0: good; POFR_ESIGNATURE: not; POFR_ENOMEM: can't be told. */
 POFR_MUST_USE int sshsig_verify(const uint8_t public_key[32], const uint8_t signature[64], struct slice data);

@@ -10,6 +10,9 @@
 #include "common/base/sha256.h"
 #include "common/record/limits.h"
 
+#define FIRST_KIND 4u /* STRING, TICK and KEYFRAME are not counted */
+#define FIRST_LOST 1u
+
 static const char *const origins[] = { "", "first", "continues", "restart", "recovered", "lost" };
 static const char *const keyframes[] = { "no", "part", "last" };
 
@@ -54,13 +57,14 @@ static void put_counts(struct buf *out, const char *name, const struct statement
 }
 
 /* What a struct must hold for its text to be readable again. */
-static bool counts_ok(const struct statement_count *counts, unsigned len, unsigned max)
+static bool counts_ok(const struct statement_count *counts, unsigned len, unsigned max, uint32_t first)
 {
     if (len > max) {
         return false;
     }
     for (unsigned i = 0; i < len; i++) {
-        if (counts[i].total == 0 || counts[i].here > counts[i].total || (i && counts[i].kind <= counts[i - 1].kind)) {
+        if (counts[i].total == 0 || counts[i].here > counts[i].total || counts[i].kind < first ||
+            (i && counts[i].kind <= counts[i - 1].kind)) {
             return false;
         }
     }
@@ -87,8 +91,8 @@ static bool statement_ok(const struct statement *s)
             return false;
         }
     }
-    return counts_ok(s->counts, s->counts_len, STATEMENT_COUNTS_MAX) &&
-           counts_ok(s->lost, s->lost_len, pofr_countof(s->lost));
+    return counts_ok(s->counts, s->counts_len, STATEMENT_COUNTS_MAX, FIRST_KIND) &&
+           counts_ok(s->lost, s->lost_len, pofr_countof(s->lost), FIRST_LOST);
 }
 
 int statement_format(const struct statement *s, struct buf *out)
