@@ -1,154 +1,173 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "common/record/record.h"
 
-#include "tests/support/check.h"
-#include "tests/support/mutate.h"
+#include "tests/unit/record/payload.h"
 
-#include "common/base/err.h"
-#include "tests/support/random_record.h"
+/* --- compare, hash -------------------------------------------------------------------------------- */
 
-#define BOOT_US 5000000000U
-
-static const struct rec_keyframe all_processes = { .entity = REC_PROCESS, .high = UINT32_MAX - 1 };
-static const struct rec_keyframe all_sockets = { .entity = REC_SOCKET, .high = UINT64_MAX, .high_cookie = UINT64_MAX };
-static const struct rec_keyframe all_facts = { .entity = REC_USER };
-
-static const struct rec_keyframe *part_of(unsigned entity)
+static struct record some_user(void)
 {
-    return entity == REC_PROCESS || entity == REC_FILE ? &all_processes
-           : entity == REC_SOCKET                      ? &all_sockets
-                                                       : &all_facts;
-}
+    struct record r = { .kind = REC_KIND(REC_USER, REC_END) };
 
-static struct record tick_at(uint64_t boot_us)
-{
-    return (struct record){ .kind = REC_TICK, .tick = { .boot_us = boot_us, .wall_us = 1 } };
-}
-
-static struct record keyframe_of(const struct rec_keyframe *part)
-{
-    struct record r = { .kind = REC_KEYFRAME, .keyframe = *part };
-
-    r.keyframe.hash_key = slice_str("0123456789abcdef");
+    r.user = (struct rec_user){ .iv = { .first_seen = 77 }, .name = slice_str("ann"), .uid = 1000, .gid = 0x0102030405060708,
+                                .comment = slice_str(""), .home = slice_str("/h"), .shell = slice_str("/bin/sh"),
+                                .origin = slice_str("nss") };
     return r;
 }
 
-static struct rec_encoder *new_encoder(void)
+static void canonical_bytes_are_the_documented_ones(void **state)
 {
-    struct rec_encoder *e = NULL;
-
-    assert_int_equal(rec_encoder_new(&e), 0);
-    return e;
-}
-
-static void put(struct rec_encoder *e, const struct record *r)
-{
-    assert_int_equal(rec_put(e, r), 0);
-}
-
-static void put_tick(struct rec_encoder *e, uint64_t boot_us)
-{
-    struct record r = tick_at(boot_us);
-
-    put(e, &r);
-}
-
-/* Read all; returns the end's code and how many records came. */
-static int read_all(struct slice payload, uint64_t *out_records, struct rec_decoder *d, struct arena *arena)
-{
-    struct record r;
-    int rc;
-
-    rec_decoder_init(d, payload, arena);
-    while ((rc = rec_next(d, &r)) == 1) {
-    }
-    *out_records = d->records;
-    return rc;
-}
-
-static int code_of(struct slice payload)
-{
-    struct arena arena;
-    struct rec_decoder d;
-    uint64_t n;
-    int rc;
-
-    arena_init(&arena, REC_ARENA_MAX);
-    rc = read_all(payload, &n, &d, &arena);
-    arena_free(&arena);
-    return rc;
-}
-
-/* --- round trips ---------------------------------------------------------------------------------- */
-
-static bool may_stand_in_keyframe(unsigned entity)
-{
-    return entity != REC_COVERAGE;
-}
-
-/* One record of kind, behind a tick and, for a SIGHT, in a part; decoded, it must be what was put. */
-static void round_trip(struct random *random, uint32_t kind, unsigned percent)
-{
-    struct rec_encoder *e = new_encoder();
-    struct arena arena;
-    struct rec_decoder d;
-    struct record want, got;
-    bool sight = rec_kind_is_entity(kind) && kind % 4 == REC_SIGHT;
-    const struct rec_keyframe *part = sight ? part_of(kind / 4) : NULL;
-
-    arena_init(&arena, REC_ARENA_MAX);
-    put_tick(e, BOOT_US);
-    if (part) {
-        struct record k = keyframe_of(part);
-
-        put(e, &k);
-    }
-    random_record(random, kind, BOOT_US + (kind == REC_TICK), percent, part, &want);
-    if (sight && !may_stand_in_keyframe(kind / 4)) {
-        assert_int_equal(rec_put(e, &want), POFR_EFORMAT);
-        rec_encoder_free(e);
-        return;
-    }
-    put(e, &want);
-    assert_int_equal(rec_encoder_count(e, kind), 1 + (kind == REC_TICK));
-    rec_decoder_init(&d, rec_encoder_payload(e), &arena);
-    assert_int_equal(rec_next(&d, &got), 1);
-    assert_int_equal(got.kind, REC_TICK);
-    if (part) {
-        assert_int_equal(rec_next(&d, &got), 1);
-    }
-    assert_int_equal(rec_next(&d, &got), 1);
-    assert_true(random_record_equal(&want, &got));
-    assert_int_equal(got.unknown_fields, 0);
-    assert_int_equal(rec_next(&d, &got), 0);
-    assert_int_equal(rec_next(&d, &got), 0);
-    arena_free(&arena);
-    rec_encoder_free(e);
-}
-
-static void every_kind_comes_back_with_all_none_and_some_fields_set(void **state)
-{
-    static const unsigned percents[] = { 0, 100, 50, 10, 90 };
-    struct random random = { 1 };
-    unsigned kinds = 0;
+    static const uint8_t want[] = "\x13\x00" "\x03\x00\x00\x00" "ann" "\xe8\x03\0\0\0\0\0\0" "\x08\x07\x06\x05\x04\x03\x02\x01"
+                                  "\0\0\0\0" "\x02\0\0\0" "/h" "\x07\0\0\0" "/bin/sh" "\x03\0\0\0" "nss" "\x4d\0\0\0\0\0\0\0";
+    struct record r = some_user();
+    struct buf b = BUF_INIT(1000);
+    struct buf scratch = BUF_INIT(REC_BODY_MAX);
+    uint8_t key[16];
 
     (void)state;
-    for (uint32_t kind = 0; (kind = random_record_kind(kinds)) != 0; kinds++) {
-        for (size_t i = 0; i < pofr_countof(percents); i++) {
-            for (int n = 0; n < 20; n++) {
-                round_trip(&random, kind, percents[i]);
-            }
+    rec_canonical(&r, REC_CANONICAL_ID | REC_CANONICAL_AT | REC_CANONICAL_FX | REC_CANONICAL_FIRST_SEEN, &b);
+    assert_int_equal(b.len, sizeof(want) - 1);
+    assert_memory_equal(b.data, want, b.len);
+    buf_reset(&b);
+    rec_canonical(&r, REC_CANONICAL_ID, &b);
+    assert_int_equal(b.len, 2 + 4 + 3 + 8);
+    for (uint8_t i = 0; i < 16; i++) {
+        key[i] = i;
+    }
+    assert_true(rec_hash(&r, key, &scratch) == UINT64_C(0x165603d296887a1b));
+    buf_free(&b);
+    buf_free(&scratch);
+}
+
+static void the_hash_covers_identity_and_attributes_and_nothing_else(void **state)
+{
+    static const uint8_t key[16] = { 1 };
+    struct buf scratch = BUF_INIT(REC_BODY_MAX);
+    struct record r = { .kind = REC_KIND(REC_PROCESS, REC_START) };
+    struct record other;
+    uint64_t hash = rec_hash(&r, key, &scratch);
+
+    (void)state;
+    other = r;
+    other.kind = REC_KIND(REC_PROCESS, REC_END);
+    other.process.iv = (struct rec_interval){ 1, 2, 3, 4, 5, 6 };
+    other.process.ppid = 1;
+    other.process.parent_known = 1;
+    other.process.exit_status = 9;
+    other.process.cpu_us = 9;
+    assert_true(rec_hash(&other, key, &scratch) == hash);
+    assert_true(rec_same_attributes(&r, &other));
+    other.process.ns_cgroup = 1;
+    assert_true(rec_hash(&other, key, &scratch) != hash);
+    assert_false(rec_same_attributes(&r, &other));
+    other = r;
+    other.process.pid = 1;
+    assert_true(rec_hash(&other, key, &scratch) != hash);
+    assert_true(rec_same_attributes(&r, &other));
+    other = r;
+    other.process.command = slice_str("x");
+    other.process.exe = slice_str("");
+    hash = rec_hash(&other, key, &scratch);
+    other.process.command = slice_str("");
+    other.process.exe = slice_str("x"); /* where one text ends and the next begins is in the bytes */
+    assert_true(rec_hash(&other, key, &scratch) != hash);
+    buf_free(&scratch);
+}
+
+static void the_largest_record_fits_the_scratch(void **state)
+{
+    struct buf scratch = BUF_INIT(REC_BODY_MAX);
+    struct record r = { .kind = REC_KIND(REC_PROCESS, REC_START) };
+
+    (void)state;
+    r.process.arguments = slice_of(big, REC_ARGUMENTS_MAX);
+    r.process.command = r.process.exe = r.process.cwd = r.process.cgroup = r.process.container = slice_of(big, REC_TEXT_MAX);
+    (void)rec_hash(&r, big, &scratch);
+    assert_int_equal(scratch.err, 0);
+    buf_free(&scratch);
+}
+
+static int sign(int v)
+{
+    return (v > 0) - (v < 0);
+}
+
+static void slots_are_ordered_by_entity_then_field_by_field(void **state)
+{
+    struct record list[] = {
+        { .kind = REC_TICK },
+        { .kind = REC_KIND(REC_PROCESS, REC_START), .process = { .pid = 2, .start_jiffies = 1 } },
+        { .kind = REC_KIND(REC_PROCESS, REC_END), .process = { .pid = 2, .start_jiffies = 256 } },
+        { .kind = REC_KIND(REC_PROCESS, REC_SIGHT), .process = { .pid = 300 } },
+        { .kind = REC_KIND(REC_FILE, REC_START), .file = { .pid = 1 } },
+        { .kind = REC_KIND(REC_USER, REC_START), .user = { .name = slice_str("a"), .uid = 9 } },
+        { .kind = REC_KIND(REC_USER, REC_START), .user = { .name = slice_str("aa"), .uid = 1 } },
+        { .kind = REC_KIND(REC_USER, REC_START), .user = { .name = slice_str("b") } },
+    };
+
+    (void)state;
+    for (int i = 0; i < (int)pofr_countof(list); i++) {
+        for (int j = 0; j < (int)pofr_countof(list); j++) {
+            assert_int_equal(sign(rec_compare_id(&list[i], &list[j])), sign(i - j));
         }
     }
-    assert_int_equal(kinds, 6 + 11 * 3);
+}
+
+/* --- names and print ------------------------------------------------------------------------------ */
+
+static void kinds_entities_and_enums_have_names(void **state)
+{
+    (void)state;
+    assert_string_equal(rec_kind_name(REC_KIND(REC_PROCESS, REC_START)), "process.start");
+    assert_string_equal(rec_kind_name(REC_KIND(REC_COVERAGE, REC_END)), "coverage.end");
+    assert_string_equal(rec_kind_name(REC_RECORDER), "recorder");
+    assert_string_equal(rec_kind_name(REC_STRING), "string");
+    assert_null(rec_kind_name(0));
+    assert_null(rec_kind_name(REC_KIND(REC_PROCESS, 3)));
+    assert_null(rec_kind_name(UINT32_MAX));
+    assert_string_equal(rec_entity_name(REC_NETROUTE), "netroute");
+    assert_null(rec_entity_name(15));
+    assert_string_equal(rec_end_source_name(REC_END_CLOSE), "close");
+    assert_string_equal(rec_end_source_name(REC_END_RETIRED), "retired");
+    assert_string_equal(rec_end_source_name(REC_END_UNKNOWN), "unknown");
+    assert_string_equal(rec_end_source_name(999), "unknown");
+    assert_string_equal(rec_gap_kind_name(REC_GAP_STATE), "state");
+    assert_string_equal(rec_gap_kind_name(0), "unknown");
+    assert_string_equal(rec_gap_kind_name(999), "unknown");
+    assert_string_equal(rec_file_kind_name(REC_FILE_ANONYMOUS), "anonymous");
+    assert_string_equal(rec_file_kind_name(999), "unknown");
+}
+
+static void print_escapes_bytes_and_leaves_out_what_is_empty(void **state)
+{
+    struct record r = some_user();
+    struct buf b = BUF_INIT(1000);
+
+    (void)state;
+    r.user.home = slice_of("a\"\\\n\xff\0", 6);
+    r.iv.hash = 0xabc;
+    r.unknown_fields = 2;
+    rec_print(&r, &b);
+    assert_slice_str(buf_slice(&b),
+                     "user.end first_seen=77 last_seen=0 ended=0 hash=0000000000000abc name=\"ann\" uid=1000 "
+                     "gid=72623859790382856 home=\"a\\x22\\x5c\\x0a\\xff\\x00\" shell=\"/bin/sh\" origin=\"nss\" "
+                     "unknown_fields=2");
+    buf_reset(&b);
+    rec_print(&(struct record){ .kind = 500, .unknown = true }, &b);
+    assert_slice_str(buf_slice(&b), "unknown kind=500");
+    buf_free(&b);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_kind_comes_back_with_all_none_and_some_fields_set),
+        cmocka_unit_test(canonical_bytes_are_the_documented_ones),
+        cmocka_unit_test(the_hash_covers_identity_and_attributes_and_nothing_else),
+        cmocka_unit_test(the_largest_record_fits_the_scratch),
+        cmocka_unit_test(slots_are_ordered_by_entity_then_field_by_field),
+        cmocka_unit_test(kinds_entities_and_enums_have_names),
+        cmocka_unit_test(print_escapes_bytes_and_leaves_out_what_is_empty),
     };
-    (void)code_of;
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
