@@ -34,7 +34,7 @@ show_answers() {
     ask "What runs now (the newest 8)" \
         "SELECT host, pid, ruid AS uid, command, exe, started FROM process WHERE ended = $OPEN_END AND exe <> '' ORDER BY started DESC LIMIT 8"
     ask "Which files mariadbd has open (5 of them)" \
-        "SELECT pid, fd, access_mode AS mode, path FROM fileinfo WHERE command = 'mariadbd' AND ended = $OPEN_END AND kind = 'file' ORDER BY pid, fd LIMIT 5"
+        "SELECT pid, fd, access_mode AS mode, path FROM fileinfo WHERE command = 'mariadbd' AND ended = $OPEN_END AND kind = 'regular' ORDER BY pid, fd LIMIT 5"
     ask "Who talks to whom (the busiest open connections)" \
         "SELECT command, pid, local_address, local_port, remote_address, remote_port, first_seen FROM netinfo WHERE ended = $OPEN_END AND remote_port > 0 ORDER BY first_seen DESC LIMIT 8"
     ask "How fresh" \

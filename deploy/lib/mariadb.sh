@@ -39,7 +39,8 @@ mariadb_start() {
     mkdir -p -- "$STATE/run/$name" "$STATE/tmp/$name"
     give_to "$(user_of "$name")" "$STATE/data/$name" "$STATE/run/$name" "$STATE/tmp/$name"
     # the third-party tools' own files (sort, big temporary tables) stay in the state folder as well
-    spawn "$name" mariadbd --defaults-file="$STATE/etc/$name.cnf" --tmpdir="$STATE/tmp/$name"
+    # the server refuses to run as root unless it is told to
+    spawn "$name" mariadbd --defaults-file="$STATE/etc/$name.cnf" --user="$(user_of "$name")" --tmpdir="$STATE/tmp/$name"
 }
 
 # mariadb_root PART [OPTION...]: the client as the server's owner; statements on standard input

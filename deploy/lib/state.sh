@@ -55,7 +55,8 @@ declare -A POFR_USERS=()
 
 can_run_as() {
     setpriv --reuid="$1" --regid="$(id -g "$1")" --clear-groups --no-new-privs -- \
-        bash -c 'for f; do [[ -r $f ]] || exit 1; done' - "$STATE/etc" "$POFR_TREE/deploy" "$POFR_TREE/build" "$(kafka_cache)/.complete" 2>/dev/null
+        bash -c '[[ -r $1 && -r $2 && -r $3 ]] && { [[ ! -d $4 ]] || [[ -r $4/.complete ]]; }' - \
+        "$STATE/etc" "$POFR_TREE/deploy" "$POFR_TREE/build" "$(kafka_cache)" 2>/dev/null
 }
 
 users_find() {
