@@ -82,7 +82,7 @@ static void probe(struct look_proc *l)
 
     c->socket_device = device_of(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     c->anon_device = device_of(eventfd(0, EFD_CLOEXEC));
-    (void)pipe2(ends, O_CLOEXEC); /* on failure both are -1 */
+    POFR_IGNORE(pipe2(ends, O_CLOEXEC)); /* on failure both are -1 */
     c->pipe_device = device_of(ends[0]);
     (void)device_of(ends[1]);
     c->pidfd_ids = proc_pidfd_ids((struct look_thread *)&mark, (uint32_t)getpid(), &ids) == 0;

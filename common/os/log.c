@@ -37,7 +37,7 @@ static int64_t next_due_us; /* no minute ends before this */
 static log_sink_fn sink;
 static void *sink_arg;
 
-static const char *const level_names[] = { "error", "warn", "info", "debug" };
+const char *const log_level_names[] = { "error", "warn", "info", "debug", NULL };
 static const int priorities[] = { 3, 4, 6, 7 }; /* of syslog(3) */
 
 void log_set_level(enum log_level level)
@@ -112,7 +112,7 @@ static void put_head(struct line *l, enum log_level level)
         put(l, text, strlen(text));
         put(l, " ", 1);
     }
-    put(l, level_names[level], strlen(level_names[level]));
+    put(l, log_level_names[level], strlen(log_level_names[level]));
     put(l, " ", 1);
 }
 

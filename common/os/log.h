@@ -26,6 +26,9 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
+/* "error", "warn", "info", "debug", NULL: the choices of a CONF_ENUM whose value is an enum log_level. */
+extern const char *const log_level_names[];
+
 #define LOG_BURST    20   /* of one event per minute */
 #define LOG_LINE_MAX 2048 /* longer lines are cut and end in "..." */
 

@@ -53,7 +53,8 @@ struct options {
 };
 
 /*
- * Read argv, do what --help, --version, --check-config … ask, load the configuration.
+ * Read argv, do what --help, --version, --check-config … ask, load the configuration. Options end at the first
+ * argument that is none: a program with commands ("pofr-agent collect --config F") passes argv from the command on.
  * true: go on. false: *out_exit is the exit code, and all that is to be said was said on stdout or stderr.
  * Not thread-safe (getopt); before any thread.
  */
