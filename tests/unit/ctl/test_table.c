@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "ctl/table.h"
+
+static void expect(const char *bytes, size_t len, const char *want)
+{
+    struct buf out = BUF_INIT(4096);
+
+    table_json_string(slice_of(bytes, len), &out);
+    assert_string_equal(buf_cstr(&out), want);
+    buf_free(&out);
+}
+
+static void text_is_quoted_and_what_json_forbids_is_escaped(void **state)
+{
+    (void)state;
+    expect("a\"b\\c\n\t\x01", 8, "\"a\\\"b\\\\c\\u000a\\u0009\\u0001\"");
+    expect("", 0, "\"\"");
+    expect("x\0y", 3, "\"x\\u0000y\"");
+}
+
+static void utf8_goes_through(void **state)
+{
+    (void)state;
+    expect("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 9, "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"");
+}
+
+static void bytes_that_are_no_utf8_come_as_base64(void **state)
+{
+    (void)state;
+    expect("\xff\x00\xfe", 3, "{\"base64\":\"/wD+\"}");
+    expect("\xc0\x80", 2, "{\"base64\":\"wIA=\"}");         /* overlong */
+    expect("\xed\xa0\x80", 3, "{\"base64\":\"7aCA\"}");     /* surrogate */
+    expect("\xe2\x82", 2, "{\"base64\":\"4oI=\"}");         /* cut */
+    expect("\xf4\x90\x80\x80", 4, "{\"base64\":\"9JCAgA==\"}"); /* above U+10FFFF */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(text_is_quoted_and_what_json_forbids_is_escaped),
+        cmocka_unit_test(utf8_goes_through),
+        cmocka_unit_test(bytes_that_are_no_utf8_come_as_base64),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
