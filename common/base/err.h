@@ -10,7 +10,6 @@
 
 #include "common/base/compiler.h"
 
-/* clang-format off */
 enum pofr_err_number { /* not for use: positive numbers, in the order of err.def */
     POFR_ERR_NUMBER_OK,
 #define POFR_ERR(name, class, text) POFR_ERR_NUMBER_##name,
@@ -18,7 +17,6 @@ enum pofr_err_number { /* not for use: positive numbers, in the order of err.def
 #undef POFR_ERR
     POFR_ERR_NUMBER_END
 };
-/* clang-format on */
 
 enum pofr_err_code {
     POFR_OK = 0,

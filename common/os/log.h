@@ -24,7 +24,12 @@
 #include "common/base/compiler.h"
 #include "common/base/slice.h"
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_level {
+    LOG_LEVEL_ERROR,
+    LOG_LEVEL_WARN,
+    LOG_LEVEL_INFO,
+    LOG_LEVEL_DEBUG
+};
 
 /* "error", "warn", "info", "debug", NULL: the choices of a CONF_ENUM whose value is an enum log_level. */
 extern const char *const log_level_names[];

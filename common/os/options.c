@@ -9,7 +9,15 @@
 #include "common/base/err.h"
 #include "common/os/conf.h"
 
-enum { OPT_CONFIG = 256, OPT_CHECK, OPT_PRINT, OPT_DOCS, OPT_VERSION, OPT_HELP, OPT_EXTRA };
+enum {
+    OPT_CONFIG = 256,
+    OPT_CHECK,
+    OPT_PRINT,
+    OPT_DOCS,
+    OPT_VERSION,
+    OPT_HELP,
+    OPT_EXTRA
+};
 
 /* What was asked besides running. */
 struct asked {

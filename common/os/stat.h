@@ -38,7 +38,11 @@
 struct buf;
 struct pofr_err;
 
-enum stat_type { STAT_TYPE_COUNTER, STAT_TYPE_GAUGE, STAT_TYPE_HISTOGRAM };
+enum stat_type {
+    STAT_TYPE_COUNTER,
+    STAT_TYPE_GAUGE,
+    STAT_TYPE_HISTOGRAM
+};
 
 #define STAT_LABELS_MAX 32U
 
