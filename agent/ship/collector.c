@@ -374,7 +374,10 @@ static void socket_ready(int fd, uint32_t events, void *arg)
         return;
     }
     if (n <= 0) {
-        lose(c, n == 0 ? "closed" : strerror(errno));
+        struct pofr_err err;
+
+        (void)pofr_err_sys(&err, POFR_EPEER, "recv");
+        lose(c, n == 0 ? "closed" : err.text);
     } else if ((size_t)n > sizeof(c->in) || ipc_get(slice_of(c->in, (size_t)n), &m) != 0 || !take(c, &m)) {
         lose(c, "an answer that does not fit");
     }

@@ -361,12 +361,7 @@ static void opened(void *arg)
 {
     struct push *p = arg;
     const struct collector_state *c = collector_state(p->collector);
-    struct session_conf conf = {
-        .window_bytes = PUSH_WINDOW_BYTES,
-        .retry_min_us = p->options.settings.retry_min_us,
-        .retry_max_us = p->options.settings.retry_max_us,
-        .seed = p->retry.random,
-    };
+    const struct session_conf conf = { .window_bytes = PUSH_WINDOW_BYTES };
 
     p->state = PUSH_OPEN;
     p->open_us = clock_mono_us();

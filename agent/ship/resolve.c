@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "agent/ship/resolve.h"
 
+#include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -123,7 +124,8 @@ static int start_thread(struct resolve *r, struct pofr_err *err)
     if (rc != 0) {
         r->refs--;
         atomic_fetch_sub(&threads, 1);
-        return pofr_err_set(err, POFR_ESYSTEM, "no thread to look up %s: %s", r->host, strerror(rc));
+        errno = rc;
+        return pofr_err_sys(err, POFR_ESYSTEM, "no thread to look up %s", r->host);
     }
     return 0;
 }

@@ -19,7 +19,6 @@ void session_init(struct session *s, const struct session_conf *conf, uint64_t u
     s->newest = newest;
     s->heard_us = now_us;
     s->ping_token = 1;
-    retry_init(&s->retry, conf->retry_min_us, conf->retry_max_us, conf->seed);
 }
 
 void session_news(struct session *s, uint64_t newest)
@@ -57,7 +56,7 @@ static unsigned unanswered(const struct session *s)
 
 static bool may_send_bundle(const struct session *s, int64_t now_us)
 {
-    return s->phase == SESSION_OPEN && !s->stopping && !s->rewind && now_us >= s->hold_until_us &&
+    return s->phase == SESSION_OPEN && !s->stopping && now_us >= s->hold_until_us &&
            s->sent_len < SESSION_WINDOW_MAX && unanswered(s) < s->window &&
            (s->sent_bytes == 0 || s->sent_bytes < s->conf.window_bytes);
 }
@@ -204,34 +203,8 @@ static int take_welcome(struct session *s, const struct message *m, struct pofr_
 
 static void answered(struct session *s, struct session_entry *e, enum session_answer answer)
 {
-    if (e->answer == SESSION_NO_ANSWER) {
-        s->sent_bytes -= e->bytes;
-    }
+    s->sent_bytes -= e->bytes;
     e->answer = answer;
-}
-
-/* All that is under way was answered: what lies behind the first refused for later goes again. */
-static void rewind_if_settled(struct session *s)
-{
-    unsigned i = 0;
-
-    if (!s->rewind || unanswered(s) > 0) {
-        return;
-    }
-    while (i < s->sent_len && entry(s, i)->answer != SESSION_IS_LATER) {
-        i++;
-    }
-    if (i < s->sent_len) {
-        uint64_t again = entry(s, i)->sequence;
-
-        /* Of the wanted ones that were under way, only those that are behind it again. */
-        for (s->wanted_at = 0; s->wanted_at < s->wanted_len && s->wanted[s->wanted_at].last < again;) {
-            s->wanted_at++;
-        }
-        s->next = again;
-        s->sent_len = i;
-    }
-    s->rewind = false;
 }
 
 static int take_ack(struct session *s, const struct message *m, struct pofr_err *err)
@@ -251,8 +224,6 @@ static int take_ack(struct session *s, const struct message *m, struct pofr_err 
                                 e->sequence == m->ack.sequence ? ", with another digest" : "");
         }
         answered(s, e, SESSION_IS_ACKED);
-        retry_reset(&s->retry);
-        rewind_if_settled(s);
         return 0;
     }
     return pofr_err_set(err, POFR_EFORMAT, "ACK of %llu where none was under way",
@@ -264,68 +235,34 @@ static int64_t capped_us(uint64_t ms)
     return ms < (uint64_t)(SESSION_HOLD_MAX_US / 1000) ? (int64_t)ms * 1000 : SESSION_HOLD_MAX_US;
 }
 
-/* About no bundle, or of a kind that ends the session. */
+/* Not finally, or about no bundle: the session is over. */
 static int refuse_session(struct session *s, const struct message *m, struct pofr_err *err)
 {
     bool refused = m->refuse.final || m->refuse.code == MESSAGE_REFUSE_REVOKED ||
-                   m->refuse.code == MESSAGE_REFUSE_PENDING || m->refuse.code == MESSAGE_REFUSE_PROTOCOL ||
-                   m->refuse.code == MESSAGE_REFUSE_TOKEN;
+                   m->refuse.code == MESSAGE_REFUSE_PENDING || m->refuse.code == MESSAGE_REFUSE_PROTOCOL;
     char reason[SESSION_REASON_SIZE];
 
     s->retry_us = capped_us(m->refuse.retry_ms);
     log_escape(m->refuse.reason, reason, sizeof(reason));
-    return pofr_err_set(err, refused ? POFR_EREFUSED : POFR_EBUSY, "the gateway refuses the session: %s%s%s",
+    return pofr_err_set(err, refused ? POFR_EREFUSED : POFR_EBUSY, "the gateway refuses: %s%s%s",
                         message_refuse_name(m->refuse.code), reason[0] ? ": " : "", reason);
 }
 
-/* Is all that was sent before it settled? */
-static bool is_first_unsettled(struct session *s, unsigned at)
+static int take_refuse(struct session *s, const struct message *m, struct pofr_err *err)
 {
-    for (unsigned i = 0; i < at; i++) {
-        if (entry(s, i)->answer != SESSION_IS_ACKED && entry(s, i)->answer != SESSION_IS_REFUSED) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static int take_refuse(struct session *s, const struct message *m, int64_t now_us, struct pofr_err *err)
-{
-    if (m->refuse.sequence == 0 || s->phase != SESSION_OPEN || m->refuse.code == MESSAGE_REFUSE_REVOKED ||
-        m->refuse.code == MESSAGE_REFUSE_PENDING || m->refuse.code == MESSAGE_REFUSE_PROTOCOL) {
+    if (!m->refuse.final || m->refuse.sequence == 0 || s->phase != SESSION_OPEN) {
         return refuse_session(s, m, err);
     }
     for (unsigned i = 0; i < s->sent_len; i++) {
         struct session_entry *e = entry(s, i);
 
-        if (e->answer != SESSION_NO_ANSWER || e->sequence != m->refuse.sequence) {
-            continue;
-        }
-        if (!m->refuse.final && m->refuse.code == MESSAGE_REFUSE_ORDER && is_first_unsettled(s, i)) {
-            return refuse_session(s, m, err); /* it waits for another one than we: only a new session settles that */
-        }
-        /* The digest is of the block where the statement could not be read: the sequence says which one is meant. */
-        e->code = m->refuse.code;
-        log_escape(m->refuse.reason, e->reason, sizeof(e->reason));
-        if (m->refuse.final) {
+        if (e->answer == SESSION_NO_ANSWER && e->sequence == m->refuse.sequence) {
+            /* The digest is of the block where the statement could not be read: the sequence says which is meant. */
             answered(s, e, SESSION_IS_REFUSED);
-        } else {
-            int64_t wait = capped_us(m->refuse.retry_ms);
-
-            answered(s, e, SESSION_IS_LATER);
-            if (!s->rewind) { /* one back-off for all that were under way */
-                int64_t own = retry_next_us(&s->retry);
-
-                wait = wait > own ? wait : own;
-            }
-            if (now_us + wait > s->hold_until_us) {
-                s->hold_until_us = now_us + wait;
-            }
-            s->rewind = true;
-            s->answers_due_us = now_us + SESSION_ANSWER_US;
+            e->code = m->refuse.code;
+            log_escape(m->refuse.reason, e->reason, sizeof(e->reason));
+            return 0;
         }
-        rewind_if_settled(s);
-        return 0;
     }
     return pofr_err_set(err, POFR_EFORMAT, "REFUSE of %llu, which is not under way",
                         (unsigned long long)m->refuse.sequence);
@@ -340,7 +277,7 @@ int session_take(struct session *s, const struct message *m, int64_t now_us, str
     case MESSAGE_ACK:
         return take_ack(s, m, err);
     case MESSAGE_REFUSE:
-        return take_refuse(s, m, now_us, err);
+        return take_refuse(s, m, err);
     case MESSAGE_SLOW_DOWN:
         if (now_us + capped_us(m->slow_down.wait_ms) > s->hold_until_us) {
             s->hold_until_us = now_us + capped_us(m->slow_down.wait_ms);
@@ -367,7 +304,7 @@ bool session_outcome(struct session *s, struct session_outcome *out_outcome)
 {
     struct session_entry *e = entry(s, 0);
 
-    if (s->sent_len == 0 || (e->answer != SESSION_IS_ACKED && e->answer != SESSION_IS_REFUSED)) {
+    if (s->sent_len == 0 || e->answer == SESSION_NO_ANSWER) {
         return false;
     }
     *out_outcome = (struct session_outcome){
@@ -392,9 +329,6 @@ int session_check(struct session *s, int64_t now_us, struct pofr_err *err)
         return pofr_err_set(err, POFR_ETIMEOUT, "the gateway was silent for %lld s",
                             (long long)(SESSION_SILENCE_US / 1000000));
     }
-    if (s->rewind && now_us >= s->answers_due_us && now_us >= s->hold_until_us) {
-        return pofr_err_set(err, POFR_ETIMEOUT, "bundles behind a refused one were not answered");
-    }
     return 0;
 }
 
@@ -414,9 +348,6 @@ int64_t session_due_us(const struct session *s, int64_t now_us)
     }
     if (s->phase == SESSION_OPEN && s->asked_us == 0) {
         sooner(&due, s->heard_us + SESSION_PING_US);
-    }
-    if (s->rewind) {
-        sooner(&due, s->answers_due_us > s->hold_until_us ? s->answers_due_us : s->hold_until_us);
     }
     if (s->hold_until_us > now_us) {
         sooner(&due, s->hold_until_us);

@@ -15,8 +15,7 @@
  *          before. The gateway acks in that order. A final refusal may overtake the acks of what was sent
  *          before it; session_outcome() puts it back in its place, so that the collector hears of a bundle only
  *          when all before it is settled.
- * LATER    After REFUSE later nothing more is sent until all that is under way was answered and the wait is
- *          over; then it goes on from the refused one. What was acked behind it is sent again: a repeat is harmless.
+ * LATER    REFUSE later ends the session: a gateway takes no sequence twice in one session.
  * END      An error ends the session: the caller closes, waits at least retry_us, and begins a new one at its
  *          first unacked bundle. Nothing is lost by that, since only an outcome lets go of a bundle.
  *
@@ -29,7 +28,6 @@
 #include <stdint.h>
 
 #include "common/base/compiler.h"
-#include "common/os/retry.h"
 #include "common/wire/message.h"
 
 struct pofr_err;
@@ -40,14 +38,10 @@ struct pofr_err;
 #define SESSION_WELCOME_US INT64_C(15000000)  /* HELLO to WELCOME */
 #define SESSION_PING_US    INT64_C(30000000)  /* silence until we ask */
 #define SESSION_SILENCE_US INT64_C(90000000)  /* silence that ends the session */
-#define SESSION_ANSWER_US  INT64_C(60000000)  /* after REFUSE later: for the answers to what is under way */
 #define SESSION_HOLD_MAX_US INT64_C(600000000) /* no gateway keeps us waiting longer than that at once */
 
 struct session_conf {
     uint64_t window_bytes; /* unacked bytes; one bundle may always be under way */
-    int64_t retry_min_us;  /* back-off inside the session, after REFUSE later */
-    int64_t retry_max_us;
-    uint64_t seed;         /* random */
 };
 
 enum session_what {
@@ -80,7 +74,7 @@ struct session_outcome {
 
 enum session_phase { SESSION_BEGINS, SESSION_GREETED, SESSION_OPEN };
 
-enum session_answer { SESSION_NO_ANSWER, SESSION_IS_ACKED, SESSION_IS_REFUSED, SESSION_IS_LATER };
+enum session_answer { SESSION_NO_ANSWER, SESSION_IS_ACKED, SESSION_IS_REFUSED };
 
 struct session_entry {
     uint64_t sequence;
@@ -110,18 +104,15 @@ struct session {
     struct session_entry sent[SESSION_WINDOW_MAX];
     unsigned sent_at, sent_len;
     uint64_t sent_bytes; /* without an answer */
-    bool rewind;         /* one was refused for later */
 
     /* time */
     int64_t heard_us;    /* last sign of life */
     int64_t asked_us;    /* last PING since then; 0: none */
     int64_t greeted_us;
     int64_t hold_until_us;
-    int64_t answers_due_us; /* of what is under way while rewinding */
     bool pong_due;
     uint64_t pong_token;
     uint64_t ping_token;
-    struct retry retry;
 
     int64_t retry_us; /* after an error: at least this long until the next session */
 };
@@ -159,7 +150,7 @@ void session_alive(struct session *s, int64_t now_us);
 
 /*
  * A message came. POFR_EREFUSED: the gateway wants no session with us now (revoked, pending, protocol …);
- * POFR_EBUSY: it can't now; POFR_EFORMAT: it broke the protocol. After an error the session is over.
+ * POFR_EBUSY: it can't now, or not take a bundle now; POFR_EFORMAT: it broke the protocol. After an error the session is over.
  */
 POFR_MUST_USE int session_take(struct session *s, const struct message *m, int64_t now_us, struct pofr_err *err);
 
