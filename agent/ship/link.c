@@ -32,7 +32,7 @@ struct link {
     struct link_handlers handlers;
     struct dial *dial;
     int fd;
-    struct ssh *ssh;
+    struct ssh_client *ssh;
     bool open, busy, closed;
     struct loop_timer deadline; /* until it is open */
     struct loop_timer wake;     /* "soon" */
@@ -52,7 +52,7 @@ static void free_link(struct link *l)
     if (l->fd >= 0) {
         loop_fd_remove(l->loop, l->fd);
     }
-    ssh_free(l->ssh);
+    ssh_client_free(l->ssh);
     fsio_close(&l->fd);
     buf_free(&l->out);
     buf_free(&l->in);
@@ -105,10 +105,11 @@ static int take_messages(struct link *l, struct pofr_err *err)
     return 0;
 }
 
-/* *out_more: something came. */
+/* *out_more: something came, be it that the peer takes more now. */
 static int read_some(struct link *l, bool *out_more, struct pofr_err *err)
 {
     uint8_t *room = buf_reserve(&l->in, READ_ROOM);
+    uint64_t before = ssh_client_received(l->ssh);
     size_t len = 0;
     int rc;
 
@@ -116,18 +117,18 @@ static int read_some(struct link *l, bool *out_more, struct pofr_err *err)
     if (!room) {
         return pofr_err_set(err, l->in.err, "no room for a message of the gateway");
     }
-    rc = ssh_read(l->ssh, room, READ_ROOM, &len, err);
+    rc = ssh_client_read(l->ssh, room, READ_ROOM, &len, err);
     if (rc != 0) {
         return rc;
     }
     buf_advance(&l->in, len);
-    *out_more = len > 0;
+    *out_more = ssh_client_received(l->ssh) != before;
     return len > 0 ? take_messages(l, err) : 0;
 }
 
 bool link_has_room(const struct link *l)
 {
-    return l->out_at == l->out.len && (!l->ssh || !ssh_unsent(l->ssh));
+    return l->out_at == l->out.len && (!l->ssh || !ssh_client_unsent(l->ssh));
 }
 
 /* *out_more: something went, or there is nothing left to go and room() gave nothing new. */
@@ -135,7 +136,7 @@ static int write_some(struct link *l, bool *out_more, struct pofr_err *err)
 {
     struct slice rest = slice_sub(buf_slice(&l->out), l->out_at, SIZE_MAX);
     size_t taken = 0;
-    int rc = ssh_write(l->ssh, rest, &taken, err);
+    int rc = ssh_client_write(l->ssh, rest, &taken, err);
 
     *out_more = false;
     if (rc != 0) {
@@ -178,8 +179,8 @@ static int turn(struct link *l, struct pofr_err *err)
     int rc = 0;
 
     if (!l->open) {
-        rc = ssh_advance(l->ssh, err);
-        if (rc == SSH_AGAIN) {
+        rc = ssh_client_advance(l->ssh, err);
+        if (rc == SSH_CLIENT_AGAIN) {
             return 0;
         }
         if (rc != 0) {
@@ -194,7 +195,7 @@ static int turn(struct link *l, struct pofr_err *err)
 
         rc = write_some(l, &wrote, err);
         if (rc == 0 && !l->closed) {
-            rc = read_some(l, &more, err); /* also what the write has read: see ssh.c */
+            rc = read_some(l, &more, err);
         }
         if (rc != 0 || (!wrote && !more)) {
             return rc;
@@ -208,7 +209,7 @@ static int turn(struct link *l, struct pofr_err *err)
 
 static int watch(struct link *l, struct pofr_err *err)
 {
-    uint32_t wants = ssh_wants(l->ssh);
+    uint32_t wants = ssh_client_wants(l->ssh);
 
     if (wants == l->watched) {
         return 0;
@@ -272,7 +273,7 @@ static void overdue(void *arg)
 {
     struct link *l = arg;
     struct pofr_err err = { 0 };
-    int rc = pofr_err_set(&err, POFR_ETIMEOUT, "%s: %s took too long", l->peer, ssh_stage(l->ssh));
+    int rc = pofr_err_set(&err, POFR_ETIMEOUT, "%s: %s took too long", l->peer, ssh_client_stage(l->ssh));
 
     die(l, rc, &err);
 }
@@ -281,7 +282,7 @@ static void dialled(void *arg, int fd, const char *peer, int rc, const struct po
 {
     struct link *l = arg;
     struct pofr_err err = *dial_err;
-    struct ssh_options ssh = { .user = l->options.user, .sign = l->handlers.sign, .arg = l->handlers.arg };
+    struct ssh_client_options ssh = { .user = l->options.user, .sign = l->handlers.sign, .arg = l->handlers.arg };
 
     l->dial = NULL;
     l->fd = fd;
@@ -289,7 +290,7 @@ static void dialled(void *arg, int fd, const char *peer, int rc, const struct po
         snprintf(l->peer, sizeof(l->peer), "%s", peer);
         memcpy(ssh.public_key, l->options.public_key, 32);
         memcpy(ssh.fingerprint, l->options.fingerprint, 32);
-        rc = ssh_new(fd, &ssh, &l->ssh, &err);
+        rc = ssh_client_new(fd, &ssh, &l->ssh, &err);
     }
     if (rc == 0) {
         l->watched = EPOLLIN;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * link.h -- messages to and from one gateway: dial.h, ssh.h and message frames, driven by the loop, with a
+ * link.h -- messages to and from one gateway: dial.h, ssh_client.h and message frames, driven by the loop, with a
  * deadline for each step until it is open. What the messages mean is not its business (session.h).
  *
  * Callbacks come from the loop, never from within link_new(), link_put() or link_close(). In each of them everything is allowed,
@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/ship/ssh.h"
+#include "agent/ship/ssh_client.h"
 #include "common/base/compiler.h"
 #include "common/base/hostport.h"
 #include "common/wire/message.h"
@@ -31,7 +31,7 @@ struct link_handlers {
     void (*room)(void *arg);                             /* nothing is waiting to be sent: put more, or nothing */
     void (*progress)(void *arg);                         /* the peer took a part of a message that goes on; may be NULL */
     void (*closed)(void *arg, int rc, const struct pofr_err *err); /* it broke; not called after link_close() */
-    ssh_sign_fn sign;                                    /* see ssh.h; after SSH_AGAIN call link_signed() */
+    ssh_client_sign_fn sign;                                    /* see ssh_client.h; after SSH_CLIENT_AGAIN call link_signed() */
     void *arg;
 };
 

@@ -345,9 +345,9 @@ static int sign(void *arg, struct slice blob, uint8_t out_signature[64])
     case SIGNATURE_NONE:
         p->signature_state = SIGNATURE_ASKED;
         collector_sign(p->collector, blob);
-        return SSH_AGAIN;
+        return SSH_CLIENT_AGAIN;
     case SIGNATURE_ASKED:
-        return SSH_AGAIN;
+        return SSH_CLIENT_AGAIN;
     case SIGNATURE_HERE:
         memcpy(out_signature, p->signature, sizeof(p->signature));
         return 0;

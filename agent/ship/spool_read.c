@@ -128,8 +128,10 @@ static int list_segments(struct spool_read *r, uint64_t committed, struct pofr_e
     }
     closedir(dir);
     if (rc == 0) {
-        qsort(r->segments, r->len, sizeof(r->segments[0]), compare);
         r->known = committed;
+        if (r->len > 0) {
+            qsort(r->segments, r->len, sizeof(r->segments[0]), compare);
+        }
     }
     return rc;
 }

@@ -5,6 +5,7 @@
 #include <libssh/callbacks.h>
 #include <libssh/libssh.h>
 #include <libssh/server.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -206,6 +207,13 @@ void ssh_peer_send(struct ssh_peer_session *s, const struct message *m)
     MUST(message_put(m, &out) == 0);
     ssh_peer_send_bytes(s, buf_slice(&out));
     buf_free(&out);
+}
+
+void ssh_peer_cork(struct ssh_peer_session *s)
+{
+    const int yes = 1;
+
+    MUST(setsockopt(ssh_get_fd(s->ssh), IPPROTO_TCP, TCP_CORK, &yes, sizeof(yes)) == 0);
 }
 
 const char *ssh_peer_user(const struct ssh_peer_session *s)

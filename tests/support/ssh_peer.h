@@ -36,6 +36,8 @@ unsigned ssh_peer_sessions(struct ssh_peer *p);                /* that got as fa
 bool ssh_peer_receive(struct ssh_peer_session *s, struct message *out);
 void ssh_peer_send(struct ssh_peer_session *s, const struct message *m);
 void ssh_peer_send_bytes(struct ssh_peer_session *s, struct slice bytes);
+/* From now on all goes out in one piece, at the end of the session. */
+void ssh_peer_cork(struct ssh_peer_session *s);
 const char *ssh_peer_user(const struct ssh_peer_session *s);
 /* Wait until the other side has closed. Reads nothing before. */
 void ssh_peer_wait_for_end(struct ssh_peer_session *s);

@@ -7,15 +7,19 @@
  * - Only one packet may be half sent. While one is, every other call that sends (a read may: it widens the
  *   window) fails as if the socket were broken. So while a write is half out we do not read, and the other way
  *   round. No deadlock: the peer's library always drains its socket, and holds us back by the channel's window.
- * - A write reads first and keeps what came: after a write there may be something to read without the socket being
- *   readable. link.c reads again after each write for that.
- * - libssh2_session_free() may say EAGAIN and free nothing. On a socket that was shut down it does not.
+ * - libssh2_session_free() may say EAGAIN and free nothing. On a socket that is broken it does not.
+ * - A read takes in all packets that are there before it gives out the first; if the last of them is a disconnect,
+ *   or the connection ends, it gives out nothing, and what came before is lost: the gateway's last words. A write reads,
+ *   too. So the socket is read and written by functions of ours: once the channel is open a read gets a
+ *   portion too small for two packets, a write gets nothing; and the connection's end is remembered and counts when
+ *   all was read.
  * - Each keepalive leaks its answer. The protocol has PING.
  * - While we wait for the signature nothing reads the socket, so it may not be watched for input.
  * - A peer can have packets queued without limit. So the library's memory is counted, and there is an end to it.
  */
-#include "agent/ship/ssh.h"
+#include "agent/ship/ssh_client.h"
 
+#include <errno.h>
 #include <libssh2.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,21 +35,30 @@
 #define CHANNEL_WINDOW (256u * 1024u)
 #define CHANNEL_PACKET 32768u
 #define FREE_TRIES     64
+#define IN_SIZE        8192u
+#define PORTION        48u  /* bytes of the smallest packet with its MAC: 16 + 32; of GCM 32, but a disconnect has more */
+#define PORTIONS_MAX   512 /* in one ssh_client_read() */
 
 enum stage { STAGE_HANDSHAKE, STAGE_LOGIN, STAGE_CHANNEL, STAGE_SUBSYSTEM, STAGE_OPEN };
 enum half { HALF_NONE, HALF_READ, HALF_WRITE }; /* whose packet is half sent */
 
-struct ssh {
+struct ssh_client {
     LIBSSH2_SESSION *session;
     LIBSSH2_CHANNEL *channel;
     int fd;
     enum stage stage;
     enum half half;
     bool signing; /* waiting for the signature */
+    bool closing; /* the library is to believe that the socket is broken */
+    int ended;    /* errno of the connection's end; -1: closed by the peer; 0: it stands */
     int sign_error;
-    struct ssh_options options;
+    struct ssh_client_options options;
     char *user;
     uint8_t key_blob[51];
+    size_t budget; /* bytes that the library may take now, once the channel is open */
+    uint64_t received;
+    size_t in_at, in_len;
+    uint8_t in[IN_SIZE];
     size_t memory; /* that the library holds */
     bool memory_refused;
     size_t staged, stage_sent;
@@ -61,12 +74,12 @@ union header { /* in front of each piece: its size; aligned for anything */
 
 static void *lib_realloc(void *ptr, size_t size, void **abstract)
 {
-    struct ssh *s = *abstract;
+    struct ssh_client *s = *abstract;
     union header *old = ptr ? (union header *)ptr - 1 : NULL;
     size_t had = old ? old->size : 0;
     union header *h;
 
-    if (size > SSH_MEMORY_MAX || s->memory - had + size > SSH_MEMORY_MAX) {
+    if (size > SSH_CLIENT_MEMORY_MAX || s->memory - had + size > SSH_CLIENT_MEMORY_MAX) {
         s->memory_refused = true;
         return NULL;
     }
@@ -86,7 +99,7 @@ static void *lib_alloc(size_t size, void **abstract)
 
 static void lib_free(void *ptr, void **abstract)
 {
-    struct ssh *s = *abstract;
+    struct ssh_client *s = *abstract;
 
     if (ptr) {
         union header *h = (union header *)ptr - 1;
@@ -94,6 +107,79 @@ static void lib_free(void *ptr, void **abstract)
         s->memory -= h->size;
         free(h);
     }
+}
+
+/* --- the socket ----------------------------------------------------------------------------------- */
+
+static ssize_t again_or_end(struct ssh_client *s, ssize_t n)
+{
+    if (n > 0) {
+        return n;
+    }
+    if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+        s->ended = n == 0 ? -1 : errno;
+    }
+    return -EAGAIN;
+}
+
+static ssize_t sock_recv(libssh2_socket_t fd, void *out, size_t len, int flags, void **abstract)
+{
+    struct ssh_client *s = *abstract;
+
+    if (s->closing) {
+        return -EPIPE;
+    }
+    if (s->stage != STAGE_OPEN) {
+        return again_or_end(s, recv(fd, out, len, flags | MSG_DONTWAIT));
+    }
+    if (s->budget == 0) {
+        return -EAGAIN;
+    }
+    if (s->in_at == s->in_len) {
+        ssize_t n = again_or_end(s, recv(fd, s->in, sizeof(s->in), flags | MSG_DONTWAIT));
+
+        if (n < 0) {
+            return n;
+        }
+        s->in_at = 0;
+        s->in_len = (size_t)n;
+    }
+    len = len < s->budget ? len : s->budget;
+    len = len < s->in_len - s->in_at ? len : s->in_len - s->in_at;
+    memcpy(out, s->in + s->in_at, len);
+    s->in_at += len;
+    s->budget -= len;
+    s->received += len;
+    return (ssize_t)len;
+}
+
+static ssize_t sock_send(libssh2_socket_t fd, const void *data, size_t len, int flags, void **abstract)
+{
+    struct ssh_client *s = *abstract;
+
+    if (s->closing) {
+        return -EPIPE;
+    }
+    return again_or_end(s, send(fd, data, len, flags | MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+static void set_socket_functions(LIBSSH2_SESSION *session)
+{
+#if LIBSSH2_VERSION_NUM >= 0x010b01
+    libssh2_session_callback_set2(session, LIBSSH2_CALLBACK_RECV, (libssh2_cb_generic *)(void (*)(void))sock_recv);
+    libssh2_session_callback_set2(session, LIBSSH2_CALLBACK_SEND, (libssh2_cb_generic *)(void (*)(void))sock_send);
+#else
+    union {
+        ssize_t (*recv)(libssh2_socket_t, void *, size_t, int, void **);
+        ssize_t (*send)(libssh2_socket_t, const void *, size_t, int, void **);
+        void *pointer;
+    } fn;
+
+    fn.recv = sock_recv;
+    libssh2_session_callback_set(session, LIBSSH2_CALLBACK_RECV, fn.pointer);
+    fn.send = sock_send;
+    libssh2_session_callback_set(session, LIBSSH2_CALLBACK_SEND, fn.pointer);
+#endif
 }
 
 /* --- errors --------------------------------------------------------------------------------------- */
@@ -125,41 +211,47 @@ static int code_of(int rc)
     }
 }
 
-static int fail(struct ssh *s, int rc, struct pofr_err *err)
+static int fail(struct ssh_client *s, int rc, struct pofr_err *err)
 {
     char *text = NULL, clean[160];
 
     if (s->memory_refused) {
-        return pofr_err_set(err, POFR_ETOOBIG, "%s: the peer would have us hold more than %u bytes", ssh_stage(s),
-                            SSH_MEMORY_MAX);
+        return pofr_err_set(err, POFR_ETOOBIG, "%s: the peer would have us hold more than %u bytes", ssh_client_stage(s),
+                            SSH_CLIENT_MEMORY_MAX);
     }
     if (s->sign_error != 0) {
         return pofr_err_set(err, s->sign_error, "login: no signature: %s", pofr_err_text(s->sign_error));
     }
     libssh2_session_last_error(s->session, &text, NULL, 0);
     log_escape(slice_str(text ? text : ""), clean, sizeof(clean));
-    if (rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED && strncmp(clean, "Waiting for", 11) == 0) {
-        rc = LIBSSH2_ERROR_SOCKET_DISCONNECT; /* the answer did not come: that is no refusal, though the number is the same */
+    return pofr_err_set(err, code_of(rc), "%s: %s (libssh2 %d)", ssh_client_stage(s), clean[0] ? clean : "failed", rc);
+}
+
+static int connection_ended(struct ssh_client *s, struct pofr_err *err)
+{
+    if (s->ended < 0) {
+        return pofr_err_set(err, POFR_EPEER, "%s: the gateway closed the connection", ssh_client_stage(s));
     }
-    return pofr_err_set(err, code_of(rc), "%s: %s (libssh2 %d)", ssh_stage(s), clean[0] ? clean : "failed", rc);
+    errno = s->ended;
+    return pofr_err_sys(err, POFR_EPEER, "%s", ssh_client_stage(s));
 }
 
 /* --- birth and death ------------------------------------------------------------------------------ */
 
-int ssh_library_init(struct pofr_err *err)
+int ssh_client_library_init(struct pofr_err *err)
 {
     int rc = libssh2_init(0);
 
     return rc == 0 ? 0 : pofr_err_set(err, POFR_ENOMEM, "libssh2 can't be initialised (%d)", rc);
 }
 
-const char *ssh_library_version(void)
+const char *ssh_client_library_version(void)
 {
     return libssh2_version(0);
 }
 
 /* No CBC, no SHA-1, no other key type: nothing to fall back to. What a version lacks it leaves out. */
-static int pin_methods(struct ssh *s, struct pofr_err *err)
+static int pin_methods(struct ssh_client *s, struct pofr_err *err)
 {
     static const struct {
         int method;
@@ -185,7 +277,7 @@ static int pin_methods(struct ssh *s, struct pofr_err *err)
     return 0;
 }
 
-static void make_key_blob(struct ssh *s)
+static void make_key_blob(struct ssh_client *s)
 {
     static const uint8_t head[] = { 0, 0, 0, 11, 's', 's', 'h', '-', 'e', 'd', '2', '5', '5', '1', '9', 0, 0, 0, 32 };
 
@@ -193,9 +285,9 @@ static void make_key_blob(struct ssh *s)
     memcpy(s->key_blob + sizeof(head), s->options.public_key, 32);
 }
 
-int ssh_new(int fd, const struct ssh_options *options, struct ssh **out, struct pofr_err *err)
+int ssh_client_new(int fd, const struct ssh_client_options *options, struct ssh_client **out, struct pofr_err *err)
 {
-    struct ssh *s = calloc(1, sizeof(*s));
+    struct ssh_client *s = calloc(1, sizeof(*s));
     int rc = 0;
 
     if (!s) {
@@ -213,6 +305,7 @@ int ssh_new(int fd, const struct ssh_options *options, struct ssh **out, struct 
         goto out;
     }
     libssh2_session_set_blocking(s->session, 0);
+    set_socket_functions(s->session);
     rc = pin_methods(s, err);
     if (rc != 0) {
         goto out;
@@ -220,11 +313,11 @@ int ssh_new(int fd, const struct ssh_options *options, struct ssh **out, struct 
     *out = s;
     s = NULL;
 out:
-    ssh_free(s);
+    ssh_client_free(s);
     return rc;
 }
 
-void ssh_free(struct ssh *s)
+void ssh_client_free(struct ssh_client *s)
 {
     if (!s) {
         return;
@@ -234,7 +327,7 @@ void ssh_free(struct ssh *s)
             /* Best effort: one try, so that the peer need not guess. */
             (void)libssh2_session_disconnect(s->session, "bye");
         }
-        (void)shutdown(s->fd, SHUT_RDWR);
+        s->closing = true;
         for (int i = 0; i < FREE_TRIES && libssh2_session_free(s->session) == LIBSSH2_ERROR_EAGAIN; i++) {
         }
     }
@@ -244,14 +337,14 @@ void ssh_free(struct ssh *s)
 
 /* --- from the first byte to the open subsystem ---------------------------------------------------- */
 
-const char *ssh_stage(const struct ssh *s)
+const char *ssh_client_stage(const struct ssh_client *s)
 {
     static const char *const names[] = { "handshake", "login", "channel", "channel", "open" };
 
     return names[s->stage];
 }
 
-static int check_host_key(struct ssh *s, struct pofr_err *err)
+static int check_host_key(struct ssh_client *s, struct pofr_err *err)
 {
     size_t len = 0;
     int type = 0;
@@ -270,14 +363,14 @@ static int check_host_key(struct ssh *s, struct pofr_err *err)
 static int sign_callback(LIBSSH2_SESSION *session, unsigned char **out_sig, size_t *out_len, const unsigned char *data,
                          size_t len, void **abstract)
 {
-    struct ssh *s = *abstract;
+    struct ssh_client *s = *abstract;
     uint8_t signature[64];
     void *self = s;
     int rc = s->options.sign(s->options.arg, slice_of(data, len), signature);
 
     (void)session;
-    s->signing = rc == SSH_AGAIN;
-    if (rc == SSH_AGAIN) {
+    s->signing = rc == SSH_CLIENT_AGAIN;
+    if (rc == SSH_CLIENT_AGAIN) {
         return LIBSSH2_ERROR_EAGAIN;
     }
     if (rc != 0) {
@@ -293,7 +386,7 @@ static int sign_callback(LIBSSH2_SESSION *session, unsigned char **out_sig, size
     return 0;
 }
 
-int ssh_advance(struct ssh *s, struct pofr_err *err)
+int ssh_client_advance(struct ssh_client *s, struct pofr_err *err)
 {
     void *abstract = s;
     int rc = 0;
@@ -337,7 +430,7 @@ int ssh_advance(struct ssh *s, struct pofr_err *err)
             break;
         }
         if (rc == LIBSSH2_ERROR_EAGAIN) {
-            return SSH_AGAIN;
+            return s->ended != 0 ? connection_ended(s, err) : SSH_CLIENT_AGAIN;
         }
         if (rc != 0) {
             return fail(s, rc, err);
@@ -348,39 +441,51 @@ int ssh_advance(struct ssh *s, struct pofr_err *err)
 
 /* --- bytes ---------------------------------------------------------------------------------------- */
 
-static bool is_half_sent(struct ssh *s)
+static bool is_half_sent(struct ssh_client *s)
 {
     return (libssh2_session_block_directions(s->session) & LIBSSH2_SESSION_BLOCK_OUTBOUND) != 0;
 }
 
-int ssh_read(struct ssh *s, uint8_t *out, size_t room, size_t *out_len, struct pofr_err *err)
+int ssh_client_read(struct ssh_client *s, uint8_t *out, size_t room, size_t *out_len, struct pofr_err *err)
 {
-    ssize_t n;
-
     *out_len = 0;
-    if (s->half == HALF_WRITE) {
+    if (s->half == HALF_WRITE && s->ended == 0) {
         return 0;
     }
-    n = libssh2_channel_read(s->channel, (char *)out, room);
-    s->half = n == LIBSSH2_ERROR_EAGAIN && is_half_sent(s) ? HALF_READ : HALF_NONE;
-    if (n == LIBSSH2_ERROR_EAGAIN) {
-        return 0;
+    for (int i = 0; i < PORTIONS_MAX; i++) {
+        ssize_t n;
+
+        s->budget = PORTION;
+        n = libssh2_channel_read(s->channel, (char *)out, room);
+        s->half = n == LIBSSH2_ERROR_EAGAIN && is_half_sent(s) ? HALF_READ : HALF_NONE;
+        if (n > 0) {
+            *out_len = (size_t)n;
+            return 0;
+        }
+        if (n < 0 && n != LIBSSH2_ERROR_EAGAIN) {
+            return fail(s, (int)n, err);
+        }
+        if (n == 0 && libssh2_channel_eof(s->channel)) {
+            return pofr_err_set(err, POFR_EPEER, "the gateway closed the channel");
+        }
+        if (s->budget == PORTION) { /* there was nothing to read */
+            return s->ended != 0 ? connection_ended(s, err) : 0;
+        }
     }
-    if (n < 0) {
-        return fail(s, (int)n, err);
-    }
-    if (n == 0 && libssh2_channel_eof(s->channel)) {
-        return pofr_err_set(err, POFR_EPEER, "the gateway closed the channel");
-    }
-    *out_len = (size_t)n;
     return 0;
 }
 
-int ssh_write(struct ssh *s, struct slice data, size_t *out_taken, struct pofr_err *err)
+uint64_t ssh_client_received(const struct ssh_client *s)
+{
+    return s->received;
+}
+
+int ssh_client_write(struct ssh_client *s, struct slice data, size_t *out_taken, struct pofr_err *err)
 {
     size_t taken = 0;
 
     *out_taken = 0;
+    s->budget = 0;
     while (s->half != HALF_READ) {
         ssize_t n;
 
@@ -407,12 +512,12 @@ int ssh_write(struct ssh *s, struct slice data, size_t *out_taken, struct pofr_e
     return 0;
 }
 
-bool ssh_unsent(const struct ssh *s)
+bool ssh_client_unsent(const struct ssh_client *s)
 {
     return s->stage_sent < s->staged;
 }
 
-uint32_t ssh_wants(const struct ssh *s)
+uint32_t ssh_client_wants(const struct ssh_client *s)
 {
     int directions;
 
