@@ -29,8 +29,8 @@ struct collector {
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
     int fd;
     struct retry retry;
-    struct loop_timer timer;         /* to connect again */
-    struct loop_timer sign_again;    /* what was answered with "later" */
+    struct loop_timer timer;      /* to connect again */
+    struct loop_timer sign_again; /* what was answered with "later" */
     struct loop_timer refuse_again;
     struct collector_state state;
     bool has_state, has_key;

@@ -29,11 +29,11 @@ struct collector_state {
 };
 
 struct collector_handlers {
-    void (*ready)(void *arg);                    /* after collector_refresh(), and after each connection: the state is new */
-    void (*news)(void *arg);                     /* newest or acked have moved */
+    void (*ready)(void *arg); /* after collector_refresh(), and after each connection: the state is new */
+    void (*news)(void *arg);  /* newest or acked have moved */
     void (*login)(void *arg, const uint8_t signature[64]); /* answer to collector_sign(); NULL: it will not sign that */
-    void (*refused)(void *arg, bool recorded);   /* answer to collector_refuse(); false: it does not know that bundle */
-    void (*lost)(void *arg);                     /* the connection; ready() follows some day */
+    void (*refused)(void *arg, bool recorded); /* answer to collector_refuse(); false: it does not know that bundle */
+    void (*lost)(void *arg);                   /* the connection; ready() follows some day */
     void *arg;
 };
 

@@ -58,8 +58,7 @@ int compose_bundle(struct link *link, struct session *s, struct spool_read *spoo
         log_warn("push", "spool_hole", "first=%" PRIu64 " last=%" PRIu64, turn->first, b.sequence - 1);
     }
     if (b.block.len > s->bundle_max) {
-        session_bundle_unfit(s, b.sequence, b.digest, MESSAGE_REFUSE_SIZE,
-                             "larger than what the gateway takes");
+        session_bundle_unfit(s, b.sequence, b.digest, MESSAGE_REFUSE_SIZE, "larger than what the gateway takes");
         return 0;
     }
     m.bundle.sequence = b.sequence;

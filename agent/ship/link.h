@@ -29,9 +29,9 @@ struct link_handlers {
     void (*opened)(void *arg);                           /* the subsystem is there; room() follows */
     void (*message)(void *arg, const struct message *m); /* its slices live until the return */
     void (*room)(void *arg);                             /* nothing is waiting to be sent: put more, or nothing */
-    void (*progress)(void *arg);                         /* the peer took a part of a message that goes on; may be NULL */
+    void (*progress)(void *arg); /* the peer took a part of a message that goes on; may be NULL */
     void (*closed)(void *arg, int rc, const struct pofr_err *err); /* it broke; not called after link_close() */
-    ssh_client_sign_fn sign;                                    /* see ssh_client.h; after SSH_CLIENT_AGAIN call link_signed() */
+    ssh_client_sign_fn sign; /* see ssh_client.h; after SSH_CLIENT_AGAIN call link_signed() */
     void *arg;
 };
 

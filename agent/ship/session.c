@@ -56,9 +56,8 @@ static unsigned unanswered(const struct session *s)
 
 static bool may_send_bundle(const struct session *s, int64_t now_us)
 {
-    return s->phase == SESSION_OPEN && !s->stopping && now_us >= s->hold_until_us &&
-           s->sent_len < SESSION_WINDOW_MAX && unanswered(s) < s->window &&
-           (s->sent_bytes == 0 || s->sent_bytes < s->conf.window_bytes);
+    return s->phase == SESSION_OPEN && !s->stopping && now_us >= s->hold_until_us && s->sent_len < SESSION_WINDOW_MAX &&
+           unanswered(s) < s->window && (s->sent_bytes == 0 || s->sent_bytes < s->conf.window_bytes);
 }
 
 void session_next(const struct session *s, int64_t now_us, struct session_turn *out_turn)
@@ -191,7 +190,8 @@ static int take_welcome(struct session *s, const struct message *m, struct pofr_
         return pofr_err_set(err, POFR_EFORMAT, "WELCOME without a version");
     }
     s->version = m->welcome.version < MESSAGE_VERSION ? m->welcome.version : MESSAGE_VERSION;
-    s->bundle_max = m->welcome.bundle_max > 0 && m->welcome.bundle_max < BUNDLE_MAX ? m->welcome.bundle_max : BUNDLE_MAX;
+    s->bundle_max =
+        m->welcome.bundle_max > 0 && m->welcome.bundle_max < BUNDLE_MAX ? m->welcome.bundle_max : BUNDLE_MAX;
     s->window = m->welcome.window > 0 ? m->welcome.window : 1;
     if (s->window > SESSION_WINDOW_MAX) {
         s->window = SESSION_WINDOW_MAX;
@@ -226,8 +226,7 @@ static int take_ack(struct session *s, const struct message *m, struct pofr_err 
         answered(s, e, SESSION_IS_ACKED);
         return 0;
     }
-    return pofr_err_set(err, POFR_EFORMAT, "ACK of %llu where none was under way",
-                        (unsigned long long)m->ack.sequence);
+    return pofr_err_set(err, POFR_EFORMAT, "ACK of %llu where none was under way", (unsigned long long)m->ack.sequence);
 }
 
 static int64_t capped_us(uint64_t ms)

@@ -35,9 +35,9 @@ struct pofr_err;
 #define SESSION_WINDOW_MAX  256u /* bundles unacked, whatever the gateway allows */
 #define SESSION_REASON_SIZE 160u
 
-#define SESSION_WELCOME_US INT64_C(15000000)  /* HELLO to WELCOME */
-#define SESSION_PING_US    INT64_C(30000000)  /* silence until we ask */
-#define SESSION_SILENCE_US INT64_C(90000000)  /* silence that ends the session */
+#define SESSION_WELCOME_US  INT64_C(15000000)  /* HELLO to WELCOME */
+#define SESSION_PING_US     INT64_C(30000000)  /* silence until we ask */
+#define SESSION_SILENCE_US  INT64_C(90000000)  /* silence that ends the session */
 #define SESSION_HOLD_MAX_US INT64_C(600000000) /* no gateway keeps us waiting longer than that at once */
 
 struct session_conf {
@@ -106,8 +106,8 @@ struct session {
     uint64_t sent_bytes; /* without an answer */
 
     /* time */
-    int64_t heard_us;    /* last sign of life */
-    int64_t asked_us;    /* last PING since then; 0: none */
+    int64_t heard_us; /* last sign of life */
+    int64_t asked_us; /* last PING since then; 0: none */
     int64_t greeted_us;
     int64_t hold_until_us;
     bool pong_due;
@@ -118,7 +118,8 @@ struct session {
 };
 
 /* unacked: the first sequence to send (acked + 1); newest: the last one in the spool, 0: none. */
-void session_init(struct session *s, const struct session_conf *conf, uint64_t unacked, uint64_t newest, int64_t now_us);
+void session_init(struct session *s, const struct session_conf *conf, uint64_t unacked, uint64_t newest,
+                  int64_t now_us);
 
 /* There are bundles up to newest now. */
 void session_news(struct session *s, uint64_t newest);

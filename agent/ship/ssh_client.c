@@ -36,11 +36,22 @@
 #define CHANNEL_PACKET 32768u
 #define FREE_TRIES     64
 #define IN_SIZE        8192u
-#define PORTION        48u  /* bytes of the smallest packet with its MAC: 16 + 32; of GCM 32, but a disconnect has more */
+#define PORTION        48u /* bytes of the smallest packet with its MAC: 16 + 32; of GCM 32, but a disconnect has more */
 #define PORTIONS_MAX   512 /* in one ssh_client_read() */
 
 enum stage { STAGE_HANDSHAKE, STAGE_LOGIN, STAGE_CHANNEL, STAGE_SUBSYSTEM, STAGE_OPEN };
 enum half { HALF_NONE, HALF_READ, HALF_WRITE }; /* whose packet is half sent */
+
+/* In front of each piece. All are in one list, since the library forgets one at each change of keys. */
+struct ring {
+    struct ring *prev, *next;
+};
+
+struct piece {
+    struct ring ring;
+    size_t size;
+    _Alignas(max_align_t) uint8_t data[];
+};
 
 struct ssh_client {
     LIBSSH2_SESSION *session;
@@ -59,7 +70,8 @@ struct ssh_client {
     uint64_t received;
     size_t in_at, in_len;
     uint8_t in[IN_SIZE];
-    size_t memory; /* that the library holds */
+    struct ring pieces; /* of the library's memory */
+    size_t memory;      /* in it */
     bool memory_refused;
     size_t staged, stage_sent;
     uint8_t stage_data[STAGE_SIZE];
@@ -67,29 +79,45 @@ struct ssh_client {
 
 /* --- memory of the library ------------------------------------------------------------------------ */
 
-union header { /* in front of each piece: its size; aligned for anything */
-    size_t size;
-    max_align_t align;
-};
+static void take_out(struct piece *p)
+{
+    p->ring.prev->next = p->ring.next;
+    p->ring.next->prev = p->ring.prev;
+}
+
+static void put_in(struct ssh_client *s, struct piece *p)
+{
+    p->ring.prev = &s->pieces;
+    p->ring.next = s->pieces.next;
+    p->ring.next->prev = &p->ring;
+    s->pieces.next = &p->ring;
+}
 
 static void *lib_realloc(void *ptr, size_t size, void **abstract)
 {
     struct ssh_client *s = *abstract;
-    union header *old = ptr ? (union header *)ptr - 1 : NULL;
+    struct piece *old = ptr ? pofr_container_of(ptr, struct piece, data) : NULL;
     size_t had = old ? old->size : 0;
-    union header *h;
+    struct piece *p;
 
     if (size > SSH_CLIENT_MEMORY_MAX || s->memory - had + size > SSH_CLIENT_MEMORY_MAX) {
         s->memory_refused = true;
         return NULL;
     }
-    h = realloc(old, sizeof(*h) + size);
-    if (!h) {
+    if (old) {
+        take_out(old);
+    }
+    p = realloc(old, sizeof(*p) + size);
+    if (!p) {
+        if (old) {
+            put_in(s, old);
+        }
         return NULL;
     }
+    p->size = size;
+    put_in(s, p);
     s->memory += size - had;
-    h->size = size;
-    return h + 1;
+    return p->data;
 }
 
 static void *lib_alloc(size_t size, void **abstract)
@@ -102,10 +130,11 @@ static void lib_free(void *ptr, void **abstract)
     struct ssh_client *s = *abstract;
 
     if (ptr) {
-        union header *h = (union header *)ptr - 1;
+        struct piece *p = pofr_container_of(ptr, struct piece, data);
 
-        s->memory -= h->size;
-        free(h);
+        take_out(p);
+        s->memory -= p->size;
+        free(p);
     }
 }
 
@@ -216,8 +245,8 @@ static int fail(struct ssh_client *s, int rc, struct pofr_err *err)
     char *text = NULL, clean[160];
 
     if (s->memory_refused) {
-        return pofr_err_set(err, POFR_ETOOBIG, "%s: the peer would have us hold more than %u bytes", ssh_client_stage(s),
-                            SSH_CLIENT_MEMORY_MAX);
+        return pofr_err_set(err, POFR_ETOOBIG, "%s: the peer would have us hold more than %u bytes",
+                            ssh_client_stage(s), SSH_CLIENT_MEMORY_MAX);
     }
     if (s->sign_error != 0) {
         return pofr_err_set(err, s->sign_error, "login: no signature: %s", pofr_err_text(s->sign_error));
@@ -294,6 +323,7 @@ int ssh_client_new(int fd, const struct ssh_client_options *options, struct ssh_
         return pofr_err_set(err, POFR_ENOMEM, "no memory for a connection");
     }
     s->fd = fd;
+    s->pieces.prev = s->pieces.next = &s->pieces;
     s->options = *options;
     s->user = strdup(options->user);
     make_key_blob(s);
@@ -329,7 +359,14 @@ void ssh_client_free(struct ssh_client *s)
         }
         s->closing = true;
         for (int i = 0; i < FREE_TRIES && libssh2_session_free(s->session) == LIBSSH2_ERROR_EAGAIN; i++) {
+            /* as the trap above says */
         }
+    }
+    while (s->pieces.next != &s->pieces) {
+        struct piece *left = pofr_container_of(s->pieces.next, struct piece, ring);
+
+        take_out(left);
+        free(left);
     }
     free(s->user);
     free(s);

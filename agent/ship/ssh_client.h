@@ -48,7 +48,8 @@ POFR_MUST_USE int ssh_client_library_init(struct pofr_err *err);
 const char *ssh_client_library_version(void);
 
 /* fd: a connected, non-blocking socket; it stays the caller's. */
-POFR_MUST_USE int ssh_client_new(int fd, const struct ssh_client_options *options, struct ssh_client **out, struct pofr_err *err);
+POFR_MUST_USE int ssh_client_new(int fd, const struct ssh_client_options *options, struct ssh_client **out,
+                                 struct pofr_err *err);
 
 /* Ends the connection without waiting. NULL is allowed. The fd is to be closed then. */
 void ssh_client_free(struct ssh_client *s);
@@ -60,7 +61,8 @@ POFR_MUST_USE int ssh_client_advance(struct ssh_client *s, struct pofr_err *err)
 const char *ssh_client_stage(const struct ssh_client *s);
 
 /* 0 with *out_len 0: nothing now. POFR_EPEER: the gateway closed the channel. */
-POFR_MUST_USE int ssh_client_read(struct ssh_client *s, uint8_t *out, size_t room, size_t *out_len, struct pofr_err *err);
+POFR_MUST_USE int ssh_client_read(struct ssh_client *s, uint8_t *out, size_t room, size_t *out_len,
+                                  struct pofr_err *err);
 
 /* Bytes taken from the socket since it is open. Where a read moved this, though it gave nothing, a write may go further now. */
 uint64_t ssh_client_received(const struct ssh_client *s);

@@ -8,7 +8,7 @@
 #include "common/base/err.h"
 #include "common/base/sha256.h"
 
-#define TOKEN_PREFIX "pofr1."
+#define TOKEN_PREFIX     "pofr1."
 #define FINGERPRINT_TEXT 43U /* characters of 32 bytes */
 
 static void base64url_encode(struct slice in, struct buf *out)

@@ -44,12 +44,12 @@ struct ssh_peer_session {
     size_t used;
 };
 
-#define MUST(what)                                                                                           \
-    do {                                                                                                     \
-        if (!(what)) {                                                                                       \
-            fprintf(stderr, "%s:%d: %s failed\n", __FILE__, __LINE__, #what);                                \
-            abort();                                                                                         \
-        }                                                                                                    \
+#define MUST(what)                                                                                                     \
+    do {                                                                                                               \
+        if (!(what)) {                                                                                                 \
+            fprintf(stderr, "%s:%d: %s failed\n", __FILE__, __LINE__, #what);                                          \
+            abort();                                                                                                   \
+        }                                                                                                              \
     } while (0)
 
 /* --- callbacks of libssh -------------------------------------------------------------------------- */

@@ -17,9 +17,9 @@ struct ssh_peer;
 struct ssh_peer_session;
 
 struct ssh_peer_options {
-    const uint8_t *key;  /* the only Ed25519 key that may log in (32 bytes); NULL: any */
-    bool drop_at_login;  /* close the connection instead of answering the login */
-    bool no_subsystem;   /* refuse it */
+    const uint8_t *key;   /* the only Ed25519 key that may log in (32 bytes); NULL: any */
+    bool drop_at_login;   /* close the connection instead of answering the login */
+    bool no_subsystem;    /* refuse it */
     uint64_t rekey_bytes; /* new keys after so many; 0: as libssh likes */
     void (*serve)(struct ssh_peer_session *s, void *arg);
     void *arg;

@@ -26,7 +26,7 @@ struct fake_collector {
     uint64_t oldest, newest, acked;
     uint8_t acked_digest[32];
     unsigned connections, asked_state, asked_sign, asked_wanted, entered, shipper;
-    unsigned sign_later;   /* so many times SIGN is answered with "later" */
+    unsigned sign_later; /* so many times SIGN is answered with "later" */
     bool sign_refuse;
     unsigned refuse_later; /* so many times REFUSED is answered with "later" */
     uint64_t refused[FAKE_REFUSED_MAX];
@@ -34,7 +34,7 @@ struct fake_collector {
     struct ipc_message wanted;
     uint8_t blob[IPC_BLOB_MAX]; /* last one signed */
     size_t blob_len;
-    bool connected; /* what SHIPPER said last */
+    bool connected;          /* what SHIPPER said last */
     bool ack_before_refusal; /* an ack overtook a refusal that was not answered: never */
     bool refusal_open;
 };

@@ -223,16 +223,18 @@ static struct world *begin(const char *dir, const struct plan *plan, unsigned pl
 
 static void start_gateway(struct world *w)
 {
-    struct ssh_peer_options o = { .key = sshkey_public(w->collector.key), .rekey_bytes = w->rekey_bytes, .serve = serve,
-                                  .arg = w };
+    struct ssh_peer_options o = {
+        .key = sshkey_public(w->collector.key), .rekey_bytes = w->rekey_bytes, .serve = serve, .arg = w
+    };
 
     w->gateway = ssh_peer_start(&o);
 }
 
 static void start_push(struct world *w)
 {
-    struct push_options o = { .spool_dir = w->collector.spool_dir, .socket_path = w->collector.socket_path,
-                              .stopped = on_stopped, .arg = w };
+    struct push_options o = {
+        .spool_dir = w->collector.spool_dir, .socket_path = w->collector.socket_path, .stopped = on_stopped, .arg = w
+    };
     struct pofr_err err;
 
     memcpy(o.fingerprint, ssh_peer_fingerprint(w->gateway), 32);
@@ -258,13 +260,13 @@ static void finish(struct world *w)
     free(w);
 }
 
-#define WAIT_UNTIL(w, what)                                                                                  \
-    do {                                                                                                     \
-        int64_t pofr_end_ = clock_mono_us() + 60 * CLOCK_US_PER_S;                                           \
-        while (!(what)) {                                                                                    \
-            assert_true(clock_mono_us() < pofr_end_);                                                        \
-            assert_int_equal(loop_once((w)->loop, 2000, NULL), 0);                                           \
-        }                                                                                                    \
+#define WAIT_UNTIL(w, what)                                                                                            \
+    do {                                                                                                               \
+        int64_t pofr_end_ = clock_mono_us() + 60 * CLOCK_US_PER_S;                                                     \
+        while (!(what)) {                                                                                              \
+            assert_true(clock_mono_us() < pofr_end_);                                                                  \
+            assert_int_equal(loop_once((w)->loop, 2000, NULL), 0);                                                     \
+        }                                                                                                              \
     } while (0)
 
 /* Every sequence from first to last was seen, and each first sighting came in order. */
@@ -342,7 +344,9 @@ static void new_keys_in_the_middle_lose_nothing(void **state)
 
 static void a_lost_session_goes_on_at_the_first_unacked(void **state)
 {
-    const struct plan plan[] = { { ACT_ACK_SOME, 3, 8 }, { ACT_DROP, 0, 0 }, { ACT_ACK_SOME, 1, 1 }, { ACT_ACK, 0, 8 } };
+    const struct plan plan[] = {
+        { ACT_ACK_SOME, 3, 8 }, { ACT_DROP, 0, 0 }, { ACT_ACK_SOME, 1, 1 }, { ACT_ACK, 0, 8 }
+    };
     struct world *w = begin(*state, plan, 4);
 
     fake_collector_seal(&w->collector, 20, 3000);
@@ -453,7 +457,9 @@ static void the_blob_to_sign_is_the_whole_login(void **state)
 
 static void a_gateway_that_breaks_the_protocol_loses_nothing(void **state)
 {
-    const struct plan plan[] = { { ACT_WRONG_ACK, 0, 8 }, { ACT_GARBAGE, 0, 0 }, { ACT_PENDING, 0, 0 }, { ACT_ACK, 0, 8 } };
+    const struct plan plan[] = {
+        { ACT_WRONG_ACK, 0, 8 }, { ACT_GARBAGE, 0, 0 }, { ACT_PENDING, 0, 0 }, { ACT_ACK, 0, 8 }
+    };
     struct world *w = begin(*state, plan, 4);
 
     fake_collector_seal(&w->collector, 5, 3000);
@@ -499,8 +505,9 @@ static void a_gateway_with_another_key_gets_nothing(void **state)
 {
     const struct plan plan[] = { { ACT_ACK, 0, 8 } };
     struct world *w = begin(*state, plan, 1);
-    struct push_options o = { .spool_dir = w->collector.spool_dir, .socket_path = w->collector.socket_path,
-                              .stopped = on_stopped, .arg = w };
+    struct push_options o = {
+        .spool_dir = w->collector.spool_dir, .socket_path = w->collector.socket_path, .stopped = on_stopped, .arg = w
+    };
 
     fake_collector_seal(&w->collector, 2, 300);
     start_gateway(w);

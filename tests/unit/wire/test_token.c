@@ -10,7 +10,7 @@
 #include "tests/support/check.h"
 #include "tests/support/mutate.h"
 
-#define PRINT "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
+#define PRINT  "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
 #define SECRET "_-7dzLuqmYh3ZlVEMyIRAP_-7dzLuqmY"
 
 static const char good[] = "pofr1.gw1.example.com:2222,[2001:db8::1]:22,10.0.0.7:2222." PRINT "." SECRET;
@@ -78,15 +78,15 @@ static void what_is_not_a_token_is_refused(void **state)
         { "pofr1.." PRINT "." SECRET, POFR_EFORMAT },
         { "pofr2.gw:1." PRINT "." SECRET, POFR_EUNSUPPORTED },
         { "xpofr1.gw:1." PRINT "." SECRET, POFR_EFORMAT },
-        { "pofr1.gw." PRINT "." SECRET, POFR_EFORMAT },                 /* no port */
+        { "pofr1.gw." PRINT "." SECRET, POFR_EFORMAT }, /* no port */
         { "pofr1.gw:0." PRINT "." SECRET, POFR_EFORMAT },
         { "pofr1.gw:65536." PRINT "." SECRET, POFR_EFORMAT },
-        { "pofr1.gw:022." PRINT "." SECRET, POFR_EFORMAT },             /* a second text for the same token */
+        { "pofr1.gw:022." PRINT "." SECRET, POFR_EFORMAT }, /* a second text for the same token */
         { "pofr1.gw:1,." PRINT "." SECRET, POFR_EFORMAT },
         { "pofr1.gw:1,,gw:2." PRINT "." SECRET, POFR_EFORMAT },
         { "pofr1.g w:1." PRINT "." SECRET, POFR_EFORMAT },
         { "pofr1.g/w:1." PRINT "." SECRET, POFR_EFORMAT },
-        { "pofr1.gw:1." PRINT "A." SECRET, POFR_EFORMAT },              /* fingerprint too long */
+        { "pofr1.gw:1." PRINT "A." SECRET, POFR_EFORMAT }, /* fingerprint too long */
         { "pofr1.gw:1.AAAA." SECRET, POFR_EFORMAT },
         { "pofr1.gw:1." PRINT ".", POFR_EFORMAT },
         { "pofr1.gw:1." PRINT ".c2hvcnQ", POFR_EFORMAT },               /* secret too short */
