@@ -38,7 +38,8 @@ out:
     return code;
 }
 
-int bundle_seal(struct statement *s, struct slice payload, const struct sshkey *k, struct buf *out, uint8_t out_digest[32])
+int bundle_seal(struct statement *s, struct slice payload, const struct sshkey *k, struct buf *out,
+                uint8_t out_digest[32])
 {
     struct buf packed = BUF_INIT(BUNDLE_MAX);
     size_t at = out->len;

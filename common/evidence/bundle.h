@@ -33,7 +33,7 @@ struct bundle_view { /* slices into the bytes that were opened */
  * POFR_ETOOBIG, POFR_ENOMEM. All memory is given back; at its peak it is about the compressed size and 1 MiB.
  */
 POFR_MUST_USE int bundle_seal(struct statement *s, struct slice payload, const struct sshkey *k, struct buf *out,
-                uint8_t out_digest[32]);
+                              uint8_t out_digest[32]);
 
 /*
  * Take a block apart and check all that needs no key list: form, lengths, the payload's digest, key_id =

@@ -249,9 +249,9 @@ static int parse_private(struct slice bytes, struct sshkey **out_key, struct pof
         return pofr_err_set(err, POFR_EFORMAT, "private key is damaged");
     }
     code = key_of(EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, both.data, 32), out_key);
-    if (!code && (memcmp((*out_key)->public_key, public_key.data, 32) != 0 ||
-                  memcmp((*out_key)->public_key, both.data + 32, 32) != 0 ||
-                  memcmp((*out_key)->public_key, named, 32) != 0)) {
+    if (!code &&
+        (memcmp((*out_key)->public_key, public_key.data, 32) != 0 ||
+         memcmp((*out_key)->public_key, both.data + 32, 32) != 0 || memcmp((*out_key)->public_key, named, 32) != 0)) {
         sshkey_free(*out_key);
         *out_key = NULL;
         code = POFR_EFORMAT;
@@ -275,7 +275,8 @@ int sshkey_read_private(struct slice text, struct sshkey **out_key, struct pofr_
     }
     body = slice_sub(text, begin.len, text.len - begin.len - end.len);
     code = base64_decode(body, true, &bytes);
-    code = code ? pofr_err_set(err, POFR_EFORMAT, "private key is damaged") : parse_private(buf_slice(&bytes), out_key, err);
+    code = code ? pofr_err_set(err, POFR_EFORMAT, "private key is damaged")
+                : parse_private(buf_slice(&bytes), out_key, err);
     if (bytes.data) {
         explicit_bzero(bytes.data, bytes.cap);
     }

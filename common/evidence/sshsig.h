@@ -20,7 +20,7 @@
 struct sshkey; /* an Ed25519 private key */
 
 POFR_MUST_USE int sshkey_generate(struct sshkey **out_key);
-void sshkey_free(struct sshkey *k); /* wipes */
+void sshkey_free(struct sshkey *k);                   /* wipes */
 const uint8_t *sshkey_public(const struct sshkey *k); /* 32 bytes, borrowed */
 POFR_MUST_USE int sshkey_sign_raw(const struct sshkey *k, struct slice data, uint8_t out_signature[64]);
 /* OpenSSH private key file without passphrase, as ssh-keygen writes and reads. */
@@ -36,7 +36,8 @@ void sshkey_public_blob(const uint8_t key[32], uint8_t out_blob[51]);
 void sshkey_fingerprint(const uint8_t key[32], char *out, size_t size);
 
 /* data is the text to sign; out gets the armored signature, newline at its end. */
-POFR_MUST_USE int sshsig_sign(const struct sshkey *k, struct slice data, uint8_t out_signature[64], struct buf *out_armored);
+POFR_MUST_USE int sshsig_sign(const struct sshkey *k, struct slice data, uint8_t out_signature[64],
+                              struct buf *out_armored);
 POFR_MUST_USE int sshsig_armor(const uint8_t public_key[32], const uint8_t signature[64], struct buf *out_armored);
 /* The parts of an armored signature; nothing is checked but the form, namespace and algorithm. POFR_EFORMAT. */
 POFR_MUST_USE int sshsig_parse(struct slice armored, uint8_t out_public_key[32], uint8_t out_signature[64]);

@@ -233,7 +233,8 @@ static void read_pair(struct reader *r, const char *name, uint64_t *out_first, u
     struct slice text = line(r, name);
     struct slice first = slice_split(&text, ' ');
 
-    if (!r->bad && (parse_canonical_u64(first, UINT64_MAX, out_first) || parse_canonical_u64(text, UINT64_MAX, out_second))) {
+    if (!r->bad &&
+        (parse_canonical_u64(first, UINT64_MAX, out_first) || parse_canonical_u64(text, UINT64_MAX, out_second))) {
         r->bad = name;
     }
 }

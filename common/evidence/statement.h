@@ -35,22 +35,22 @@ struct statement {
     unsigned version; /* 1 */
     struct uuid host;
     uint8_t run[16];
-    uint64_t sequence; /* from 1 */
+    uint64_t sequence;    /* from 1 */
     uint8_t previous[32]; /* digest of the statement before; all zero: none */
     enum statement_origin origin;
-    struct uuid boot;                      /* /proc/sys/kernel/random/boot_id */
-    uint64_t from_boot_us, to_boot_us;     /* first and last tick, CLOCK_BOOTTIME */
-    uint64_t from_wall_us, to_wall_us;     /* the host's own wall clock */
+    struct uuid boot;                  /* /proc/sys/kernel/random/boot_id */
+    uint64_t from_boot_us, to_boot_us; /* first and last tick, CLOCK_BOOTTIME */
+    uint64_t from_wall_us, to_wall_us; /* the host's own wall clock */
     uint64_t ticks, ticks_total;
-    uint64_t keyframe;                     /* 0 none, 1 parts of one, 2 the last part of one is in it */
-    unsigned counts_len, lost_len;         /* ascending by kind; only kinds whose total is not 0 */
+    uint64_t keyframe;             /* 0 none, 1 parts of one, 2 the last part of one is in it */
+    unsigned counts_len, lost_len; /* ascending by kind; only kinds whose total is not 0 */
     struct statement_count counts[STATEMENT_COUNTS_MAX];
     struct statement_count lost[64];
-    uint64_t payload_size;                 /* uncompressed */
-    uint64_t payload_bytes;                /* as it lies there */
+    uint64_t payload_size;  /* uncompressed */
+    uint64_t payload_bytes; /* as it lies there */
     uint8_t payload_digest[32];
-    uint8_t key_id[32];                    /* SHA-256 of the 32 bytes of the public key that signs */
-    char recorder[64];                     /* "pofr-agent/0.1.0" */
+    uint8_t key_id[32]; /* SHA-256 of the 32 bytes of the public key that signs */
+    char recorder[64];  /* "pofr-agent/0.1.0" */
 };
 
 /* Sources of lost[] (who counted the loss). Append only. */

@@ -26,12 +26,13 @@ enum rec_verb {
     REC_SIGHT = 2, /* keyframe: it is open at this tick */
 };
 
-enum rec_end_source { /* how an end is known; 1 to 15 are seen by the host */
-    REC_END_EXIT = 1,    /* the kernel told of the exit */
-    REC_END_GONE = 2,    /* a complete look no longer showed it */
-    REC_END_EXEC = 3,    /* the process executed another program: its next version begins */
-    REC_END_CHANGE = 4,  /* an attribute changed: the next interval begins */
-    REC_END_CLOSE = 5,   /* the kernel told of the close (socket destroyed) */
+/* How an end is known; 1 to 15 are seen by the host. */
+enum rec_end_source {
+    REC_END_EXIT = 1,     /* the kernel told of the exit */
+    REC_END_GONE = 2,     /* a complete look no longer showed it */
+    REC_END_EXEC = 3,     /* the process executed another program: its next version begins */
+    REC_END_CHANGE = 4,   /* an attribute changed: the next interval begins */
+    REC_END_CLOSE = 5,    /* the kernel told of the close (socket destroyed) */
     REC_END_UNKNOWN = 16, /* inferred by the server: a later keyframe does not show it */
     REC_END_REBOOT = 17,  /* inferred: the host runs another boot */
     REC_END_RETIRED = 18, /* inferred: the host was retired */
@@ -44,18 +45,24 @@ enum rec_keyframe_reason {
 };
 
 enum rec_gap_kind {
-    REC_GAP_STOPPED = 1,  /* no collector ran between two runs */
-    REC_GAP_CRASH = 2,    /* what a power cut or crash took before it was sealed */
-    REC_GAP_SPOOL = 3,    /* the spool was full */
-    REC_GAP_REFUSED = 4,  /* a bundle was finally refused */
-    REC_GAP_WRITER = 5,   /* the disk did not keep up */
-    REC_GAP_TICKS = 6,    /* ticks that were due and were not made */
-    REC_GAP_STATE = 7,    /* the state on disk was lost */
+    REC_GAP_STOPPED = 1, /* no collector ran between two runs */
+    REC_GAP_CRASH = 2,   /* what a power cut or crash took before it was sealed */
+    REC_GAP_SPOOL = 3,   /* the spool was full */
+    REC_GAP_REFUSED = 4, /* a bundle was finally refused */
+    REC_GAP_WRITER = 5,  /* the disk did not keep up */
+    REC_GAP_TICKS = 6,   /* ticks that were due and were not made */
+    REC_GAP_STATE = 7,   /* the state on disk was lost */
 };
 
 enum rec_file_kind {
-    REC_FILE_UNKNOWN = 0, REC_FILE_REGULAR = 1, REC_FILE_DIRECTORY = 2, REC_FILE_CHARACTER = 3,
-    REC_FILE_BLOCK = 4, REC_FILE_FIFO = 5, REC_FILE_SOCKET = 6, REC_FILE_SYMLINK = 7,
+    REC_FILE_UNKNOWN = 0,
+    REC_FILE_REGULAR = 1,
+    REC_FILE_DIRECTORY = 2,
+    REC_FILE_CHARACTER = 3,
+    REC_FILE_BLOCK = 4,
+    REC_FILE_FIFO = 5,
+    REC_FILE_SOCKET = 6,
+    REC_FILE_SYMLINK = 7,
     REC_FILE_ANONYMOUS = 8, /* anon_inode:... */
 };
 
@@ -72,12 +79,12 @@ enum rec_file_kind {
 
 #define REC_LOGIN_UID_UNSET 4294967295u
 
-#define REC_CTYPE_U uint64_t
-#define REC_CTYPE_S int64_t
-#define REC_CTYPE_T struct slice
-#define REC_CTYPE_B struct slice
-#define REC_CTYPE_H uint64_t
-#define REC_CTYPE_A uint64_t
+#define REC_CTYPE_U                          uint64_t
+#define REC_CTYPE_S                          int64_t
+#define REC_CTYPE_T                          struct slice
+#define REC_CTYPE_B                          struct slice
+#define REC_CTYPE_H                          uint64_t
+#define REC_CTYPE_A                          uint64_t
 #define REC_MEMBER(number, name, type, role) REC_CTYPE_##type name;
 
 #include "common/record/record.def"
@@ -86,16 +93,16 @@ enum rec_file_kind {
 struct rec_interval {
     POFR_INTERVAL_FIELDS(REC_MEMBER)
 };
-#define ENTITY(number, lower, UPPER)                                                                         \
-    struct rec_##lower {                                                                                     \
-        struct rec_interval iv;                                                                              \
-        POFR_##UPPER##_FIELDS(REC_MEMBER)                                                                    \
+#define ENTITY(number, lower, UPPER)                                                                                   \
+    struct rec_##lower {                                                                                               \
+        struct rec_interval iv;                                                                                        \
+        POFR_##UPPER##_FIELDS(REC_MEMBER)                                                                              \
     };
 POFR_ENTITIES(ENTITY)
 #undef ENTITY
-#define SINGLE(number, lower, UPPER)                                                                         \
-    struct rec_##lower {                                                                                     \
-        POFR_##UPPER##_FIELDS(REC_MEMBER)                                                                    \
+#define SINGLE(number, lower, UPPER)                                                                                   \
+    struct rec_##lower {                                                                                               \
+        POFR_##UPPER##_FIELDS(REC_MEMBER)                                                                              \
     };
 POFR_SINGLES(SINGLE)
 #undef SINGLE
@@ -114,10 +121,10 @@ enum rec_single {
 
 /* One decoded record. Slices point into the payload that was decoded (or wherever the maker put them). */
 struct record {
-    uint32_t kind;      /* as on the wire; entity * 4 + verb for entities (so 64 and up), else a single's number */
-    uint16_t entity;    /* enum rec_entity, or 0 */
-    uint8_t verb;       /* enum rec_verb, where entity is not 0 */
-    bool unknown;       /* a kind this version does not know: nothing but kind is set */
+    uint32_t kind;           /* as on the wire; entity * 4 + verb for entities (so 64 and up), else a single's number */
+    uint16_t entity;         /* enum rec_entity, or 0 */
+    uint8_t verb;            /* enum rec_verb, where entity is not 0 */
+    bool unknown;            /* a kind this version does not know: nothing but kind is set */
     uint32_t unknown_fields; /* fields that were skipped */
     union {
         struct rec_interval iv; /* any entity */
@@ -130,7 +137,7 @@ struct record {
     };
 };
 
-#define REC_KIND(entity, verb) ((uint32_t)(entity) * 4u + (uint32_t)(verb))
+#define REC_KIND(entity, verb) ((uint32_t)(entity)*4u + (uint32_t)(verb))
 bool rec_kind_is_entity(uint32_t kind);
 
 /* "process.start", "tick", ... or NULL for a kind this version does not know. */
@@ -163,8 +170,8 @@ uint64_t rec_encoder_count(const struct rec_encoder *e, uint32_t kind); /* recor
 /* --- decode --------------------------------------------------------------------------------------- */
 struct rec_order { /* where a record may stand: what encoder and decoder remember of those before it */
     bool have_tick;
-    bool in_part;    /* a KEYFRAME stood in this tick: only what may follow it */
-    uint64_t boot_us; /* of the current tick */
+    bool in_part;                                        /* a KEYFRAME stood in this tick: only what may follow it */
+    uint64_t boot_us;                                    /* of the current tick */
     uint64_t entity, low, high, low_cookie, high_cookie; /* of the current keyframe part */
 };
 
@@ -174,9 +181,9 @@ struct rec_decoder {
     struct arena *arena; /* string table; freed by its owner */
     struct slice *strings;
     uint32_t strings_count, strings_room;
-    uint32_t *pids;      /* of the current keyframe part: open addressing */
+    uint32_t *pids; /* of the current keyframe part: open addressing */
     uint32_t pids_count, pids_room;
-    int err;             /* sticky */
+    int err; /* sticky */
     struct rec_order order;
     struct rec_tick tick; /* the current one */
     uint64_t records;     /* given out, unknown kinds among them */

@@ -31,7 +31,8 @@ bool rec_part_holds(const struct rec_order *part, unsigned entity, const struct 
         return r->file.pid >= part->low && r->file.pid <= part->high;
     case REC_SOCKET:
         return !(r->socket.netns < part->low || (r->socket.netns == part->low && r->socket.cookie < part->low_cookie) ||
-                 r->socket.netns > part->high || (r->socket.netns == part->high && r->socket.cookie > part->high_cookie));
+                 r->socket.netns > part->high ||
+                 (r->socket.netns == part->high && r->socket.cookie > part->high_cookie));
     default:
         return true; /* facts come all at once */
     }

@@ -76,7 +76,6 @@ static inline size_t rec_field_max(const struct rec_shape *shape, const struct r
     if (f->type == REC_TYPE_B) {
         return REC_BYTES_MAX;
     }
-    return shape->entity == REC_PROCESS && f->offset == offsetof(struct record, process.arguments)
-               ? REC_ARGUMENTS_MAX
-               : REC_TEXT_MAX;
+    return shape->entity == REC_PROCESS && f->offset == offsetof(struct record, process.arguments) ? REC_ARGUMENTS_MAX
+                                                                                                   : REC_TEXT_MAX;
 }

@@ -34,9 +34,9 @@ struct snapshot {
     size_t counts[ENTITIES_MAX];
     bool strict, complete;
     bool part_open, part_last;
-    struct rec_order part;     /* its range */
-    uint32_t mark;             /* of the newest part */
-    uint64_t next_part;        /* that would go on with the keyframe */
+    struct rec_order part;         /* its range */
+    uint32_t mark;                 /* of the newest part */
+    uint64_t next_part;            /* that would go on with the keyframe */
     uint64_t tick_us, keyframe_us; /* boot clock: of this tick; of the keyframe's tick */
 };
 

@@ -42,7 +42,8 @@ uint64_t snapshot_digest(const struct snapshot *s, unsigned entity, const uint8_
 
 /* In canonical order. The callback's record (a SIGHT) is borrowed for the call; non-zero stops and is returned. POFR_ENOMEM. */
 typedef int (*snapshot_each_fn)(const struct record *open, void *ctx);
-POFR_MUST_USE int snapshot_each(const struct snapshot *s, unsigned entity, snapshot_each_fn fn, void *ctx); /* entity 0: all */
+POFR_MUST_USE int snapshot_each(const struct snapshot *s, unsigned entity, snapshot_each_fn fn,
+                                void *ctx); /* entity 0: all */
 
 /* Canonical bytes of everything open: ID, AT, FX, first_seen of each, in order of rec_compare_id(). */
 POFR_MUST_USE int snapshot_bytes(const struct snapshot *s, struct buf *out);

@@ -246,22 +246,37 @@ static int read_places(struct cursor *c, const struct place *places, size_t coun
     return c->err;
 }
 
-#define READ(c, ...)                                                                                         \
-    read_places((c), (const struct place[]){ __VA_ARGS__ },                                                  \
+#define READ(c, ...)                                                                                                   \
+    read_places((c), (const struct place[]){ __VA_ARGS__ },                                                            \
                 sizeof((const struct place[]){ __VA_ARGS__ }) / sizeof(struct place))
-#define NUMBER(n, field)    { .number = (n), .value = &(field) }
-#define FLAG(n, field)      { .number = (n), .flag = &(field) }
-#define BYTES(n, field)     { .number = (n), .bytes = &(field), .len = BYTES_FIELD_MAX }
-#define BLOCK(n, field)     { .number = (n), .bytes = &(field), .len = MESSAGE_MAX }
-#define FIXED(n, field, sz) { .number = (n), .fixed = (field), .len = (sz) }
+#define NUMBER(n, field)                                                                                               \
+    {                                                                                                                  \
+        .number = (n), .value = &(field)                                                                               \
+    }
+#define FLAG(n, field)                                                                                                 \
+    {                                                                                                                  \
+        .number = (n), .flag = &(field)                                                                                \
+    }
+#define BYTES(n, field)                                                                                                \
+    {                                                                                                                  \
+        .number = (n), .bytes = &(field), .len = BYTES_FIELD_MAX                                                       \
+    }
+#define BLOCK(n, field)                                                                                                \
+    {                                                                                                                  \
+        .number = (n), .bytes = &(field), .len = MESSAGE_MAX                                                           \
+    }
+#define FIXED(n, field, sz)                                                                                            \
+    {                                                                                                                  \
+        .number = (n), .fixed = (field), .len = (sz)                                                                   \
+    }
 
 static int read_welcome(struct cursor *c, struct message *m)
 {
     struct field f;
     unsigned last = 0;
-    const struct place places[] = { NUMBER(1, m->welcome.version), BYTES(2, m->welcome.gateway),
+    const struct place places[] = { NUMBER(1, m->welcome.version),    BYTES(2, m->welcome.gateway),
                                     NUMBER(3, m->welcome.bundle_max), NUMBER(4, m->welcome.window),
-                                    NUMBER(5, m->welcome.wall_us), FIXED(6, m->welcome.key, 32) };
+                                    NUMBER(5, m->welcome.wall_us),    FIXED(6, m->welcome.key, 32) };
 
     while (next_field(c, &last, 7, &f)) {
         if (f.number == 7) {

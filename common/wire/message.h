@@ -15,8 +15,8 @@
 #include "common/base/slice.h"
 #include "common/base/uuid.h"
 
-#define MESSAGE_VERSION 1
-#define MESSAGE_SUBSYSTEM "pofr"
+#define MESSAGE_VERSION    1
+#define MESSAGE_SUBSYSTEM  "pofr"
 #define MESSAGE_ENROL_USER "enrol" /* SSH user of a peer whose key is not known yet */
 
 enum message_type {
@@ -34,20 +34,22 @@ enum message_type {
 };
 
 enum message_refuse {
-    MESSAGE_REFUSE_SIGNATURE = 1,  /* final */
-    MESSAGE_REFUSE_HOST = 2,       /* final: statement's host is not the key's */
-    MESSAGE_REFUSE_SIZE = 3,       /* final */
-    MESSAGE_REFUSE_STATEMENT = 4,  /* final: unreadable, or a version this gateway does not know */
-    MESSAGE_REFUSE_BUSY = 16,      /* later */
-    MESSAGE_REFUSE_REVOKED = 17,   /* later: the host is retired; session ends */
-    MESSAGE_REFUSE_PENDING = 18,   /* later: enrolment waits for approval */
-    MESSAGE_REFUSE_TOKEN = 19,     /* ENROL: token unknown, used up or expired */
-    MESSAGE_REFUSE_PROTOCOL = 20,  /* the peer broke the protocol; session ends */
+    MESSAGE_REFUSE_SIGNATURE = 1,    /* final */
+    MESSAGE_REFUSE_HOST = 2,         /* final: statement's host is not the key's */
+    MESSAGE_REFUSE_SIZE = 3,         /* final */
+    MESSAGE_REFUSE_STATEMENT = 4,    /* final: unreadable, or a version this gateway does not know */
+    MESSAGE_REFUSE_BUSY = 16,        /* later */
+    MESSAGE_REFUSE_REVOKED = 17,     /* later: the host is retired; session ends */
+    MESSAGE_REFUSE_PENDING = 18,     /* later: enrolment waits for approval */
+    MESSAGE_REFUSE_TOKEN = 19,       /* ENROL: token unknown, used up or expired */
+    MESSAGE_REFUSE_PROTOCOL = 20,    /* the peer broke the protocol; session ends */
     MESSAGE_REFUSE_UNAVAILABLE = 21, /* later: catalog or Kafka out of reach */
-    MESSAGE_REFUSE_ORDER = 22,     /* later: bundle out of sequence within the session */
+    MESSAGE_REFUSE_ORDER = 22,       /* later: bundle out of sequence within the session */
 };
 
-struct message_range { uint64_t first, last; };
+struct message_range {
+    uint64_t first, last;
+};
 #define MESSAGE_WANTED_MAX 64
 
 struct message {
@@ -55,8 +57,8 @@ struct message {
     union {
         struct {
             uint64_t version;
-            struct slice token;         /* text */
-            struct slice public_key;    /* 32 bytes: must be the session's */
+            struct slice token;      /* text */
+            struct slice public_key; /* 32 bytes: must be the session's */
             struct slice hostname, machine_id, os, kernel, agent_version;
         } enrol;
         struct {
@@ -69,19 +71,19 @@ struct message {
             uint64_t version;
             struct uuid host;
             struct uuid boot;
-            uint64_t boot_us, wall_us;       /* the host's clocks when it wrote this */
+            uint64_t boot_us, wall_us; /* the host's clocks when it wrote this */
             uint8_t run[16];
-            uint64_t oldest, newest;         /* sequences in the spool that are not acked; 0 0: none */
+            uint64_t oldest, newest; /* sequences in the spool that are not acked; 0 0: none */
             struct slice agent_version;
         } hello;
         struct {
             uint64_t version;
             struct slice gateway;
-            uint64_t bundle_max;             /* bytes */
-            uint64_t window;                 /* bundles that may be unacked */
-            uint64_t wall_us;                /* the gateway's clock */
-            uint8_t key[32];                 /* the key that the catalog has for the host now */
-            unsigned wanted_len;             /* send these again, oldest first, before anything else */
+            uint64_t bundle_max; /* bytes */
+            uint64_t window;     /* bundles that may be unacked */
+            uint64_t wall_us;    /* the gateway's clock */
+            uint8_t key[32];     /* the key that the catalog has for the host now */
+            unsigned wanted_len; /* send these again, oldest first, before anything else */
             struct message_range wanted[MESSAGE_WANTED_MAX];
         } welcome;
         struct {
@@ -90,18 +92,22 @@ struct message {
         } bundle;
         struct {
             uint64_t sequence;
-            uint8_t digest[32];              /* the statement's */
+            uint8_t digest[32]; /* the statement's */
         } ack;
         struct {
-            uint64_t sequence;               /* 0: not about a bundle */
-            uint8_t digest[32];              /* of the statement if it could be read, else of the block */
+            uint64_t sequence;  /* 0: not about a bundle */
+            uint8_t digest[32]; /* of the statement if it could be read, else of the block */
             bool final;
-            uint64_t code;                   /* enum message_refuse */
-            struct slice reason;             /* for people */
+            uint64_t code;       /* enum message_refuse */
+            struct slice reason; /* for people */
             uint64_t retry_ms;
         } refuse;
-        struct { uint64_t wait_ms; } slow_down;
-        struct { uint64_t token; } ping;     /* and pong */
+        struct {
+            uint64_t wait_ms;
+        } slow_down;
+        struct {
+            uint64_t token;
+        } ping; /* and pong */
     };
 };
 

@@ -4,7 +4,8 @@
 #include "common/record/record_table.h"
 
 static const uint8_t bytes[] =
-    "/usr/bin/python3\0-m\0http.server\0/var/log/syslog\xff\xfe\n\"quoted\" back\\slash \xe2\x82\xac anon_inode:[eventfd] "
+    "/usr/bin/python3\0-m\0http.server\0/var/log/syslog\xff\xfe\n\"quoted\" back\\slash \xe2\x82\xac "
+    "anon_inode:[eventfd] "
     "socket:[12345] /srv/user/a long name with spaces and so on, and on, and on, until it is long enough /proc/self";
 
 uint32_t random_record_kind(unsigned i)

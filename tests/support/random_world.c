@@ -13,9 +13,9 @@
 
 #include "tests/support/random_world_dress.h"
 
-#define PIDS     400U
-#define FDS      12U
-#define TICK_US  300000U
+#define PIDS    400U
+#define FDS     12U
+#define TICK_US 300000U
 
 void random_world_init(struct random_world *w, uint64_t seed, unsigned size)
 {
@@ -284,8 +284,11 @@ static int put_tick(struct random_world *w, random_world_fn fn, void *ctx)
     w->wall_us += step;
     w->jiffies = w->boot_us / 10000;
     w->ended_len = 0;
-    r.tick = (struct rec_tick){ .boot_us = w->boot_us, .wall_us = w->wall_us, .look_us = random_below(&w->random, 9000),
-                                .skipped = skipped, .number = w->ticks++ };
+    r.tick = (struct rec_tick){ .boot_us = w->boot_us,
+                                .wall_us = w->wall_us,
+                                .look_us = random_below(&w->random, 9000),
+                                .skipped = skipped,
+                                .number = w->ticks++ };
     return fn(&r, ctx);
 }
 
@@ -298,7 +301,8 @@ static int ends_and_changes(struct random_world *w, random_world_fn fn, void *ct
         int rc = 0;
 
         if (w->open[i].iv.first_seen <= w->before_us && random_chance(&w->random, percent)) {
-            rc = random_chance(&w->random, 60) ? end_with_all(w, &w->open[i], fn, ctx) : change(w, &w->open[i], fn, ctx);
+            rc =
+                random_chance(&w->random, 60) ? end_with_all(w, &w->open[i], fn, ctx) : change(w, &w->open[i], fn, ctx);
         }
         if (rc != 0) {
             return rc;
@@ -315,8 +319,9 @@ static bool is_first_look(const struct random_world *w)
 
 static int begin_some(struct random_world *w, random_world_fn fn, void *ctx)
 {
-    static const unsigned entities[] = { REC_FILE, REC_FILE, REC_FILE, REC_SOCKET, REC_SOCKET, REC_USER, REC_GROUP,
-                                         REC_NETINT, REC_NETROUTE, REC_HOSTINFO, REC_HWINFO, REC_LOGIN, REC_COVERAGE };
+    static const unsigned entities[] = { REC_FILE,   REC_FILE,  REC_FILE,    REC_SOCKET,   REC_SOCKET,
+                                         REC_USER,   REC_GROUP, REC_NETINT,  REC_NETROUTE, REC_HOSTINFO,
+                                         REC_HWINFO, REC_LOGIN, REC_COVERAGE };
     unsigned processes = 0;
     uint64_t wanted = is_first_look(w) ? w->size * 6 : random_below(&w->random, 8);
 
@@ -325,7 +330,8 @@ static int begin_some(struct random_world *w, random_world_fn fn, void *ctx)
     }
     for (; wanted > 0; wanted--) {
         bool process = processes < w->size && random_chance(&w->random, 40);
-        unsigned entity = process ? REC_PROCESS : entities[random_below(&w->random, sizeof(entities) / sizeof(entities[0]))];
+        unsigned entity =
+            process ? REC_PROCESS : entities[random_below(&w->random, sizeof(entities) / sizeof(entities[0]))];
         struct record r;
         int rc;
 
@@ -374,7 +380,8 @@ static int singles(struct random_world *w, random_world_fn fn, void *ctx)
     int rc = 0;
 
     if (random_chance(&w->random, 5)) {
-        r.finding = (struct rec_finding){ .at = between(w, w->before_us, w->boot_us), .kind = slice_str("hidden_process"),
+        r.finding = (struct rec_finding){ .at = between(w, w->before_us, w->boot_us),
+                                          .kind = slice_str("hidden_process"),
                                           .detail = slice_str("/proc/17") };
         rc = fn(&r, ctx);
     }
@@ -473,7 +480,8 @@ static int put_ranges(struct random_world *w, struct rec_keyframe *k, unsigned c
 static int keyframe_of(struct random_world *w, unsigned parts, random_world_fn fn, void *ctx)
 {
     struct rec_keyframe k = { .reason = w->first_look ? REC_KEYFRAME_START : REC_KEYFRAME_PERIOD,
-                              .entity = REC_PROCESS, .hash_key = slice_of(w->key, sizeof(w->key)) };
+                              .entity = REC_PROCESS,
+                              .hash_key = slice_of(w->key, sizeof(w->key)) };
     int rc;
 
     sum_up(w, &k);
@@ -528,7 +536,7 @@ void random_world_bytes(struct random_world *w, struct buf *out)
 {
     qsort(w->open, w->open_len, sizeof(w->open[0]), compare);
     for (size_t i = 0; i < w->open_len; i++) {
-        rec_canonical(&w->open[i],
-                      REC_CANONICAL_ID | REC_CANONICAL_AT | REC_CANONICAL_FX | REC_CANONICAL_FIRST_SEEN, out);
+        rec_canonical(&w->open[i], REC_CANONICAL_ID | REC_CANONICAL_AT | REC_CANONICAL_FX | REC_CANONICAL_FIRST_SEEN,
+                      out);
     }
 }

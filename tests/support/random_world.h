@@ -29,12 +29,12 @@ struct random_world {
     uint64_t jiffies;          /* newest start time given to a process */
     uint64_t next_cookie;
     uint8_t key[16];
-    bool first_look;   /* the next tick is the first of a run */
-    bool unseen;       /* ... and the collector knows nothing of before */
-    unsigned size;     /* about how many processes there shall be */
+    bool first_look; /* the next tick is the first of a run */
+    bool unseen;     /* ... and the collector knows nothing of before */
+    unsigned size;   /* about how many processes there shall be */
     size_t open_len;
     size_t ended_len;
-    struct record open[RANDOM_WORLD_OPEN]; /* as START */
+    struct record open[RANDOM_WORLD_OPEN];   /* as START */
     struct record ended[RANDOM_WORLD_ENDED]; /* in this tick */
 };
 

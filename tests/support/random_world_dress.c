@@ -1,11 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/support/random_world_dress.h"
 
-static const char *const names[] = { "bash", "sshd", "postgres: writer", "a b", "\xff\xfe", "kworker/0:1", "x\"y\\z", "" };
-static const char *const paths[] = { "/usr/bin/bash", "/usr/sbin/sshd", "/var/log/syslog", "/dev/null", "pipe:[4711]",
-                                     "/srv/a user/\xe4\xb8\xad.txt", "/tmp/new\nline", "anon_inode:[eventpoll]", "" };
-static const char *const words[] = { "root", "daemon", "users", "eth0", "lo", "kernel", "timezone", "cpu", "disk", "sda" };
-static const uint8_t addresses[] = { 127, 0, 0, 1, 10, 0, 0, 7, 192, 168, 1, 1, 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4 };
+static const char *const names[] = {
+    "bash", "sshd", "postgres: writer", "a b", "\xff\xfe", "kworker/0:1", "x\"y\\z", ""
+};
+static const char *const paths[] = { "/usr/bin/bash",
+                                     "/usr/sbin/sshd",
+                                     "/var/log/syslog",
+                                     "/dev/null",
+                                     "pipe:[4711]",
+                                     "/srv/a user/\xe4\xb8\xad.txt",
+                                     "/tmp/new\nline",
+                                     "anon_inode:[eventpoll]",
+                                     "" };
+static const char *const words[] = {
+    "root", "daemon", "users", "eth0", "lo", "kernel", "timezone", "cpu", "disk", "sda"
+};
+static const uint8_t addresses[] = {
+    127, 0, 0, 1, 10, 0, 0, 7, 192, 168, 1, 1, 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4
+};
 
 #define PICK(w, list) slice_str((list)[random_below(&(w)->random, sizeof(list) / sizeof((list)[0]))])
 

@@ -9,16 +9,32 @@ static struct record some_user(void)
 {
     struct record r = { .kind = REC_KIND(REC_USER, REC_END) };
 
-    r.user = (struct rec_user){ .iv = { .first_seen = 77 }, .name = slice_str("ann"), .uid = 1000, .gid = 0x0102030405060708,
-                                .comment = slice_str(""), .home = slice_str("/h"), .shell = slice_str("/bin/sh"),
+    r.user = (struct rec_user){ .iv = { .first_seen = 77 },
+                                .name = slice_str("ann"),
+                                .uid = 1000,
+                                .gid = 0x0102030405060708,
+                                .comment = slice_str(""),
+                                .home = slice_str("/h"),
+                                .shell = slice_str("/bin/sh"),
                                 .origin = slice_str("nss") };
     return r;
 }
 
 static void canonical_bytes_are_the_documented_ones(void **state)
 {
-    static const uint8_t want[] = "\x13\x00" "\x03\x00\x00\x00" "ann" "\xe8\x03\0\0\0\0\0\0" "\x08\x07\x06\x05\x04\x03\x02\x01"
-                                  "\0\0\0\0" "\x02\0\0\0" "/h" "\x07\0\0\0" "/bin/sh" "\x03\0\0\0" "nss" "\x4d\0\0\0\0\0\0\0";
+    static const uint8_t want[] = "\x13\x00"
+                                  "\x03\x00\x00\x00"
+                                  "ann"
+                                  "\xe8\x03\0\0\0\0\0\0"
+                                  "\x08\x07\x06\x05\x04\x03\x02\x01"
+                                  "\0\0\0\0"
+                                  "\x02\0\0\0"
+                                  "/h"
+                                  "\x07\0\0\0"
+                                  "/bin/sh"
+                                  "\x03\0\0\0"
+                                  "nss"
+                                  "\x4d\0\0\0\0\0\0\0";
     struct record r = some_user();
     struct buf b = BUF_INIT(1000);
     struct buf scratch = BUF_INIT(REC_BODY_MAX);
@@ -81,7 +97,8 @@ static void the_largest_record_fits_the_scratch(void **state)
 
     (void)state;
     r.process.arguments = slice_of(big, REC_ARGUMENTS_MAX);
-    r.process.command = r.process.exe = r.process.cwd = r.process.cgroup = r.process.container = slice_of(big, REC_TEXT_MAX);
+    r.process.command = r.process.exe = r.process.cwd = r.process.cgroup = r.process.container =
+        slice_of(big, REC_TEXT_MAX);
     (void)rec_hash(&r, big, &scratch);
     assert_int_equal(scratch.err, 0);
     buf_free(&scratch);

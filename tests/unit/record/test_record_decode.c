@@ -87,7 +87,8 @@ static void a_sight_lies_in_the_range_of_its_part(void **state)
     struct rec_keyframe pids = { .entity = REC_PROCESS, .low = 10, .high = 20 };
     struct rec_keyframe cookies = { .entity = REC_SOCKET, .low = 5, .low_cookie = 7, .high = 6, .high_cookie = 3 };
     struct rec_keyframe last = { .entity = REC_PROCESS, .low = 0, .high = UINT32_MAX };
-    struct record k = keyframe_of(&pids), s = keyframe_of(&cookies), facts = keyframe_of(&all_facts), l = keyframe_of(&last);
+    struct record k = keyframe_of(&pids), s = keyframe_of(&cookies), facts = keyframe_of(&all_facts),
+                  l = keyframe_of(&last);
     struct record p = { .kind = REC_KIND(REC_PROCESS, REC_SIGHT) };
     struct record f = { .kind = REC_KIND(REC_FILE, REC_SIGHT) };
     struct record c = { .kind = REC_KIND(REC_SOCKET, REC_SIGHT) };
@@ -99,8 +100,10 @@ static void a_sight_lies_in_the_range_of_its_part(void **state)
     static const struct {
         uint64_t netns, cookie;
         int code;
-    } cookie_cases[] = { { 4, 100, POFR_EFORMAT }, { 5, 6, POFR_EFORMAT }, { 5, 7, 0 }, { 5, UINT64_MAX, 0 },
-                         { 6, 0, 0 }, { 6, 3, 0 }, { 6, 4, POFR_EFORMAT }, { 7, 0, POFR_EFORMAT } };
+    } cookie_cases[] = {
+        { 4, 100, POFR_EFORMAT }, { 5, 6, POFR_EFORMAT }, { 5, 7, 0 }, { 5, UINT64_MAX, 0 }, { 6, 0, 0 }, { 6, 3, 0 },
+        { 6, 4, POFR_EFORMAT },   { 7, 0, POFR_EFORMAT }
+    };
 
     (void)state;
     for (size_t i = 0; i < pofr_countof(pid_cases); i++) {
@@ -250,10 +253,10 @@ static void what_a_newer_version_wrote_is_skipped_and_counted(void **state)
 
     (void)state;
     arena_init(&arena, REC_ARENA_MAX);
-    bytes_of("! 04 3f 01 02 03", &b);                                   /* single 63 */
-    bytes_of("02 6c ff 01 43", &b);                                     /* entity 27; verb 3 of process */
+    bytes_of("! 04 3f 01 02 03", &b); /* single 63 */
+    bytes_of("02 6c ff 01 43", &b);   /* entity 27; verb 3 of process */
     bytes_of("1d 40 40 07 bc02 01 c102 02 c602 03 010203 cb02 0807060504030201 f8ff03 00", &b);
-    bytes_of("05 40 18 05 40 08", &b);                                  /* hash, which a START does not carry */
+    bytes_of("05 40 18 05 40 08", &b); /* hash, which a START does not carry */
     rec_decoder_init(&d, buf_slice(&b), &arena);
     assert_int_equal(rec_next(&d, &r), 1);
     for (int i = 0; i < 3; i++) {

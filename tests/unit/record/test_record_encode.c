@@ -82,7 +82,8 @@ static void a_long_payload_comes_back_and_says_no_string_twice(void **state)
     while (n < 3000) {
         uint32_t kind = n % 100 == 0 ? REC_TICK : random_record_kind((unsigned)random_below(&random, 39));
 
-        if ((rec_kind_is_entity(kind) && kind % 4 == REC_SIGHT) || kind == REC_KEYFRAME || (kind == REC_TICK && n % 100)) {
+        if ((rec_kind_is_entity(kind) && kind % 4 == REC_SIGHT) || kind == REC_KEYFRAME ||
+            (kind == REC_TICK && n % 100)) {
             continue;
         }
         boot_us += kind == REC_TICK ? 1 + random_below(&random, 1000000) : 0;

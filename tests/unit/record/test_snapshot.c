@@ -22,7 +22,8 @@ static int follow(const struct record *r, void *ctx)
     bool sight = rec_kind_is_entity(r->kind) && r->kind % 4 == REC_SIGHT;
 
     f->records++;
-    if (rec_kind_is_entity(r->kind) && !sight && r->kind / 4 != REC_COVERAGE && random_chance(&f->lossy, f->lose_percent)) {
+    if (rec_kind_is_entity(r->kind) && !sight && r->kind / 4 != REC_COVERAGE &&
+        random_chance(&f->lossy, f->lose_percent)) {
         return 0;
     }
     assert_int_equal(snapshot_apply(f->snapshot, r), 0);
@@ -183,8 +184,9 @@ static struct record tick(uint64_t boot_us)
 
 static struct record part(uint64_t number, uint64_t low, uint64_t high, bool last)
 {
-    return (struct record){ .kind = REC_KEYFRAME,
-                            .keyframe = { .part = number, .entity = REC_PROCESS, .low = low, .high = high, .last = last } };
+    return (
+        struct record){ .kind = REC_KEYFRAME,
+                        .keyframe = { .part = number, .entity = REC_PROCESS, .low = low, .high = high, .last = last } };
 }
 
 static void strict_refuses_what_contradicts_the_state(void **state)
