@@ -78,7 +78,7 @@ static const struct conf_option options[] = {
                 "The account: it reads keys and the list of wanted bundles, and calls one procedure."),
     CONF_SECRET_FILE(struct gateway_conf, catalog_password_file, "password_file", "", 0,
                      "Its password, alone in a file. Empty: none."),
-    CONF_USEC(struct gateway_conf, refresh_us, "refresh", "5s", "100ms", "8s", CONF_RELOAD,
+    CONF_USEC(struct gateway_conf, refresh_us, "refresh", "5s", "100ms", "8s", 0,
               "How often the gateway asks for changes of keys. A retired host is cut off within this time."),
 
     CONF_SECTION("metrics", "Figures for Prometheus, and health."),

@@ -66,6 +66,7 @@ int mailbox_open(struct loop *l, void *arg, struct mailbox **out, struct pofr_er
 void mailbox_close(struct mailbox *m)
 {
     if (m) {
+        deliver_all(m);
         loop_event_free(m->event);
         (void)pthread_mutex_destroy(&m->lock);
         free(m);

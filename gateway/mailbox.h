@@ -22,7 +22,7 @@ struct note { /* inside of what it is about; zeroed before its first use */
 };
 
 POFR_MUST_USE int mailbox_open(struct loop *l, void *arg, struct mailbox **out, struct pofr_err *err);
-/* Nobody posts any more; notes that were not delivered are forgotten. NULL is allowed. */
+/* Nobody posts any more; what was posted is delivered first. NULL is allowed. */
 void mailbox_close(struct mailbox *m);
 
 /* A note that is posted already stays where it is. */

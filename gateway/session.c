@@ -473,6 +473,11 @@ bool session_is_blocked(const struct session *s)
     return !s->over && (s->pause & (PAUSE_QUEUE | PAUSE_MEMORY)) != 0;
 }
 
+void *session_peer(const struct session *s)
+{
+    return s->peer;
+}
+
 const struct session_identity *session_who(const struct session *s)
 {
     return &s->who;

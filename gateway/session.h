@@ -118,5 +118,6 @@ enum session_end session_why(const struct session *s);
 bool session_is_idle(const struct session *s);
 /* Waits for room that the lane must find (session_retry()). */
 bool session_is_blocked(const struct session *s);
+void *session_peer(const struct session *s);
 const struct session_identity *session_who(const struct session *s);
 const struct session_hello *session_hello_of(const struct session *s);

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* pofr-gateway: takes bundles from agents over SSH, checks them, gives them to Kafka, and acks what Kafka
+ * has. */
+#include <stdio.h>
+
+#include <libssh/libssh.h>
+#include <librdkafka/rdkafka.h>
+
+#include "common/base/err.h"
+#include "common/os/conf.h"
+#include "common/os/log.h"
+#include "common/os/options.h"
+#include "common/os/service.h"
+#include "gateway/gateway.h"
+#include "gateway/gateway_conf.h"
+
+static int fail(int code, const struct pofr_err *err)
+{
+    log_error("gateway", "not_started", "error=\"%s\"", err->text);
+    log_flush();
+    /* a topic that is wrong or missing can be put right while we are tried again */
+    return code == POFR_ECONFLICT || code == POFR_ENOTFOUND ? POFR_EXIT_RETRY : options_exit_of(code);
+}
+
+int main(int argc, char **argv)
+{
+    char libraries[2][64];
+    const char *const lines[] = {libraries[0], libraries[1], NULL};
+    const struct options_spec spec = {
+        .program = "pofr-gateway",
+        .what =
+            "Takes bundles from agents over SSH, checks them, gives them to Kafka, and acks what Kafka has.",
+        .synopsis = "",
+        .conf = &gateway_conf_table,
+        .libraries = lines,
+    };
+    struct options options;
+    struct gateway *g = NULL;
+    struct pofr_err err = {0};
+    int rc, code;
+
+    snprintf(libraries[0], sizeof(libraries[0]), "libssh %s", ssh_version(0));
+    snprintf(libraries[1], sizeof(libraries[1]), "librdkafka %s", rd_kafka_version_str());
+    if (!options_parse(&spec, argc, argv, &options, &code)) {
+        return code;
+    }
+    rc = service_setup(&err);
+    if (rc == 0 && ssh_init() != SSH_OK) {
+        rc = pofr_err_set(&err, POFR_ESYSTEM, "libssh can't be set up");
+    }
+    ssh_set_log_level(SSH_LOG_NONE);
+    if (rc == 0) {
+        rc = gateway_start(options.conf, &g, &err);
+    }
+    if (rc != 0) {
+        conf_free(options.conf);
+        return fail(rc, &err);
+    }
+    rc = gateway_run(g, &err);
+    gateway_free(g);
+    (void)ssh_finalize(); /* at the end of the process */
+    if (rc != 0) {
+        return fail(rc, &err);
+    }
+    log_flush();
+    return POFR_EXIT_DONE;
+}
