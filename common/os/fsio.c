@@ -73,7 +73,8 @@ static int open_for(const char *path, int flags, mode_t mode, struct pofr_err *e
 static int read_some(int fd, const char *name, struct buf *out, struct pofr_err *err, bool *at_end)
 {
     size_t left = out->max - out->len;
-    size_t want = left < 4096 ? left : out->cap - out->len > 4096 ? out->cap - out->len : 4096;
+    size_t room = out->cap - out->len > 4096 ? out->cap - out->len : 4096;
+    size_t want = left < room ? left : room; /* a buffer has room for a NUL beyond its maximum */
     uint8_t extra;
     uint8_t *to = want > 0 ? buf_reserve(out, want) : &extra;
     ssize_t n;

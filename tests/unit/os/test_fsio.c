@@ -153,6 +153,22 @@ static void reading_is_bounded_by_the_buffer(void **state)
     buf_free(&small);
 }
 
+static void a_buffer_used_as_text_before_reads_to_its_last_byte(void **state)
+{
+    static char text[9001];
+    char path[TMPDIR_PATH_SIZE];
+    struct buf b = BUF_INIT(9000);
+
+    memset(text, 'x', 9000);
+    assert_int_equal(fsio_replace(tmpdir_join(*state, "f", path), slice_str(text), 0600, NULL), 0);
+    buf_str(&b, text);
+    assert_non_null(buf_cstr(&b)); /* now it has room for the NUL too */
+    buf_reset(&b);
+    assert_int_equal(fsio_read(path, &b, NULL), 0);
+    assert_slice_str(buf_slice(&b), text);
+    buf_free(&b);
+}
+
 static void reading_appends_and_takes_files_of_unknown_size(void **state)
 {
     struct buf b = BUF_INIT(1 << 20);
@@ -305,6 +321,7 @@ int main(void)
         IN_FOLDER(replace_makes_the_file_with_its_mode_and_leaves_nothing_else),
         IN_FOLDER(replace_leaves_the_old_file_whatever_fails),
         IN_FOLDER(reading_is_bounded_by_the_buffer),
+        IN_FOLDER(a_buffer_used_as_text_before_reads_to_its_last_byte),
         IN_FOLDER(reading_appends_and_takes_files_of_unknown_size),
         IN_FOLDER(errors_name_the_path_and_the_reason),
         IN_FOLDER(folders_are_made_down_to_the_last),
