@@ -36,8 +36,18 @@
 #define LASTING_US      INT64_C(30000000) /* a session this long was a good one */
 #define FIGURES_US      INT64_C(10000000)
 
-enum push_state { PUSH_IDLE, PUSH_WAITING, PUSH_CONNECTING, PUSH_OPEN };
-enum push_signature { SIGNATURE_NONE, SIGNATURE_ASKED, SIGNATURE_HERE, SIGNATURE_DENIED };
+enum push_state {
+    PUSH_IDLE,
+    PUSH_WAITING,
+    PUSH_CONNECTING,
+    PUSH_OPEN
+};
+enum push_signature {
+    SIGNATURE_NONE,
+    SIGNATURE_ASKED,
+    SIGNATURE_HERE,
+    SIGNATURE_DENIED
+};
 
 struct push {
     struct loop *loop;

@@ -72,9 +72,17 @@ struct session_outcome {
     char reason[SESSION_REASON_SIZE];
 };
 
-enum session_phase { SESSION_BEGINS, SESSION_GREETED, SESSION_OPEN };
+enum session_phase {
+    SESSION_BEGINS,
+    SESSION_GREETED,
+    SESSION_OPEN
+};
 
-enum session_answer { SESSION_NO_ANSWER, SESSION_IS_ACKED, SESSION_IS_REFUSED };
+enum session_answer {
+    SESSION_NO_ANSWER,
+    SESSION_IS_ACKED,
+    SESSION_IS_REFUSED
+};
 
 struct session_entry {
     uint64_t sequence;

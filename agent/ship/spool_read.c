@@ -28,7 +28,8 @@
 #define BLOCK_KEPT   (1024u * 1024u)
 
 struct spool_read {
-    int dir_fd;
+    char *dir;
+    int dir_fd; /* -1: not yet */
     uint64_t *segments;
     size_t len, room;
     uint64_t known; /* what was committed when the list was read */
@@ -42,19 +43,17 @@ struct spool_read {
 int spool_read_open(const char *spool_dir, struct spool_read **out, struct pofr_err *err)
 {
     struct spool_read *r = calloc(1, sizeof(*r));
-    int rc;
 
-    if (!r) {
+    if (r) {
+        r->dir = strdup(spool_dir);
+    }
+    if (!r || !r->dir) {
+        free(r);
         return pofr_err_set(err, POFR_ENOMEM, "no memory for the spool");
     }
     r->fd = -1;
+    r->dir_fd = -1;
     buf_init(&r->block, BUNDLE_MAX);
-    r->dir_fd = open(spool_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (r->dir_fd < 0) {
-        rc = pofr_err_sys(err, fsio_code(errno), "%s", spool_dir);
-        spool_read_close(r);
-        return rc;
-    }
     *out = r;
     return 0;
 }
@@ -66,6 +65,7 @@ void spool_read_close(struct spool_read *r)
         fsio_close(&r->dir_fd);
         buf_free(&r->block);
         free(r->segments);
+        free(r->dir);
         free(r);
     }
 }
@@ -95,6 +95,20 @@ static int add_segment(struct spool_read *r, uint64_t first)
         r->room = room;
     }
     r->segments[r->len++] = first;
+    return 0;
+}
+
+/* The collector may be the later one to start. */
+static int open_dir(struct spool_read *r, struct pofr_err *err)
+{
+    if (r->dir_fd < 0) {
+        r->dir_fd = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    }
+    if (r->dir_fd < 0) { /* no folder is not the same as no bundle */
+        int rc = fsio_code(errno);
+
+        return pofr_err_sys(err, rc == POFR_ENOTFOUND ? POFR_ESYSTEM : rc, "%s", r->dir);
+    }
     return 0;
 }
 
@@ -287,8 +301,11 @@ int spool_read_next(struct spool_read *r, uint64_t from, uint64_t last, struct s
     int rc = POFR_ENOTFOUND;
     bool fresh = false;
 
-    if (last > r->known) {
-        rc = list_segments(r, last, err);
+    if (last > r->known || r->dir_fd < 0) {
+        rc = open_dir(r, err);
+        if (rc == 0) {
+            rc = list_segments(r, last, err);
+        }
         if (rc != 0) {
             return rc;
         }

@@ -23,14 +23,14 @@ struct spool_bundle {
     struct slice block; /* lives until the next call */
 };
 
-/* POFR_ENOTFOUND, POFR_EPERMISSION, POFR_ESYSTEM: the folder can't be opened. */
+/* The folder is opened when it is first read. POFR_ENOMEM. */
 POFR_MUST_USE int spool_read_open(const char *spool_dir, struct spool_read **out, struct pofr_err *err);
 void spool_read_close(struct spool_read *r);
 
 /*
  * The first bundle with from <= sequence <= last.
  * POFR_ENOTFOUND: there is none. POFR_EFORMAT: the bytes of one are rotten; out_bundle->sequence and digest say
- * which one (digest as far as it could be read), so that the caller can go on behind it. Else the disk's errors.
+ * which one (digest as far as it could be read), so that the caller can go on behind it. Else the disk's errors; POFR_ESYSTEM where the folder is not there.
  */
 POFR_MUST_USE int spool_read_next(struct spool_read *r, uint64_t from, uint64_t last, struct spool_bundle *out_bundle,
                                   struct pofr_err *err);

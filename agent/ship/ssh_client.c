@@ -39,8 +39,18 @@
 #define PORTION        48u /* bytes of the smallest packet with its MAC: 16 + 32; of GCM 32, but a disconnect has more */
 #define PORTIONS_MAX   512 /* in one ssh_client_read() */
 
-enum stage { STAGE_HANDSHAKE, STAGE_LOGIN, STAGE_CHANNEL, STAGE_SUBSYSTEM, STAGE_OPEN };
-enum half { HALF_NONE, HALF_READ, HALF_WRITE }; /* whose packet is half sent */
+enum stage {
+    STAGE_HANDSHAKE,
+    STAGE_LOGIN,
+    STAGE_CHANNEL,
+    STAGE_SUBSYSTEM,
+    STAGE_OPEN
+};
+enum half {
+    HALF_NONE,
+    HALF_READ,
+    HALF_WRITE
+}; /* whose packet is half sent */
 
 /* In front of each piece. All are in one list, since the library forgets one at each change of keys. */
 struct ring {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/spool/format.h"
@@ -273,7 +274,22 @@ static void other_files_do_not_matter(void **state)
     make_segment(*state, 2, 2, "");
     expect(r, 1, 10, 2, "n2");
     spool_read_close(r);
-    assert_int_equal(spool_read_open("/nonexistent", &r, NULL), POFR_ENOTFOUND);
+}
+
+static void a_folder_that_is_not_there_yet_is_no_empty_spool(void **state)
+{
+    char path[TMPDIR_PATH_SIZE];
+    struct spool_bundle b;
+    struct spool_read *r = NULL;
+
+    tmpdir_join(*state, "later", path);
+    assert_int_equal(spool_read_open(path, &r, NULL), 0);
+    assert_int_equal(spool_read_next(r, 1, 1, &b, NULL), POFR_ESYSTEM);
+    assert_int_equal(mkdir(path, 0700), 0);
+    expect_none(r, 1, 1);
+    make_segment(path, 1, 1, "");
+    expect(r, 1, 1, 1, "n1");
+    spool_read_close(r);
 }
 
 int main(void)
@@ -289,6 +305,7 @@ int main(void)
         IN_FOLDER(a_rotten_bundle_is_named_and_the_next_one_comes),
         IN_FOLDER(any_flipped_bit_is_noticed),
         IN_FOLDER(other_files_do_not_matter),
+        IN_FOLDER(a_folder_that_is_not_there_yet_is_no_empty_spool),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
