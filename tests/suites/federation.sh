@@ -66,7 +66,7 @@ every_query_gets_the_answer_of_the_plain_copy() {
 
 a_head_with_direct_aggregation_is_refused() {
     printf 'SET GLOBAL spider_direct_aggregate = 1;\n' | admin head ''
-    ! ctl migrate 2>"$POFR_TEST_WORK/refused"
+    fails ctl migrate 2>"$POFR_TEST_WORK/refused"
     grep -q spider_direct_aggregate "$POFR_TEST_WORK/refused" || grep -qi 'SPIDER_DIRECT_AGGREGATE' "$POFR_TEST_WORK/refused"
     printf 'SET GLOBAL spider_direct_aggregate = 0;\n' | admin head ''
     ctl migrate
@@ -83,9 +83,9 @@ a_slot_that_is_gone_is_not_shown() {
 }
 
 the_analyst_can_read_and_nothing_else() {
-    ! quickstart sql 'DELETE FROM psinfo' 2>/dev/null
-    ! quickstart sql 'CREATE TABLE pofr.x (a INT)' 2>/dev/null
-    ! quickstart sql 'SELECT * FROM pofr_catalog.host_key' 2>/dev/null
+    fails quickstart sql 'DELETE FROM psinfo' 2>/dev/null
+    fails quickstart sql 'CREATE TABLE pofr.x (a INT)' 2>/dev/null
+    fails quickstart sql 'SELECT * FROM pofr_catalog.host_key' 2>/dev/null
 }
 
 cases shards_with_rows one_plain_copy every_query_gets_the_answer_of_the_plain_copy a_head_with_direct_aggregation_is_refused \

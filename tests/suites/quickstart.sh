@@ -70,9 +70,9 @@ the_analyst_reads_everywhere_and_writes_nowhere() {
     local part
     for part in head shard1 shard2; do
         mariadb --defaults-file="$POFR_STATE/etc/analyst.cnf" --port="$(part_field "$part" 3)" -N -e 'SELECT COUNT(*) FROM pofr.psinfo'
-        if mariadb --defaults-file="$POFR_STATE/etc/analyst.cnf" --port="$(part_field "$part" 3)" -e 'CREATE TABLE pofr.x (a INT)'; then return 1; fi
+        fails mariadb --defaults-file="$POFR_STATE/etc/analyst.cnf" --port="$(part_field "$part" 3)" -e 'CREATE TABLE pofr.x (a INT)'
     done
-    if quickstart sql 'DELETE FROM psinfo'; then return 1; fi
+    fails quickstart sql 'DELETE FROM psinfo'
 }
 
 figures_are_to_be_had() {

@@ -93,6 +93,14 @@ equal() {
     [[ $1 == "$2" ]] || { printf '%s: got "%s", wanted "%s"\n' "${3:-value}" "$1" "$2" >&2; return 1; }
 }
 
+# fails COMMAND...: it must not succeed (a plain "! command" never ends a case: set -e does not look at it)
+fails() {
+    if "$@"; then
+        printf 'did not fail: %s\n' "$*" >&2
+        return 1
+    fi
+}
+
 # part_field PART COLUMN: of `quickstart parts` (2 pid, 3 port, 4 state)
 part_field() { quickstart parts | awk -v part="$1" -v column="$2" '$1 == part { print $column }'; }
 
