@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* enrol.c -- pofr-agent enrol: a token becomes an identity in the state folder. */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/agent_conf.h"
+#include "agent/commands.h"
+#include "agent/enrol/enrolment.h"
+#include "agent/enrol/facts.h"
+#include "agent/enrol/register.h"
+#include "agent/ship/ssh_client.h"
+#include "common/base/buf.h"
+#include "common/base/err.h"
+#include "common/os/fsio.h"
+#include "common/os/options.h"
+#include "common/os/service.h"
+#include "common/wire/token.h"
+
+#define LOCK_FILE "enrol.lock"
+
+enum {
+    OPTION_TOKEN_FILE,
+    OPTION_NAME,
+    OPTION_JSON
+};
+
+struct enrol {
+    struct options options;
+    const struct agent_conf *conf;
+    uid_t owner; /* of the key */
+    gid_t group;
+    struct token token;
+    struct sshkey *key;
+    struct facts facts;
+    struct enrolment result;
+    bool approved;
+    int lock;
+};
+
+static void say(const struct enrol *e, const char *state)
+{
+    char uuid[UUID_TEXT_SIZE];
+
+    uuid_format(&e->result.host, uuid);
+    if (e->options.extra[OPTION_JSON]) { /* a name holds nothing that JSON escapes */
+        printf("{\"state\": \"%s\", \"host_uuid\": \"%s\", \"host\": \"%s\"}\n", state, uuid, e->result.name);
+    } else if (strcmp(state, "pending") == 0) {
+        printf("enrolled as %s (%s); it waits for approval: pofrctl host approve %s\n", e->result.name, uuid,
+               e->result.name);
+    } else {
+        printf("%s as %s (%s)\n", strcmp(state, "already") == 0 ? "already enrolled" : "enrolled", e->result.name,
+               uuid);
+    }
+}
+
+/* A crash or a full disk must not leave a key that only root can read where another user collects. */
+static int find_owner(struct enrol *e, struct pofr_err *err)
+{
+    struct service_identity id;
+    int rc;
+
+    e->owner = (uid_t)-1;
+    e->group = (gid_t)-1;
+    if (e->conf->collector_user[0] == '\0') {
+        return 0;
+    }
+    rc = service_lookup_user(e->conf->collector_user, &id, err);
+    if (rc == 0 && (geteuid() == 0 || id.uid == geteuid())) {
+        e->owner = id.uid;
+        e->group = id.gid;
+    } else if (rc == 0) {
+        rc = pofr_err_set(err, POFR_EPERMISSION, "run this as root or as %s, whose the key will be",
+                          e->conf->collector_user);
+    }
+    return rc;
+}
+
+static int read_token(struct enrol *e, struct pofr_err *err)
+{
+    struct buf text = BUF_INIT(TOKEN_TEXT_MAX + 64);
+    int rc;
+
+    if (!e->options.extra[OPTION_TOKEN_FILE]) {
+        return pofr_err_set(err, POFR_EUSAGE, "this host is not enrolled yet: --token-file FILE is needed");
+    }
+    rc = fsio_read_secret(e->options.extra[OPTION_TOKEN_FILE], &text, err);
+    if (rc == 0) {
+        rc = token_parse(buf_slice(&text), &e->token, err);
+        if (rc != 0) {
+            (void)pofr_err_prefix(err, "%s", e->options.extra[OPTION_TOKEN_FILE]);
+        }
+    }
+    if (text.data) {
+        explicit_bzero(text.data, text.cap);
+    }
+    buf_free(&text);
+    return rc;
+}
+
+static int take_lock(struct enrol *e, struct pofr_err *err)
+{
+    char path[PATH_MAX];
+
+    if (snprintf(path, sizeof(path), "%s/%s", e->conf->state_dir, LOCK_FILE) >= (int)sizeof(path)) {
+        return pofr_err_set(err, POFR_ECONFIG, "%s: path too long", e->conf->state_dir);
+    }
+    return fsio_lock(path, &e->lock, err);
+}
+
+/* One gateway after the other, until one says yes or no. */
+static int ask_gateways(struct enrol *e, struct pofr_err *err)
+{
+    int rc = POFR_EUSAGE;
+
+    for (unsigned i = 0; i < e->token.gateways_len; i++) {
+        struct register_request r = {
+            .gateway = e->token.gateways[i],
+            .key = e->key,
+            .secret = e->token.secret,
+            .facts = &e->facts,
+            .connect_us = e->conf->connect_timeout_us,
+        };
+
+        memcpy(r.fingerprint, e->token.fingerprint, sizeof(r.fingerprint));
+        rc = register_host(&r, &e->result, &e->approved, err);
+        if (rc == 0 || rc == POFR_EREFUSED || rc == POFR_ECONFLICT) {
+            return rc == 0 ? 0 : pofr_err_prefix(err, "%s:%u", r.gateway.host, (unsigned)r.gateway.port);
+        }
+        if (i + 1 < e->token.gateways_len) {
+            fprintf(stderr, "pofr-agent enrol: %s:%u: %s; trying the next\n", r.gateway.host, (unsigned)r.gateway.port,
+                    err->text);
+        }
+    }
+    return rc;
+}
+
+static int enrol(struct enrol *e, struct pofr_err *err)
+{
+    struct gateways g = { 0 };
+    bool made = false;
+    int rc = read_token(e, err);
+
+    if (rc == 0) {
+        rc = find_owner(e, err);
+    }
+    if (rc == 0) {
+        rc = enrolment_folder(e->conf->state_dir, e->owner, e->group, err);
+    }
+    if (rc == 0) {
+        rc = take_lock(e, err);
+    }
+    if (rc == 0) {
+        rc = enrolment_key(e->conf->state_dir, e->owner, e->group, &e->key, &made, err);
+    }
+    if (rc == 0) {
+        rc = ssh_client_library_init(err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    facts_read(&e->facts);
+    if (e->options.extra[OPTION_NAME]) {
+        snprintf(e->facts.hostname, sizeof(e->facts.hostname), "%s", e->options.extra[OPTION_NAME]);
+    }
+    rc = ask_gateways(e, err);
+    if (rc == 0) {
+        g.len = e->token.gateways_len;
+        memcpy(g.list, e->token.gateways, g.len * sizeof(g.list[0]));
+        rc = enrolment_write(e->conf->state_dir, &e->result, &g, e->token.fingerprint, err);
+    }
+    return rc;
+}
+
+static int exit_of(int rc)
+{
+    switch (rc) {
+    case POFR_ECONFLICT: /* of the gateway's key */
+    case POFR_EREFUSED:
+        return POFR_EXIT_REFUSED;
+    case POFR_EPERMISSION:
+    case POFR_ECONFIG:
+    case POFR_EUSAGE:
+    case POFR_ENOTFOUND: /* the token's file, a user */
+        return POFR_EXIT_USAGE;
+    default:
+        return rc == 0 ? POFR_EXIT_DONE : POFR_EXIT_RETRY;
+    }
+}
+
+/* The token itself is what is wrong: no use to try again. */
+static int exit_of_token(int rc)
+{
+    return rc == POFR_EFORMAT || rc == POFR_ETOOBIG || rc == POFR_EUNSUPPORTED ? POFR_EXIT_USAGE : exit_of(rc);
+}
+
+int enrol_main(int argc, char **argv)
+{
+    static const struct options_extra extra[] = {
+        [OPTION_TOKEN_FILE] = { "token-file", "FILE", "the token of pofrctl token create; nobody else may read it" },
+        [OPTION_NAME] = { "name", "NAME", "the name to ask for (default: what this host calls itself)" },
+        [OPTION_JSON] = { "json", NULL, "the result as JSON" },
+    };
+    const struct options_spec spec = {
+        .program = "pofr-agent enrol",
+        .what =
+            "Makes this host's key, registers it with a token, and pins the gateways' key. Repeating it is harmless.",
+        .synopsis = "",
+        .conf = &agent_conf_table,
+        .extra = extra,
+        .extra_count = pofr_countof(extra),
+    };
+    struct enrol e = { .lock = -1 };
+    struct pofr_err err = { 0 };
+    int exit_code, rc;
+
+    if (!options_parse(&spec, argc, argv, &e.options, &exit_code)) {
+        return exit_code;
+    }
+    e.conf = conf_values(e.options.conf);
+    rc = service_setup(&err);
+    if (rc == 0) {
+        rc = enrolment_read(e.conf->state_dir, &e.result, &err);
+        if (rc == 0) {
+            say(&e, "already");
+        } else if (rc == POFR_ENOTFOUND) {
+            rc = enrol(&e, &err);
+            if (rc == 0) {
+                say(&e, e.approved ? "enrolled" : "pending");
+            }
+        }
+    }
+    exit_code = e.token.secret[0] == '\0' ? exit_of_token(rc) : exit_of(rc);
+    if (rc != 0) {
+        fprintf(stderr, "pofr-agent enrol: %s%s\n", err.text, exit_code == POFR_EXIT_RETRY ? " (try again later)" : "");
+    }
+    token_wipe(&e.token);
+    sshkey_free(e.key);
+    fsio_close(&e.lock);
+    conf_free(e.options.conf);
+    return exit_code;
+}

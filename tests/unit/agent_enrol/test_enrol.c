@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The command in a child process, against a real SSH server in a thread that plays the gateway. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/commands.h"
+#include "agent/enrol/enrolment.h"
+#include "agent/identity.h"
+#include "common/base/buf.h"
+#include "common/base/err.h"
+#include "common/os/fsio.h"
+#include "common/os/options.h"
+#include "common/wire/token.h"
+#include "tests/support/check.h"
+#include "tests/support/ssh_peer.h"
+#include "tests/support/tmpdir.h"
+
+struct world {
+    const char *dir;
+    char conf[TMPDIR_PATH_SIZE], state[TMPDIR_PATH_SIZE], token_file[TMPDIR_PATH_SIZE], out[TMPDIR_PATH_SIZE];
+    struct ssh_peer *gateway;
+    struct token token;
+    /* what the gateway answers */
+    uint64_t refuse; /* code; 0: ENROLLED */
+    bool hang_up, pending, last_words;
+    /* what it saw */
+    pthread_mutex_t lock; /* protects these */
+    unsigned enrols;
+    uint8_t public_key[32];
+    char hostname[256], secret[128], user[64];
+};
+
+static void serve(struct ssh_peer_session *s, void *arg)
+{
+    struct world *w = arg;
+    struct message m;
+
+    if (w->hang_up || !ssh_peer_receive(s, &m) || m.type != MESSAGE_ENROL) {
+        return;
+    }
+    pthread_mutex_lock(&w->lock);
+    w->enrols++;
+    memcpy(w->public_key, m.enrol.public_key.data, 32);
+    snprintf(w->hostname, sizeof(w->hostname), "%.*s", SLICE_FMT(m.enrol.hostname));
+    snprintf(w->secret, sizeof(w->secret), "%.*s", SLICE_FMT(m.enrol.token));
+    snprintf(w->user, sizeof(w->user), "%s", ssh_peer_user(s));
+    pthread_mutex_unlock(&w->lock);
+    if (w->last_words) {
+        ssh_peer_cork(s);
+    }
+    memset(&m, 0, sizeof(m));
+    if (w->refuse != 0) {
+        m.type = MESSAGE_REFUSE;
+        m.refuse.code = w->refuse;
+        m.refuse.reason = slice_str("so it is");
+    } else {
+        m.type = MESSAGE_ENROLLED;
+        m.enrolled.version = 1;
+        memset(&m.enrolled.host, 0x42, sizeof(m.enrolled.host));
+        m.enrolled.name = slice_str("web\"1");
+        m.enrolled.approved = !w->pending;
+    }
+    ssh_peer_send(s, &m);
+}
+
+static void write_file(const char *path, struct slice text, mode_t mode)
+{
+    assert_int_equal(fsio_replace(path, text, mode, NULL), 0);
+}
+
+static void write_token(struct world *w, mode_t mode)
+{
+    struct buf b = BUF_INIT(TOKEN_TEXT_MAX);
+
+    assert_int_equal(token_format(&w->token, &b), 0);
+    write_file(w->token_file, buf_slice(&b), mode);
+    buf_free(&b);
+}
+
+static struct world *begin(const char *dir)
+{
+    struct world *w = calloc(1, sizeof(*w));
+    struct ssh_peer_options o = { .serve = serve, .arg = w };
+    uint8_t random[TOKEN_SECRET_MIN] = { 1, 2, 3 };
+    char text[TMPDIR_PATH_SIZE + 200];
+
+    assert_non_null(w);
+    w->dir = dir;
+    pthread_mutex_init(&w->lock, NULL);
+    w->gateway = ssh_peer_start(&o);
+    w->token.gateways_len = 1;
+    snprintf(w->token.gateways[0].host, HOSTPORT_HOST_SIZE, "127.0.0.1");
+    w->token.gateways[0].port = ssh_peer_port(w->gateway);
+    memcpy(w->token.fingerprint, ssh_peer_fingerprint(w->gateway), 32);
+    assert_int_equal(token_set_secret(&w->token, random, sizeof(random)), 0);
+    tmpdir_join(dir, "state", w->state);
+    tmpdir_join(dir, "token", w->token_file);
+    tmpdir_join(dir, "out", w->out);
+    write_token(w, 0600);
+    snprintf(text, sizeof(text), "[agent]\nstate_dir = %s\n[ship]\nconnect_timeout = 20s\n", w->state);
+    write_file(tmpdir_join(dir, "agent.conf", w->conf), slice_str(text), 0644);
+    return w;
+}
+
+static void end(struct world *w)
+{
+    ssh_peer_stop(w->gateway);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}
+
+/* The exit code; what was printed is in w->out. */
+static int run(struct world *w, const char *more, const char *value)
+{
+    char name[] = "pofr-agent enrol", config[] = "--config", file[] = "--token-file", more_copy[64], value_copy[64];
+    char *argv[] = { name, config, w->conf, file, w->token_file, more_copy, value_copy, NULL };
+    pid_t child = fork();
+    int status;
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        int fd = open(w->out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        int code;
+
+        snprintf(more_copy, sizeof(more_copy), "%s", more ? more : "");
+        snprintf(value_copy, sizeof(value_copy), "%s", value ? value : "");
+        dup2(fd, STDOUT_FILENO);
+        dup2(fd, STDERR_FILENO);
+        code = enrol_main(5 + (more != NULL) + (value != NULL), argv);
+        fflush(NULL);
+        _exit(code);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void expect_output(struct world *w, const char *part)
+{
+    struct buf b = BUF_INIT(65536);
+    const char *text;
+
+    assert_int_equal(fsio_read(w->out, &b, NULL), 0);
+    text = buf_cstr(&b);
+    if (!strstr(text, part)) {
+        fail_msg("\"%s\" is not in: %s", part, text);
+    }
+    assert_null(strstr(text, w->token.secret));
+    buf_free(&b);
+}
+
+static bool is_enrolled(struct world *w)
+{
+    struct enrolment e;
+
+    return enrolment_read(w->state, &e, NULL) == 0;
+}
+
+static mode_t mode_of(struct world *w, const char *name)
+{
+    char path[TMPDIR_PATH_SIZE];
+    struct stat st;
+
+    assert_int_equal(stat(tmpdir_join(w->state, name, path), &st), 0);
+    return st.st_mode & 07777;
+}
+
+static void a_token_becomes_an_identity(void **state)
+{
+    struct world *w = begin(*state);
+    struct enrolment e;
+    struct gateways g;
+    struct sshkey *key = NULL;
+    char pin[IDENTITY_PIN_SIZE];
+    uint8_t fingerprint[32];
+
+    assert_int_equal(run(w, "--name", "web1"), POFR_EXIT_DONE);
+    expect_output(w, "enrolled as web_1 (42424242-");
+    assert_int_equal(enrolment_read(w->state, &e, NULL), 0);
+    assert_int_equal(e.host.b[7], 0x42);
+    assert_string_equal(e.name, "web_1");
+    assert_int_equal(gateways_load("", w->state, &g, NULL), 0);
+    assert_int_equal(g.len, 1);
+    assert_int_equal(g.list[0].port, ssh_peer_port(w->gateway));
+    assert_int_equal(identity_read_pin(w->state, pin, NULL), 0);
+    assert_int_equal(gateways_pin_parse(pin, fingerprint), 0);
+    assert_memory_equal(fingerprint, ssh_peer_fingerprint(w->gateway), 32);
+    assert_int_equal(identity_read_key(w->state, IDENTITY_KEY, &key, NULL), 0);
+    assert_memory_equal(sshkey_public(key), w->public_key, 32);
+    assert_int_equal(mode_of(w, IDENTITY_KEY), 0600);
+    assert_int_equal(mode_of(w, IDENTITY_UUID), 0644);
+    assert_string_equal(w->hostname, "web1");
+    assert_string_equal(w->secret, w->token.secret);
+    assert_string_equal(w->user, MESSAGE_ENROL_USER);
+    sshkey_free(key);
+    end(w);
+}
+
+static void repeating_it_changes_nothing(void **state)
+{
+    struct world *w = begin(*state);
+    char path[TMPDIR_PATH_SIZE];
+
+    assert_int_equal(run(w, NULL, NULL), POFR_EXIT_DONE);
+    assert_int_equal(unlink(w->token_file), 0); /* not needed any more */
+    assert_int_equal(run(w, NULL, NULL), POFR_EXIT_DONE);
+    expect_output(w, "already enrolled as web_1");
+    assert_int_equal(run(w, "--json", NULL), POFR_EXIT_DONE);
+    expect_output(
+        w, "{\"state\": \"already\", \"host_uuid\": \"42424242-4242-4242-4242-424242424242\", \"host\": \"web_1\"}");
+    assert_int_equal(w->enrols, 1);
+    /* A crash before the uuid was written: the same key asks again. */
+    assert_int_equal(unlink(tmpdir_join(w->state, IDENTITY_UUID, path)), 0);
+    write_token(w, 0600);
+    {
+        uint8_t before[32];
+
+        memcpy(before, w->public_key, 32);
+        assert_int_equal(run(w, NULL, NULL), POFR_EXIT_DONE);
+        assert_int_equal(w->enrols, 2);
+        assert_memory_equal(before, w->public_key, 32);
+    }
+    end(w);
+}
+
+static void the_answer_is_heard_though_the_gateway_hangs_up_with_it(void **state)
+{
+    struct world *w = begin(*state);
+
+    w->last_words = true;
+    assert_int_equal(run(w, NULL, NULL), POFR_EXIT_DONE);
+    assert_true(is_enrolled(w));
+    end(w);
+}
+
+static void waiting_for_approval_is_said(void **state)
+{
+    struct world *w = begin(*state);
+
+    w->pending = true;
+    assert_int_equal(run(w, NULL, NULL), POFR_EXIT_DONE);
+    expect_output(w, "waits for approval");
+    assert_true(is_enrolled(w));
+    end(w);
+}
+
+static void a_refused_token_is_final(void **state)
+{
+    struct world *w = begin(*state);
+
+    w->refuse = MESSAGE_REFUSE_TOKEN;
+    assert_int_equal(run(w, NULL, NULL), POFR_EXIT_REFUSED);
+    expect_output(w, "so it is");
+    assert_false(is_enrolled(w));
+    end(w);
+}
+
+static void a_gateway_that_can_not_now_means_later(void **state)
+{
+    struct world *w = begin(*state);
+
+    w->refuse = MESSAGE_REFUSE_UNAVAILABLE;
+    assert_int_equal(run(w, NULL, NULL), POFR_EXIT_RETRY);
+    expect_output(w, "try again later");
+    w->hang_up = true;
+    assert_int_equal(run(w, NULL, NULL), POFR_EXIT_RETRY);
+    assert_false(is_enrolled(w));
+    end(w);
+}
+
+static void a_gateway_with_another_key_gets_no_token(void **state)
+{
+    struct world *w = begin(*state);
+
+    w->token.fingerprint[5] ^= 1;
+    write_token(w, 0600);
+    assert_int_equal(run(w, NULL, NULL), POFR_EXIT_REFUSED);
+    expect_output(w, "not the pinned one");
+    assert_int_equal(w->enrols, 0);
+    assert_false(is_enrolled(w));
+    end(w);
+}
+
+static void the_next_gateway_is_tried(void **state)
+{
+    struct world *w = begin(*state);
+
+    w->token.gateways_len = 2;
+    w->token.gateways[1] = w->token.gateways[0];
+    w->token.gateways[0].port = 1; /* nobody listens there */
+    write_token(w, 0600);
+    assert_int_equal(run(w, NULL, NULL), POFR_EXIT_DONE);
+    expect_output(w, "trying the next");
+    assert_true(is_enrolled(w));
+    end(w);
+}
+
+static void wrong_use_is_told(void **state)
+{
+    struct world *w = begin(*state);
+
+    write_token(w, 0644);
+    assert_int_equal(run(w, NULL, NULL), POFR_EXIT_USAGE);
+    assert_int_equal(chmod(w->token_file, 0600), 0);
+    write_file(w->token_file, slice_str("pofr1.gw:22.short"), 0600);
+    assert_int_equal(run(w, NULL, NULL), POFR_EXIT_USAGE);
+    assert_int_equal(unlink(w->token_file), 0);
+    assert_int_equal(run(w, NULL, NULL), POFR_EXIT_USAGE);
+    assert_int_equal(run(w, "--nonsense", NULL), POFR_EXIT_USAGE);
+    assert_int_equal(w->enrols, 0);
+    end(w);
+}
+
+int main(void)
+{
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, tmpdir_setup, tmpdir_teardown)
+    const struct CMUnitTest tests[] = {
+        IN_FOLDER(a_token_becomes_an_identity),
+        IN_FOLDER(repeating_it_changes_nothing),
+        IN_FOLDER(the_answer_is_heard_though_the_gateway_hangs_up_with_it),
+        IN_FOLDER(waiting_for_approval_is_said),
+        IN_FOLDER(a_refused_token_is_final),
+        IN_FOLDER(a_gateway_that_can_not_now_means_later),
+        IN_FOLDER(a_gateway_with_another_key_gets_no_token),
+        IN_FOLDER(the_next_gateway_is_tried),
+        IN_FOLDER(wrong_use_is_told),
+    };
+
+    signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
