@@ -210,7 +210,12 @@ POFR_MUST_USE int rec_next(struct rec_decoder *d, struct record *out);
  * Canonical bytes: the entity as u16 little-endian, then each ID field, then each AT field, in the table's
  * order; U, S, H, A as u64 little-endian, T and B as u32 length and bytes. Appended to out.
  */
-enum rec_canonical { REC_CANONICAL_ID = 1, REC_CANONICAL_AT = 2, REC_CANONICAL_FX = 4, REC_CANONICAL_FIRST_SEEN = 8 };
+enum rec_canonical {
+    REC_CANONICAL_ID = 1,
+    REC_CANONICAL_AT = 2,
+    REC_CANONICAL_FX = 4,
+    REC_CANONICAL_FIRST_SEEN = 8
+};
 void rec_canonical(const struct record *r, unsigned what, struct buf *out);
 
 /*

@@ -10,9 +10,27 @@
 
 #include "common/record/record.h"
 
-enum rec_type { REC_TYPE_U, REC_TYPE_S, REC_TYPE_T, REC_TYPE_B, REC_TYPE_H, REC_TYPE_A };
-enum rec_role { REC_ROLE_ID, REC_ROLE_AT, REC_ROLE_FX, REC_ROLE_VO, REC_ROLE_IV };
-enum rec_wire { REC_WIRE_VARINT = 0, REC_WIRE_ZIGZAG = 1, REC_WIRE_BYTES = 2, REC_WIRE_EIGHT = 3 };
+enum rec_type {
+    REC_TYPE_U,
+    REC_TYPE_S,
+    REC_TYPE_T,
+    REC_TYPE_B,
+    REC_TYPE_H,
+    REC_TYPE_A
+};
+enum rec_role {
+    REC_ROLE_ID,
+    REC_ROLE_AT,
+    REC_ROLE_FX,
+    REC_ROLE_VO,
+    REC_ROLE_IV
+};
+enum rec_wire {
+    REC_WIRE_VARINT = 0,
+    REC_WIRE_ZIGZAG = 1,
+    REC_WIRE_BYTES = 2,
+    REC_WIRE_EIGHT = 3
+};
 
 struct rec_field {
     uint16_t offset; /* in struct record */

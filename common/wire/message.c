@@ -9,7 +9,12 @@
 #include "common/record/limits.h"
 
 /* Wire types of a field, as in records (docs/RECORD.md part 3). */
-enum wire { WIRE_VARINT = 0, WIRE_ZIGZAG = 1, WIRE_BYTES = 2, WIRE_FIXED64 = 3 };
+enum wire {
+    WIRE_VARINT = 0,
+    WIRE_ZIGZAG = 1,
+    WIRE_BYTES = 2,
+    WIRE_FIXED64 = 3
+};
 
 #define BYTES_FIELD_MAX 4096u /* any field of bytes but a bundle's block */
 

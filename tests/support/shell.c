@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/support/shell.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,10 +42,8 @@ static FILE *open_or_die(const char *dir, const char *name, const char *mode)
 
 void shell_write(const char *dir, const char *name, struct slice data)
 {
-    FILE *f;
+    FILE *f = open_or_die(dir, name, "wb");
 
-    (void)umask(077); /* ssh-keygen refuses a key that others can read */
-    f = open_or_die(dir, name, "wb");
     if ((data.len > 0 && fwrite(data.data, 1, data.len, f) != data.len) || fclose(f) != 0) {
         perror(name);
         abort();

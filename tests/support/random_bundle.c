@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * random_bundle -- writes the bundles of a made-up host: a valid chain through restarts, crashes, lost state
+ * and reboots, with keyframes in parts and over several bundles. For tests of whatever reads bundles.
+ *
+ *   random_bundle [--seed N] [--bundles N] [--size PROCESSES] [--key FILE] [--host UUID] [--kinds] [--calm] DIR
+ *
+ * DIR gets 000001.bundle …, allowed_signers, host (its uuid), key (unless --key named one), and truth: what
+ * every END record said, and what is open at the end, in the form of rec_print(). --calm: one boot, no run
+ * loses its state, so that truth is exactly the rows of a perfect server. --kinds: records of every kind with
+ * random fields instead, which mean nothing (and no truth).
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/base/err.h"
+#include "common/base/parse_num.h"
+#include "common/evidence/bundle.h"
+#include "common/record/limits.h"
+#include "tests/support/random_record.h"
+#include "tests/support/random_world.h"
+#include "tests/support/shell.h"
+
+#define KINDS 512
+
+struct maker {
+    const char *dir;
+    struct random random; /* apart from the world's */
+    struct random_world world;
+    struct rec_encoder *encoder;
+    struct sshkey *key;
+    struct statement next; /* of the bundle in the making; sequence of the last one until it is sealed */
+    uint64_t totals[KINDS];
+    struct record tick; /* the newest */
+    bool first_of_run;
+    struct buf truth, block;
+};
+
+static void must(int rc, const char *what)
+{
+    if (rc != 0) {
+        (void)fprintf(stderr, "random_bundle: %s: %s\n", what, pofr_err_text(rc));
+        exit(EXIT_FAILURE);
+    }
+}
+
+static void fill(struct maker *m, uint8_t *out, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        out[i] = (uint8_t)random_u64(&m->random);
+    }
+}
+
+static void begin_run(struct maker *m)
+{
+    fill(m, m->next.run, sizeof(m->next.run));
+    m->first_of_run = true;
+}
+
+/* --- one bundle ----------------------------------------------------------------------------------- */
+
+static void count(struct maker *m)
+{
+    struct statement *s = &m->next;
+
+    s->counts_len = 0;
+    for (uint32_t kind = REC_KEYFRAME + 1; kind < KINDS; kind++) {
+        uint64_t here = rec_encoder_count(m->encoder, kind);
+
+        m->totals[kind] += here;
+        if (m->totals[kind] > 0) {
+            s->counts[s->counts_len++] = (struct statement_count){ kind, here, m->totals[kind] };
+        }
+    }
+}
+
+static void seal(struct maker *m, enum statement_origin origin)
+{
+    struct statement *s = &m->next;
+    char name[32];
+
+    if (rec_encoder_bytes(m->encoder) == 0) {
+        return;
+    }
+    s->sequence++;
+    s->origin = s->sequence == 1  ? STATEMENT_FIRST
+                : origin          ? origin
+                : m->first_of_run ? STATEMENT_RESTART
+                                  : STATEMENT_CONTINUES;
+    count(m);
+    buf_reset(&m->block);
+    must(bundle_seal(s, rec_encoder_payload(m->encoder), m->key, &m->block, s->previous), "seal");
+    (void)snprintf(name, sizeof(name), "%06llu.bundle", (unsigned long long)s->sequence);
+    shell_write(m->dir, name, buf_slice(&m->block));
+    rec_encoder_reset(m->encoder);
+    s->ticks = 0;
+    s->keyframe = 0;
+    m->first_of_run = false;
+}
+
+static void put_tick(struct maker *m, const struct record *r, bool again)
+{
+    if (rec_encoder_bytes(m->encoder) == 0) {
+        m->next.from_boot_us = r->tick.boot_us;
+        m->next.from_wall_us = r->tick.wall_us;
+    }
+    m->next.to_boot_us = r->tick.boot_us;
+    m->next.to_wall_us = r->tick.wall_us;
+    m->next.ticks += !again;
+    m->next.ticks_total += !again;
+    m->tick = *r;
+    must(rec_put(m->encoder, r), "tick");
+}
+
+static int take(const struct record *r, void *ctx)
+{
+    struct maker *m = ctx;
+
+    if (r->kind == REC_TICK) {
+        put_tick(m, r, false);
+        return 0;
+    }
+    if (r->kind == REC_KEYFRAME) {
+        if (r->keyframe.part > 0 && random_chance(&m->random, 25)) { /* it goes on in the next bundle */
+            seal(m, 0);
+            put_tick(m, &m->tick, true);
+        }
+        m->next.keyframe = r->keyframe.last ? 2 : 1;
+    }
+    if (rec_kind_is_entity(r->kind) && r->kind % 4 == REC_END) {
+        rec_print(r, &m->truth);
+        buf_str(&m->truth, "\n");
+    }
+    must(rec_put(m->encoder, r), rec_kind_name(r->kind));
+    return 0;
+}
+
+/* --- lives ---------------------------------------------------------------------------------------- */
+
+/* What happens to the collector between two bundles. */
+static void fate(struct maker *m, bool calm)
+{
+    uint64_t dice = random_below(&m->random, 100);
+
+    if (dice < 6) { /* stopped in good order */
+        must(random_world_stop(&m->world, take, m), "stop");
+        seal(m, 0);
+        random_world_start(&m->world, true);
+        begin_run(m);
+    } else if (dice < 10 && !calm) { /* crashed; the next start seals what was left */
+        seal(m, STATEMENT_RECOVERED);
+        random_world_start(&m->world, random_chance(&m->random, 50));
+        begin_run(m);
+    } else if (dice < 13 && !calm) {
+        seal(m, 0);
+        random_world_reboot(&m->world);
+        fill(m, m->next.boot.b, sizeof(m->next.boot.b));
+        begin_run(m);
+    } else {
+        seal(m, 0);
+    }
+}
+
+static void live(struct maker *m, uint64_t bundles, bool calm)
+{
+    while (m->next.sequence < bundles) {
+        uint64_t ticks = 1 + random_below(&m->random, 14);
+
+        for (; ticks > 0; ticks--) {
+            bool keyframe = random_chance(&m->random, 5);
+
+            must(random_world_tick(&m->world, keyframe, (unsigned)random_below(&m->random, 5), take, m), "world");
+        }
+        fate(m, calm);
+    }
+    for (size_t i = 0; i < m->world.open_len; i++) {
+        rec_print(&m->world.open[i], &m->truth);
+        buf_str(&m->truth, "\n");
+    }
+    must(m->truth.err, "truth");
+    shell_write(m->dir, "truth", buf_slice(&m->truth));
+}
+
+static void put_any(struct maker *m, unsigned percent)
+{
+    struct record r;
+    uint32_t kind = random_record_kind((unsigned)random_below(&m->random, 39));
+    bool sight = rec_kind_is_entity(kind) && kind % 4 == REC_SIGHT;
+
+    if (kind == REC_TICK || kind == REC_KIND(REC_COVERAGE, REC_SIGHT)) {
+        return;
+    }
+    if (sight) { /* a part of its own around it, and the next tick behind */
+        unsigned entity = kind / 4;
+        struct record k = { .kind = REC_KEYFRAME };
+
+        k.keyframe.entity = entity <= REC_FILE ? REC_PROCESS : entity == REC_SOCKET ? REC_SOCKET : REC_USER;
+        k.keyframe.high = entity <= REC_FILE ? UINT32_MAX - 1 : UINT64_MAX;
+        k.keyframe.high_cookie = UINT64_MAX;
+        k.keyframe.hash_key = slice_str("0123456789abcdef");
+        must(rec_put(m->encoder, &k), "keyframe");
+        random_record(&m->random, kind, m->tick.tick.boot_us, percent, &k.keyframe, &r);
+    } else {
+        random_record(&m->random, kind, m->tick.tick.boot_us, percent, NULL, &r);
+    }
+    must(rec_put(m->encoder, &r), rec_kind_name(kind));
+    if (sight || kind == REC_KEYFRAME) {
+        r = m->tick;
+        r.tick.boot_us += 1 + random_below(&m->random, 1000);
+        put_tick(m, &r, false);
+    }
+}
+
+static void write_kinds(struct maker *m, uint64_t bundles)
+{
+    while (m->next.sequence < bundles) {
+        struct record r;
+        uint64_t records = random_below(&m->random, 300);
+
+        random_record(&m->random, REC_TICK, m->tick.tick.boot_us + 1 + random_below(&m->random, 1000000), 50, NULL, &r);
+        put_tick(m, &r, false);
+        for (; records > 0; records--) {
+            put_any(m, (unsigned)random_below(&m->random, 101));
+        }
+        seal(m, 0);
+    }
+}
+
+/* --- start ---------------------------------------------------------------------------------------- */
+
+static void take_key(struct maker *m, const char *file)
+{
+    struct buf text = BUF_INIT(65536);
+
+    if (file) {
+        shell_read(".", file, &text);
+        must(sshkey_read_private(buf_slice(&text), &m->key, NULL), file);
+    } else {
+        must(sshkey_generate(&m->key), "key");
+        must(sshkey_write_private(m->key, "random_bundle", &text), "key");
+        shell_write(m->dir, "key", buf_slice(&text));
+    }
+    buf_free(&text);
+}
+
+static void write_identity(struct maker *m)
+{
+    struct buf text = BUF_INIT(4096);
+    char uuid[UUID_TEXT_SIZE];
+
+    buf_printf(&text, "%s namespaces=\"pofr-bundle\" ", uuid_format(&m->next.host, uuid));
+    must(sshkey_public_format(sshkey_public(m->key), NULL, &text), "allowed_signers");
+    shell_write(m->dir, "allowed_signers", buf_slice(&text));
+    buf_reset(&text);
+    buf_printf(&text, "%s\n", uuid);
+    shell_write(m->dir, "host", buf_slice(&text));
+    buf_free(&text);
+}
+
+static uint64_t number(const char *text)
+{
+    uint64_t v = 0;
+
+    must(parse_u64(slice_str(text), UINT64_MAX, &v), text);
+    return v;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "seed", required_argument, NULL, 's' }, { "bundles", required_argument, NULL, 'b' },
+        { "size", required_argument, NULL, 'z' }, { "key", required_argument, NULL, 'k' },
+        { "host", required_argument, NULL, 'h' }, { "kinds", no_argument, NULL, 'a' },
+        { "calm", no_argument, NULL, 'c' },       { NULL, 0, NULL, 0 },
+    };
+    struct maker *m = calloc(1, sizeof(*m));
+    uint64_t seed = 1, bundles = 20, size = 10;
+    const char *key = NULL, *host = NULL;
+    bool kinds = false, calm = false;
+    int c;
+
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (c) {
+        case 's':
+            seed = number(optarg);
+            break;
+        case 'b':
+            bundles = number(optarg);
+            break;
+        case 'z':
+            size = number(optarg);
+            break;
+        case 'k':
+            key = optarg;
+            break;
+        case 'h':
+            host = optarg;
+            break;
+        case 'a':
+            kinds = true;
+            break;
+        case 'c':
+            calm = true;
+            break;
+        default:
+            return EXIT_FAILURE;
+        }
+    }
+    if (!m || optind + 1 != argc || size < 1 || size > 200) {
+        (void)fputs("usage: random_bundle [--seed N] [--bundles N] [--size 1..200] [--key FILE] [--host UUID] "
+                    "[--kinds] [--calm] DIR\n",
+                    stderr);
+        free(m);
+        return EXIT_FAILURE;
+    }
+    m->dir = argv[optind];
+    (void)mkdir(m->dir, 0777); /* may be there */
+    m->random.state = ~seed;
+    m->next.version = 1;
+    (void)snprintf(m->next.recorder, sizeof(m->next.recorder), "random_bundle/%s", POFR_VERSION);
+    fill(m, m->next.host.b, sizeof(m->next.host.b));
+    fill(m, m->next.boot.b, sizeof(m->next.boot.b));
+    if (host) {
+        must(uuid_parse(slice_str(host), &m->next.host), "--host");
+    }
+    buf_init(&m->truth, 1U << 30);
+    buf_init(&m->block, BUNDLE_MAX);
+    random_world_init(&m->world, seed, (unsigned)size);
+    must(rec_encoder_new(&m->encoder), "encoder");
+    take_key(m, key);
+    write_identity(m);
+    begin_run(m);
+    if (kinds) {
+        write_kinds(m, bundles);
+    } else {
+        live(m, bundles, calm);
+    }
+    rec_encoder_free(m->encoder);
+    sshkey_free(m->key);
+    buf_free(&m->truth);
+    buf_free(&m->block);
+    free(m);
+    return EXIT_SUCCESS;
+}
