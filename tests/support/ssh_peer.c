@@ -80,6 +80,7 @@ static int take_key(ssh_session ssh, const char *user, struct ssh_key_struct *ke
     (void)ssh;
     if (s->peer->options.drop_at_login) {
         s->dropped = true;
+        (void)shutdown(ssh_get_fd(s->ssh), SHUT_RDWR);
         return SSH_AUTH_DENIED;
     }
     snprintf(s->user, sizeof(s->user), "%s", user);
