@@ -217,6 +217,7 @@ int spool_head_put(const struct spool_head *h, uint8_t out_slot[SPOOL_SLOT_SIZE]
     buf_u64le(&b, h->to_wall_us);
     buf_u64le(&b, h->ticks_total);
     buf_u64le(&b, h->refused_bytes_dropped);
+    buf_u8(&b, h->clean);
     counts_put(h->counts, h->counts_len, true, &b);
     counts_put(h->lost, h->lost_len, true, &b);
     if (b.err == 0) {
@@ -264,6 +265,7 @@ int spool_head_get(struct slice slot, struct spool_head *out_head)
     h.to_wall_us = cursor_u64le(&c);
     h.ticks_total = cursor_u64le(&c);
     h.refused_bytes_dropped = cursor_u64le(&c);
+    h.clean = cursor_u8(&c) != 0;
     h.counts_len = counts_get(&c, h.counts, STATEMENT_COUNTS_MAX, true);
     h.lost_len = counts_get(&c, h.lost, 64, true);
     if (cursor_done(&c) != 0) {

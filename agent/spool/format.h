@@ -104,6 +104,7 @@ struct spool_head {
     uint64_t to_wall_us;
     uint64_t ticks_total;
     uint64_t refused_bytes_dropped; /* of refused/, because of its limit */
+    bool clean;              /* its run ended in order, and this is all of it */
     unsigned counts_len, lost_len;  /* totals since the host's first; here is not kept */
     struct statement_count counts[STATEMENT_COUNTS_MAX];
     struct statement_count lost[64];

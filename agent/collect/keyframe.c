@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A part must lie in one bundle, and its head must name its range, so each part is gathered first: the places in
+ * order, with what they will take at most, and then written. What is gathered are copies of records whose texts lie in the
+ * state: 500 bytes each, some hundreds at a time.
+ */
+#include "agent/collect/keyframe.h"
+
+#include <stdlib.h>
+
+#include "common/base/err.h"
+
+#define FIXED_BYTES   96u                      /* of a record, without its texts: more than they take */
+#define PART_HARD     (REC_PAYLOAD_MAX / 2)    /* a single process may make a part this large */
+
+struct gather {
+    struct state *s;
+    struct pack *p;
+    struct record head; /* KEYFRAME with counts, sums and key */
+    struct record *list;
+    size_t len, cap;
+    size_t unit;       /* where the process (socket) that is being gathered begins in list */
+    uint64_t bytes, unit_bytes;
+    uint64_t part_bytes;
+    uint32_t stamp;
+    unsigned entity;
+    uint64_t low, low_cookie;
+    bool skip;         /* the process that is being gathered is too large */
+    uint64_t left_out;
+};
+
+static uint64_t text_bytes(struct gather *g, struct slice s)
+{
+    return state_string_new(s, g->stamp) ? s.len + 8 : 0;
+}
+
+static uint64_t bytes_of(struct gather *g, const struct record *r)
+{
+    uint64_t n = FIXED_BYTES;
+
+    switch (r->entity) {
+    case REC_PROCESS:
+        return n + 160 + text_bytes(g, r->process.command) + text_bytes(g, r->process.exe) +
+               text_bytes(g, r->process.arguments) + text_bytes(g, r->process.cwd) +
+               text_bytes(g, r->process.cgroup) + text_bytes(g, r->process.container);
+    case REC_FILE:
+        return n + text_bytes(g, r->file.path) + text_bytes(g, r->file.command);
+    case REC_SOCKET:
+        return n + 64 + text_bytes(g, r->socket.local_address) + text_bytes(g, r->socket.remote_address) +
+               text_bytes(g, r->socket.command);
+    default:
+        return n + 256; /* facts come all at once: no need to know */
+    }
+}
+
+/* Write list[0..len) as a part that ends at (high, high_cookie); the next one begins behind that. */
+static int write_part(struct gather *g, size_t len, uint64_t high, uint64_t high_cookie, bool last)
+{
+    struct rec_keyframe *k = &g->head.keyframe;
+    int rc = pack_part(g->p, g->bytes);
+
+    k->entity = g->entity;
+    k->low = g->low;
+    k->high = high;
+    k->low_cookie = g->low_cookie;
+    k->high_cookie = high_cookie;
+    k->last = last;
+    if (rc == 0) {
+        rc = pack_put(g->p, &g->head);
+    }
+    for (size_t i = 0; i < len && rc == 0; i++) {
+        rc = pack_put(g->p, &g->list[i]);
+    }
+    k->part++;
+    return rc;
+}
+
+static void keep_from(struct gather *g, size_t from)
+{
+    for (size_t i = from; i < g->len; i++) {
+        g->list[i - from] = g->list[i];
+    }
+    g->len -= from;
+    g->unit = 0;
+    g->bytes = g->unit_bytes;
+    g->stamp = state_stamp(g->s);
+}
+
+static int add(struct gather *g, const struct record *r, uint64_t bytes)
+{
+    if (g->len == g->cap) {
+        size_t cap = g->cap == 0 ? 512 : g->cap * 2;
+        struct record *list = reallocarray(g->list, cap, sizeof(*list));
+
+        if (list == NULL) {
+            return POFR_ENOMEM;
+        }
+        g->list = list;
+        g->cap = cap;
+    }
+    g->list[g->len++] = *r;
+    g->bytes += bytes;
+    g->unit_bytes += bytes;
+    return 0;
+}
+
+static int on_process(void *ctx, const struct record *r)
+{
+    struct gather *g = ctx;
+    uint64_t bytes;
+    int rc = 0;
+
+    if (r->entity == REC_PROCESS) {
+        if (g->bytes >= g->part_bytes && g->len > 0) {
+            rc = write_part(g, g->len, r->process.pid - 1, 0, false);
+            g->low = r->process.pid;
+            g->unit_bytes = 0;
+            keep_from(g, g->len);
+        }
+        g->unit = g->len;
+        g->unit_bytes = 0;
+        g->skip = false;
+    }
+    bytes = rc == 0 && !g->skip ? bytes_of(g, r) : 0;
+    if (rc != 0 || g->skip) {
+        return rc;
+    }
+    if (r->entity == REC_FILE && g->unit_bytes + bytes > PART_HARD) {
+        uint64_t pid = r->file.pid;
+
+        g->skip = true;
+        g->left_out++;
+        g->bytes -= g->unit_bytes;
+        g->len = g->unit;
+        if (pid > g->low) {
+            rc = write_part(g, g->len, pid - 1, 0, false);
+        }
+        g->low = pid + 1;
+        g->unit_bytes = 0;
+        keep_from(g, g->len);
+        return rc;
+    }
+    return add(g, r, bytes);
+}
+
+static int on_socket(void *ctx, const struct record *r)
+{
+    struct gather *g = ctx;
+    const struct rec_socket *before = g->len > 0 ? &g->list[g->len - 1].socket : NULL;
+    bool other = before != NULL && (before->netns != r->socket.netns || before->cookie != r->socket.cookie);
+    int rc = 0;
+
+    if (other && g->bytes >= g->part_bytes) {
+        rc = write_part(g, g->len, before->netns, before->cookie, false);
+        g->low = before->netns;
+        g->low_cookie = before->cookie + 1;
+        if (before->cookie == UINT64_MAX) {
+            g->low = before->netns + 1;
+            g->low_cookie = 0;
+        }
+        g->unit_bytes = 0;
+        keep_from(g, g->len);
+    }
+    return rc != 0 ? rc : add(g, r, bytes_of(g, r));
+}
+
+static int on_fact(void *ctx, const struct record *r)
+{
+    return add(ctx, r, bytes_of(ctx, r));
+}
+
+static void begin_group(struct gather *g, unsigned entity)
+{
+    g->entity = entity;
+    g->low = g->low_cookie = 0;
+    g->len = g->unit = 0;
+    g->bytes = g->unit_bytes = 0;
+    g->skip = false;
+    g->stamp = state_stamp(g->s);
+}
+
+int keyframe_put(struct state *s, struct pack *p, const uint8_t hash_key[16], enum rec_keyframe_reason reason,
+                 uint64_t part_bytes, uint64_t *out_left_out)
+{
+    struct gather g = { .s = s, .p = p, .part_bytes = part_bytes, .head = { .kind = REC_KEYFRAME } };
+    const struct state_sum *sums = state_sums(s);
+    int rc;
+
+    g.head.keyframe = (struct rec_keyframe){
+        .reason = reason,
+        .hash_key = slice_of(hash_key, 16),
+        .process_count = sums[STATE_PROCESSES].count,
+        .process_digest = sums[STATE_PROCESSES].digest,
+        .file_count = sums[STATE_FILES].count,
+        .file_digest = sums[STATE_FILES].digest,
+        .socket_count = sums[STATE_SOCKETS].count,
+        .socket_digest = sums[STATE_SOCKETS].digest,
+        .fact_count = sums[STATE_FACTS].count,
+        .fact_digest = sums[STATE_FACTS].digest,
+    };
+    begin_group(&g, REC_PROCESS);
+    rc = state_each_process(s, on_process, &g);
+    if (rc == 0) {
+        rc = write_part(&g, g.len, UINT32_MAX, 0, false);
+    }
+    begin_group(&g, REC_SOCKET);
+    if (rc == 0) {
+        rc = state_each_socket(s, on_socket, &g);
+    }
+    if (rc == 0) {
+        rc = write_part(&g, g.len, UINT64_MAX, UINT64_MAX, false);
+    }
+    begin_group(&g, REC_USER);
+    if (rc == 0) {
+        rc = state_each_fact(s, on_fact, &g);
+    }
+    if (rc == 0) {
+        rc = write_part(&g, g.len, 0, 0, true);
+    }
+    free(g.list);
+    *out_left_out = g.left_out;
+    return rc;
+}

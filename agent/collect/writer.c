@@ -1,0 +1,633 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Threads: w->lock protects the queue, the news and the figures; the spool is the thread's alone. It is never held during I/O.
+ */
+#include "agent/collect/writer.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/os/clock.h"
+#include "common/os/log.h"
+#include "common/os/stop_point.h"
+
+#define CONTROL_MAX  1024u /* jobs of the socket that wait */
+#define LEAN_ON      90u   /* percent of the limit that can't be removed */
+#define LEAN_OFF     85u
+#define GAP_AGAIN_US INT64_C(600000000)
+
+enum job_kind { JOB_JOURNAL, JOB_SEAL, JOB_ACKED, JOB_WANTED, JOB_REFUSED };
+
+struct job {
+    struct job *next;
+    enum job_kind kind;
+    size_t bytes;
+    struct draft *draft; /* SEAL; JOURNAL: identity or NULL */
+    uint64_t sequence;
+    uint8_t digest[32];
+    char reason[256];
+    writer_done_fn done;
+    void *ctx;
+    uint64_t cookie;
+    unsigned ranges_len;
+    struct ipc_range *ranges;
+    size_t len;
+    uint8_t data[];
+};
+
+/* Refused for want of room, and not told yet. */
+struct untold {
+    uint64_t records;
+    uint64_t from_boot_us, to_boot_us, from_wall_us, to_wall_us;
+    struct draft identity; /* run, boot, key of the newest; losses that its statement would have told */
+    bool any;
+};
+
+struct writer {
+    struct writer_conf conf;
+    struct spool spool;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct job *first, **last;
+    uint64_t queue_bytes;
+    unsigned controls;
+    bool stopping, stopped;
+    int64_t stop_at_us;
+    bool refused_any;
+    struct waiting {
+        struct writer_refusal refusal;
+        bool given; /* to the capture thread */
+    } refusals[DRAFT_NOTES_MAX * 4]; /* until their gap records are durable */
+    unsigned refusals_len;
+    struct writer_figures figures;
+
+    /* the thread's own */
+    struct untold untold;
+    int64_t gap_told_us; /* from the reserve */
+    bool disk_full;
+};
+
+static void job_free(struct job *j)
+{
+    draft_free(j->draft);
+    free(j->ranges);
+    free(j);
+}
+
+static void figures_take(struct writer *w, const struct pofr_err *err)
+{
+    const struct spool_head *h = &w->spool.chain.head;
+    struct writer_figures *f = &w->figures;
+    uint64_t held = segments_held(&w->spool.segments);
+    uint64_t limit = w->spool.conf.limits.total;
+
+    (void)pthread_mutex_lock(&w->lock);
+    f->sequence = h->sequence;
+    f->acked = h->acked;
+    f->oldest = segments_oldest(&w->spool.segments);
+    memcpy(f->digest, h->digest, sizeof(f->digest));
+    f->ticks_total = h->ticks_total;
+    f->records_total = f->lost_total = 0;
+    for (unsigned i = 0; i < h->counts_len; i++) {
+        f->records_total += h->counts[i].total;
+    }
+    for (unsigned i = 0; i < h->lost_len; i++) {
+        f->lost_total += h->lost[i].total;
+    }
+    f->bytes = w->spool.segments.bytes;
+    f->bytes_held = held;
+    f->limit = limit;
+    if (held * 100 > limit * LEAN_ON || w->disk_full) {
+        f->lean = true;
+    } else if (held * 100 < limit * LEAN_OFF) {
+        f->lean = false;
+    }
+    f->failing = err != NULL;
+    if (err != NULL) {
+        f->errors++;
+        snprintf(f->error, sizeof(f->error), "%.199s", err->text);
+    }
+    (void)pthread_mutex_unlock(&w->lock);
+}
+
+/* Wait for the disk to get better. false: the program ends. */
+static bool wait_for_retry(struct writer *w)
+{
+    struct timespec until;
+    bool go_on;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += w->conf.retry_us / CLOCK_US_PER_S;
+    until.tv_nsec += (w->conf.retry_us % CLOCK_US_PER_S) * 1000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    (void)pthread_mutex_lock(&w->lock);
+    while (!w->stopping && pthread_cond_timedwait(&w->wake, &w->lock, &until) != ETIMEDOUT) {
+    }
+    go_on = !w->stopping || clock_mono_us() < w->stop_at_us;
+    (void)pthread_mutex_unlock(&w->lock);
+    if (go_on && w->stopping) { /* stopping: no more waiting for others, but no busy loop either */
+        struct timespec pause = { .tv_nsec = 20000000 };
+
+        (void)nanosleep(&pause, NULL); /* cut short: tried sooner */
+    }
+    return go_on;
+}
+
+/* Store d, whatever the disk says, until it does. 0; POFR_EFULL: no room; POFR_ECLOSED: the program ends. */
+static int put(struct writer *w, const struct draft *d, bool last_resort)
+{
+    for (;;) {
+        struct pofr_err err = { 0 };
+        int rc = spool_put(&w->spool, d, last_resort, &err);
+
+        w->disk_full = rc == POFR_EFULL;
+        if (rc == 0) {
+            (void)pthread_mutex_lock(&w->lock);
+            w->figures.bundles++;
+            w->figures.bundle_bytes += w->spool.block.len;
+            (void)pthread_mutex_unlock(&w->lock);
+        }
+        if (rc == 0 || rc == POFR_EFULL) {
+            figures_take(w, NULL);
+            return rc;
+        }
+        log_error("spool", "write_failed", "error=\"%s\"", err.text);
+        figures_take(w, &err);
+        if (!wait_for_retry(w)) {
+            return POFR_ECLOSED;
+        }
+    }
+}
+
+/* --- no room ------------------------------------------------------------------------------------------------ */
+
+static void keep_untold(struct writer *w, const struct draft *d)
+{
+    struct untold *u = &w->untold;
+    struct draft *id = &u->identity;
+    uint64_t records = draft_records(d);
+    bool same_boot = u->any && uuid_eq(&id->boot, &d->boot);
+
+    if (!same_boot) {
+        u->from_boot_us = d->from_boot_us;
+        u->from_wall_us = d->from_wall_us;
+    }
+    u->any = true;
+    u->records += records;
+    u->to_boot_us = d->to_boot_us;
+    u->to_wall_us = d->to_wall_us;
+    memcpy(id->run, d->run, sizeof(id->run));
+    memcpy(id->hash_key, d->hash_key, sizeof(id->hash_key));
+    id->boot = d->boot;
+    draft_lost(id, STATEMENT_LOST_SPOOL, records);
+    for (unsigned i = 0; i < d->lost_len; i++) {
+        draft_lost(id, (enum statement_lost)d->lost[i].kind, d->lost[i].here);
+    }
+    (void)pthread_mutex_lock(&w->lock);
+    w->figures.refused_full += records;
+    w->refused_any = true;
+    (void)pthread_mutex_unlock(&w->lock);
+    log_warn("spool", "full", "records=%llu", (unsigned long long)records);
+}
+
+/* A bundle that says what was lost: one tick, one gap. */
+static struct draft *gap_draft(const struct untold *u)
+{
+    struct rec_encoder *e = NULL;
+    struct draft *d = draft_new();
+    struct record tick = { .kind = REC_TICK }, gap = { .kind = REC_GAP };
+    struct slice payload;
+
+    tick.tick = (struct rec_tick){ .boot_us = u->to_boot_us, .wall_us = u->to_wall_us };
+    gap.gap = (struct rec_gap){ .from = u->from_boot_us, .to = u->to_boot_us, .kind = REC_GAP_SPOOL, .lost = u->records };
+    if (d == NULL || rec_encoder_new(&e) != 0 || rec_put(e, &tick) != 0 || rec_put(e, &gap) != 0) {
+        goto fail;
+    }
+    *d = u->identity;
+    payload = rec_encoder_payload(e);
+    d->payload = malloc(payload.len);
+    if (d->payload == NULL) {
+        goto fail;
+    }
+    memcpy(d->payload, payload.data, payload.len);
+    d->payload_len = payload.len;
+    d->from_boot_us = d->to_boot_us = u->to_boot_us;
+    d->from_wall_us = d->to_wall_us = u->to_wall_us;
+    d->ticks = 1;
+    draft_count(d, e);
+    rec_encoder_free(e);
+    return d;
+fail:
+    rec_encoder_free(e);
+    draft_free(d);
+    return NULL;
+}
+
+static int tell_untold(struct writer *w, bool last_resort)
+{
+    struct draft *d;
+    int rc;
+
+    if (!w->untold.any) {
+        return 0;
+    }
+    d = gap_draft(&w->untold);
+    if (d == NULL) {
+        return POFR_EFULL; /* no memory: told with the next */
+    }
+    rc = put(w, d, last_resort);
+    draft_free(d);
+    if (rc == 0) {
+        w->untold = (struct untold){ 0 };
+    }
+    return rc;
+}
+
+static bool is_noted(const struct draft *d, uint64_t sequence)
+{
+    for (unsigned i = 0; i < d->notes_len; i++) {
+        if (d->notes[i] == sequence) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The gap records in d are durable; or they are to be made again. */
+static void notes_settle(struct writer *w, const struct draft *d, bool durable)
+{
+    unsigned kept = 0;
+
+    if (d->notes_len == 0) {
+        return;
+    }
+    (void)pthread_mutex_lock(&w->lock);
+    for (unsigned i = 0; i < w->refusals_len; i++) {
+        bool noted = is_noted(d, w->refusals[i].refusal.sequence);
+
+        if (noted && durable) {
+            continue;
+        }
+        w->refusals[kept] = w->refusals[i];
+        w->refusals[kept].given = w->refusals[kept].given && !noted;
+        kept++;
+    }
+    w->refusals_len = kept;
+    (void)pthread_mutex_unlock(&w->lock);
+}
+
+void writer_notes_back(struct writer *w, const struct draft *d)
+{
+    notes_settle(w, d, false);
+}
+
+static void seal(struct writer *w, const struct draft *d)
+{
+    int rc = tell_untold(w, false);
+
+    if (rc == 0) {
+        rc = put(w, d, false);
+    }
+    notes_settle(w, d, rc == 0);
+    if (rc == 0) {
+        w->gap_told_us = 0;
+        if (w->conf.on_commit != NULL) {
+            w->conf.on_commit(w->conf.ctx);
+        }
+        return;
+    }
+    keep_untold(w, d);
+    if (rc == POFR_EFULL && (w->gap_told_us == 0 || clock_mono_us() - w->gap_told_us > GAP_AGAIN_US)) {
+        w->gap_told_us = clock_mono_us();
+        if (tell_untold(w, true) == 0 && w->conf.on_commit != NULL) {
+            w->conf.on_commit(w->conf.ctx);
+        }
+    }
+}
+
+/* --- the thread --------------------------------------------------------------------------------------------- */
+
+static void journal(struct writer *w, const struct job *j)
+{
+    struct pofr_err err = { 0 };
+    int rc = j->draft != NULL ? spool_journal_begin(&w->spool, j->draft, &err) : 0;
+
+    if (rc == 0) {
+        rc = spool_journal_tick(&w->spool, slice_of(j->data, j->len), &err);
+    }
+    STOP_POINT("journal_after_tick");
+    if (rc != 0) {
+        (void)pthread_mutex_lock(&w->lock);
+        w->figures.journal_missed++;
+        (void)pthread_mutex_unlock(&w->lock);
+        if (rc != POFR_ECLOSED) {
+            log_warn("spool", "journal_failed", "error=\"%s\"", err.text);
+        }
+    }
+}
+
+static void acked(struct writer *w, const struct job *j)
+{
+    struct pofr_err err = { 0 };
+
+    if (spool_acked(&w->spool, j->sequence, j->digest, &err) != 0) {
+        log_warn("spool", "ack_unknown", "error=\"%s\"", err.text);
+        (void)pthread_mutex_lock(&w->lock);
+        w->figures.acks_unknown++;
+        (void)pthread_mutex_unlock(&w->lock);
+    }
+    figures_take(w, NULL);
+}
+
+static void refused(struct writer *w, const struct job *j)
+{
+    struct pofr_err err = { 0 };
+    struct writer_refusal *r;
+    uint64_t records = 0;
+    bool room;
+    int rc;
+
+    (void)pthread_mutex_lock(&w->lock);
+    room = w->refusals_len < pofr_countof(w->refusals);
+    (void)pthread_mutex_unlock(&w->lock);
+    rc = room ? spool_refused(&w->spool, j->sequence, j->digest, &records, &err) : POFR_EFULL;
+    if (rc == 0) {
+        log_error("spool", "bundle_refused", "sequence=%llu reason=\"%s\"", (unsigned long long)j->sequence, j->reason);
+        (void)pthread_mutex_lock(&w->lock);
+        w->refusals[w->refusals_len] = (struct waiting){ .given = false };
+        r = &w->refusals[w->refusals_len++].refusal;
+        *r = (struct writer_refusal){ .sequence = j->sequence, .records = records };
+        memcpy(r->digest, j->digest, sizeof(r->digest));
+        memcpy(r->reason, j->reason, sizeof(r->reason));
+        (void)pthread_mutex_unlock(&w->lock);
+    }
+    j->done(j->ctx, j->cookie, rc == POFR_EEXISTS ? 0 : rc);
+}
+
+static void run_job(struct writer *w, struct job *j)
+{
+    switch (j->kind) {
+    case JOB_JOURNAL:
+        journal(w, j);
+        break;
+    case JOB_SEAL:
+        seal(w, j->draft);
+        break;
+    case JOB_ACKED:
+        acked(w, j);
+        break;
+    case JOB_WANTED:
+        segments_wanted(&w->spool.segments, j->ranges, j->ranges_len);
+        break;
+    case JOB_REFUSED:
+        refused(w, j);
+        break;
+    }
+}
+
+static void *main_of_thread(void *arg)
+{
+    struct writer *w = arg;
+    struct job *j;
+
+    (void)pthread_mutex_lock(&w->lock);
+    for (;;) {
+        while (w->first == NULL && !w->stopping) {
+            (void)pthread_cond_wait(&w->wake, &w->lock);
+        }
+        j = w->first;
+        if (j == NULL || (w->stopping && clock_mono_us() > w->stop_at_us)) {
+            break;
+        }
+        w->first = j->next;
+        if (w->first == NULL) {
+            w->last = &w->first;
+        }
+        (void)pthread_mutex_unlock(&w->lock);
+        run_job(w, j);
+        (void)pthread_mutex_lock(&w->lock);
+        w->queue_bytes -= j->bytes; /* only now: what is being written is memory too */
+        w->controls -= j->kind >= JOB_ACKED;
+        job_free(j);
+    }
+    w->stopped = true;
+    (void)pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+int writer_start(const struct writer_conf *conf, const struct spool *spool, struct writer **out_writer,
+                 struct pofr_err *err)
+{
+    struct writer *w = calloc(1, sizeof(*w));
+    pthread_condattr_t attr;
+    int rc;
+
+    if (w == NULL) {
+        return pofr_err_set(err, POFR_ENOMEM, "writer");
+    }
+    w->conf = *conf;
+    w->spool = *spool;
+    w->last = &w->first;
+    (void)pthread_mutex_init(&w->lock, NULL);
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&w->wake, &attr);
+    (void)pthread_condattr_destroy(&attr);
+    figures_take(w, NULL);
+    rc = pthread_create(&w->thread, NULL, main_of_thread, w);
+    if (rc != 0) {
+        errno = rc;
+        free(w);
+        return pofr_err_sys(err, POFR_ESYSTEM, "writer thread");
+    }
+    *out_writer = w;
+    return 0;
+}
+
+bool writer_stop(struct writer *w, int64_t limit_us)
+{
+    struct job *j;
+    bool all;
+
+    if (w == NULL) {
+        return true;
+    }
+    (void)pthread_mutex_lock(&w->lock);
+    w->stopping = true;
+    w->stop_at_us = clock_mono_us() + limit_us;
+    (void)pthread_cond_signal(&w->wake);
+    (void)pthread_mutex_unlock(&w->lock);
+    (void)pthread_join(w->thread, NULL);
+    if (w->untold.any) {
+        (void)tell_untold(w, false); /* else the next start's gap covers it */
+    }
+    all = w->first == NULL && !w->untold.any && !w->figures.failing;
+    while ((j = w->first) != NULL) {
+        w->first = j->next;
+        job_free(j);
+    }
+    spool_close(&w->spool, all);
+    (void)pthread_mutex_destroy(&w->lock);
+    (void)pthread_cond_destroy(&w->wake);
+    free(w);
+    return all;
+}
+
+/* --- the queue ---------------------------------------------------------------------------------------------- */
+
+static struct job *job_new(enum job_kind kind, struct slice data)
+{
+    struct job *j = malloc(sizeof(*j) + data.len);
+
+    if (j != NULL) {
+        *j = (struct job){ .kind = kind, .len = data.len };
+        j->bytes = sizeof(*j) + data.len;
+        if (data.len > 0) {
+            memcpy(j->data, data.data, data.len);
+        }
+    }
+    return j;
+}
+
+static bool push(struct writer *w, struct job *j)
+{
+    bool control = j->kind >= JOB_ACKED;
+    bool fits;
+
+    (void)pthread_mutex_lock(&w->lock);
+    fits = !w->stopping &&
+           (control ? w->controls < CONTROL_MAX : w->queue_bytes + j->bytes <= w->conf.queue_limit);
+    if (fits) {
+        *w->last = j;
+        w->last = &j->next;
+        w->queue_bytes += j->bytes;
+        w->controls += control;
+        (void)pthread_cond_signal(&w->wake);
+    }
+    (void)pthread_mutex_unlock(&w->lock);
+    return fits;
+}
+
+bool writer_journal(struct writer *w, const struct draft *identity, struct slice records)
+{
+    struct job *j = job_new(JOB_JOURNAL, records);
+
+    if (j == NULL) {
+        return false;
+    }
+    if (identity != NULL) {
+        j->draft = draft_new();
+        if (j->draft == NULL) {
+            job_free(j);
+            return false;
+        }
+        *j->draft = *identity;
+        j->draft->payload = NULL;
+    }
+    if (!push(w, j)) {
+        job_free(j);
+        return false;
+    }
+    return true;
+}
+
+bool writer_seal(struct writer *w, struct draft *d)
+{
+    struct job *j = job_new(JOB_SEAL, SLICE_EMPTY);
+
+    if (j == NULL) {
+        return false;
+    }
+    j->draft = d;
+    j->bytes += sizeof(*d) + d->payload_len;
+    if (!push(w, j)) {
+        j->draft = NULL;
+        job_free(j);
+        return false;
+    }
+    return true;
+}
+
+void writer_news(struct writer *w, struct writer_news *out)
+{
+    *out = (struct writer_news){ 0 };
+    (void)pthread_mutex_lock(&w->lock);
+    out->lean = w->figures.lean;
+    out->refused_any = w->refused_any;
+    w->refused_any = false;
+    for (unsigned i = 0; i < w->refusals_len && out->refusals_len < DRAFT_NOTES_MAX; i++) {
+        if (!w->refusals[i].given) {
+            w->refusals[i].given = true;
+            out->refusals[out->refusals_len++] = w->refusals[i].refusal;
+        }
+    }
+    (void)pthread_mutex_unlock(&w->lock);
+}
+
+void writer_acked(struct writer *w, uint64_t sequence, const uint8_t digest[32])
+{
+    struct job *j = job_new(JOB_ACKED, SLICE_EMPTY);
+
+    if (j == NULL) {
+        return; /* a later ack covers it */
+    }
+    j->sequence = sequence;
+    memcpy(j->digest, digest, sizeof(j->digest));
+    if (!push(w, j)) {
+        job_free(j);
+    }
+}
+
+void writer_wanted(struct writer *w, const struct ipc_range *ranges, unsigned len)
+{
+    struct job *j = job_new(JOB_WANTED, SLICE_EMPTY);
+
+    if (j == NULL) {
+        return;
+    }
+    j->ranges = calloc(len + 1, sizeof(*ranges));
+    if (j->ranges != NULL) {
+        memcpy(j->ranges, ranges, len * sizeof(*ranges));
+        j->ranges_len = len;
+    }
+    if (j->ranges == NULL || !push(w, j)) {
+        job_free(j);
+    }
+}
+
+bool writer_refused(struct writer *w, uint64_t sequence, const uint8_t digest[32], struct slice reason, writer_done_fn fn,
+                    void *ctx, uint64_t cookie)
+{
+    struct job *j = job_new(JOB_REFUSED, SLICE_EMPTY);
+
+    if (j == NULL) {
+        return false;
+    }
+    j->sequence = sequence;
+    memcpy(j->digest, digest, sizeof(j->digest));
+    (void)log_escape(reason, j->reason, sizeof(j->reason));
+    j->done = fn;
+    j->ctx = ctx;
+    j->cookie = cookie;
+    if (!push(w, j)) {
+        job_free(j);
+        return false;
+    }
+    return true;
+}
+
+void writer_figures(struct writer *w, struct writer_figures *out)
+{
+    (void)pthread_mutex_lock(&w->lock);
+    *out = w->figures;
+    out->queue_bytes = w->queue_bytes;
+    (void)pthread_mutex_unlock(&w->lock);
+}
