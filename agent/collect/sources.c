@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "agent/collect/sources.h"
+
+#include <stdlib.h>
+
+#include "agent/look/look_host.h"
+#include "common/os/clock.h"
+#include "common/os/log.h"
+
+#define OTHER_NETNS_LEAST_US 1000
+
+struct sources {
+    struct agent_conf options;
+    struct look_proc *proc;
+#if defined(COLLECT_EVENTS)
+    struct events *events;
+    struct events_figures before; /* figures at the last tick */
+    int64_t probed_us;
+    bool drained_whole, lost_before;
+#endif
+#if defined(COLLECT_SOCKETS)
+    struct look_sock *sock;
+    uint64_t socks_seen, socks_over;
+    bool socks_incomplete;
+    const char *socks_mode, *socks_reason;
+#endif
+#if defined(COLLECT_HOST)
+    struct look_host *host;
+    int64_t facts_us;
+    bool facts_done;
+#endif
+    bool listed_once;
+    int64_t listed_us;
+    struct state *state; /* during a call */
+    bool first;
+};
+
+int sources_open(const struct agent_conf *options, struct sources **out_sources, struct pofr_err *err)
+{
+    struct sources *s = calloc(1, sizeof(*s));
+    int rc;
+
+    if (s == NULL) {
+        return pofr_err_set(err, POFR_ENOMEM, "sources");
+    }
+    s->options = *options;
+    rc = look_proc_new(NULL, &s->proc, err);
+#if defined(COLLECT_EVENTS)
+    if (rc == 0) {
+        struct events_conf ec = { .exec_share = options->exec_budget, .no_exec_reader = options->exec_budget == 0 };
+
+        rc = events_open(&ec, &s->events, err);
+        s->probed_us = clock_mono_us();
+    }
+#endif
+#if defined(COLLECT_SOCKETS)
+    if (rc == 0) {
+        rc = look_sock_new(NULL, &s->sock, err);
+    }
+#endif
+#if defined(COLLECT_HOST)
+    if (rc == 0) {
+        rc = look_host_new(NULL, &s->host, err);
+    }
+#endif
+    if (rc != 0) {
+        sources_close(s);
+        return rc;
+    }
+    *out_sources = s;
+    return 0;
+}
+
+void sources_close(struct sources *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    look_proc_free(s->proc);
+#if defined(COLLECT_EVENTS)
+    events_close(s->events);
+#endif
+#if defined(COLLECT_SOCKETS)
+    look_sock_free(s->sock);
+#endif
+#if defined(COLLECT_HOST)
+    look_host_free(s->host);
+#endif
+    free(s);
+}
+
+void sources_options(struct sources *s, const struct agent_conf *options)
+{
+    s->options = *options;
+}
+
+/* --- events ------------------------------------------------------------------------------------------------ */
+
+#if defined(COLLECT_EVENTS)
+
+#define PROBE_US INT64_C(60000000)
+
+static void on_event(void *ctx, const struct event *e)
+{
+    struct sources *s = ctx;
+
+    state_event(s->state, e);
+    switch (e->kind) {
+    case EVENT_FORK:
+        look_proc_hint(s->proc, e->pid, LOOK_HINT_NEW);
+        break;
+    case EVENT_THREAD:
+        look_proc_hint(s->proc, e->pid, LOOK_HINT_THREAD);
+        break;
+    case EVENT_EXEC:
+    case EVENT_IDS:
+    case EVENT_SESSION:
+    case EVENT_NAME:
+        look_proc_hint(s->proc, e->pid, LOOK_HINT_READ);
+        break;
+    case EVENT_EXIT:
+        look_proc_hint(s->proc, e->pid, LOOK_HINT_EXIT);
+        break;
+    default:
+        break;
+    }
+}
+
+static void on_exec(void *ctx, const struct exec_seen *x)
+{
+    state_exec(((struct sources *)ctx)->state, x);
+}
+
+static const struct events_sink sink = { .event = on_event, .exec = on_exec };
+
+void sources_drain(struct sources *s, struct state *state, struct sources_result *out)
+{
+    struct pofr_err err = { 0 };
+    uint64_t lost = 0;
+    int64_t now = clock_mono_us();
+    int rc;
+
+    s->state = state;
+    rc = events_drain(s->events, &sink, s, &lost, &err);
+    if (rc != 0) {
+        log_warn("collect", "events_failed", "error=\"%s\"", err.text);
+    }
+    out->events_lost = lost;
+    s->drained_whole = rc == 0 && lost == 0 && events_there(s->events);
+    if (lost > 0 || now - s->probed_us >= PROBE_US) {
+        events_probe(s->events);
+        s->probed_us = now;
+    }
+}
+
+static void report_events(struct sources *s, struct coverage *coverage, struct sources_result *out)
+{
+    struct events_figures f;
+    const char *reason = events_reason(s->events);
+
+    events_figures(s->events, &f);
+    coverage_report(coverage, "events", events_mode(s->events),
+                    out->events_lost > 0 ? "the kernel's buffer was full" : reason, f.received - s->before.received,
+                    out->events_lost, false);
+    out->arguments_lost = f.execs_missed + f.exec_events_lost - s->before.execs_missed - s->before.exec_events_lost;
+    coverage_report(coverage, "arguments", events_exec_reader_there(s->events) ? "exec events" : "ticks",
+                    out->arguments_lost > 0 ? "gone before they were read" : NULL, f.execs_read - s->before.execs_read,
+                    out->arguments_lost, false);
+    s->before = f;
+}
+
+#else
+
+void sources_drain(struct sources *s, struct state *state, struct sources_result *out)
+{
+    s->state = state;
+    (void)out;
+}
+
+#endif
+
+/* --- processes and files --------------------------------------------------------------------------------------- */
+
+static void look_processes(struct sources *s, struct coverage *coverage, struct sources_result *out)
+{
+    struct look_ask ask = { .reconcile_part = s->options.reconcile_part, .now_us = clock_mono_us() };
+    struct look_result r = { 0 };
+    struct pofr_err err = { 0 };
+    bool whole = false;
+    const char *reason = NULL;
+    int rc;
+
+#if defined(COLLECT_EVENTS)
+    whole = s->drained_whole && !s->lost_before;
+    s->lost_before = !s->drained_whole;
+#endif
+    state_events_apply(s->state, whole);
+    ask.list = !whole || !s->listed_once || ask.now_us - s->listed_us >= s->options.full_list_us;
+    ask.full = !s->listed_once;
+    state_look_begin(s->state, s->first);
+    rc = look_proc_run(s->proc, &ask, &state_look_sink, s->state, &r, &err);
+    if (rc != 0) {
+        log_warn("collect", "look_failed", "error=\"%s\"", err.text);
+        r.complete = false;
+    }
+    state_look_end(s->state, r.complete);
+    if (r.complete && ask.list) {
+        s->listed_once = true;
+        s->listed_us = ask.now_us;
+    }
+    out->reconciled = r.reconciled;
+    out->blocked = r.blocked;
+    out->vanished = r.vanished;
+    out->unannounced = r.unannounced;
+    out->left_behind = r.left_behind;
+    reason = r.over_limit > 0 ? "more processes than the limit"
+             : r.blocked > 0  ? "reading a process blocked"
+             : !r.complete    ? "the look came to no end"
+                              : look_proc_limits(s->proc);
+    coverage_report(coverage, "processes", whole ? "gate, list from events" : "gate, list from /proc", reason,
+                    r.processes, r.blocked + r.over_limit, !r.complete);
+    coverage_report(coverage, "files", "links", r.sliced > 0 ? "large tables are read in parts" : NULL, r.files, 0, false);
+}
+
+/* --- sockets --------------------------------------------------------------------------------------------------- */
+
+#if defined(COLLECT_SOCKETS)
+
+static void on_socket(void *ctx, const struct rec_socket *r)
+{
+    struct sources *s = ctx;
+
+    state_sock_sink.socket(s->state, r);
+}
+
+static void on_netns_end(void *ctx, const struct look_netns_result *r)
+{
+    struct sources *s = ctx;
+
+    s->socks_seen += r->sockets;
+    s->socks_over += r->over_limit;
+    s->socks_incomplete |= !r->complete;
+    s->socks_mode = r->text ? "text of /proc/PID/net" : s->socks_mode;
+    s->socks_reason = r->reason != NULL ? r->reason : s->socks_reason;
+    state_sock_sink.netns_end(s->state, r);
+}
+
+static void look_sockets(struct sources *s, struct coverage *coverage)
+{
+    static const struct look_sock_sink sock_sink = { .socket = on_socket, .netns_end = on_netns_end };
+    struct pofr_err err = { 0 };
+    const struct look_netns *list;
+    int64_t budget = s->options.tick_us * (int64_t)s->options.socket_budget / 100;
+    size_t count = 0;
+    int rc;
+
+    s->socks_seen = s->socks_over = 0;
+    s->socks_incomplete = false;
+    s->socks_mode = "sock_diag";
+    s->socks_reason = NULL;
+    list = state_netns(s->state, &count);
+    state_sockets_begin(s->state, s->first);
+    rc = look_sock_run(s->sock, list, count, budget < OTHER_NETNS_LEAST_US ? OTHER_NETNS_LEAST_US : budget, &sock_sink,
+                       s, &err);
+    if (rc != 0) {
+        log_warn("collect", "sockets_failed", "error=\"%s\"", err.text);
+        s->socks_reason = "the look failed";
+    }
+    state_sockets_end(s->state);
+    coverage_report(coverage, "sockets", s->socks_mode, s->socks_reason, s->socks_seen, s->socks_over,
+                    s->socks_incomplete);
+}
+
+#endif
+
+/* --- facts ----------------------------------------------------------------------------------------------------- */
+
+#if defined(COLLECT_HOST)
+
+static const unsigned entity_of[LOOK_FACTS] = {
+    [LOOK_USERS] = REC_USER,       [LOOK_GROUPS] = REC_GROUP,     [LOOK_NETINT] = REC_NETINT,
+    [LOOK_NETROUTE] = REC_NETROUTE, [LOOK_HOSTINFO] = REC_HOSTINFO, [LOOK_HWINFO] = REC_HWINFO,
+    [LOOK_LOGIN] = REC_LOGIN,
+};
+
+static void on_fact(void *ctx, const struct record *r)
+{
+    struct sources *s = ctx;
+
+    state_fact(s->state, r, s->first);
+}
+
+static void look_facts(struct sources *s, struct coverage *coverage)
+{
+    int64_t now = clock_mono_us();
+    const char *reason = NULL;
+    uint64_t items = 0, over = 0;
+
+    if (s->facts_done && now - s->facts_us < s->options.facts_us) {
+        return;
+    }
+    for (int what = 0; what < LOOK_FACTS; what++) {
+        struct look_fact_result r = { 0 };
+        struct pofr_err err = { 0 };
+        int rc = look_host_run(s->host, (enum look_fact)what, !s->facts_done, on_fact, s, &r, &err);
+
+        if (rc != 0) {
+            log_warn("collect", "facts_failed", "error=\"%s\"", err.text);
+            reason = "a look failed";
+            continue;
+        }
+        if (r.changed) {
+            state_facts_end(s->state, entity_of[what], r.complete);
+        } else {
+            state_facts_held(s->state, entity_of[what]);
+        }
+        reason = r.reason != NULL ? r.reason : reason;
+        items += r.items;
+        over += r.over_limit;
+    }
+    coverage_report(coverage, "facts", "files and netlink", reason, items, over, false);
+    s->facts_done = true;
+    s->facts_us = now;
+}
+
+#endif
+
+void sources_look(struct sources *s, struct state *state, struct coverage *coverage, bool first,
+                  struct sources_result *out)
+{
+    s->state = state;
+    s->first = first;
+    look_processes(s, coverage, out);
+#if defined(COLLECT_EVENTS)
+    report_events(s, coverage, out);
+#endif
+#if defined(COLLECT_SOCKETS)
+    look_sockets(s, coverage);
+#else
+    state_sockets_begin(state, first);
+#endif
+#if defined(COLLECT_HOST)
+    look_facts(s, coverage);
+#endif
+}
