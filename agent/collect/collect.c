@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 
 #include "agent/agent_conf.h"
-#include "agent/collect/collector.h"
+#include "agent/collect/recording.h"
 #include "agent/collect/ipc_server.h"
 #include "agent/collect/restore.h"
 #include "agent/collect/sandbox.h"
@@ -44,7 +44,7 @@ struct run {
     struct spool_start start;
     struct snapshot *before;
     struct writer *writer;
-    struct collector *collector;
+    struct recording *recording;
     struct ipc_server *ipc;
     struct loop *loop;
     struct loop_timer timer;
@@ -152,13 +152,13 @@ static int open_spool(struct run *r, struct pofr_err *err)
 
 static int start_collector(struct run *r, struct pofr_err *err)
 {
-    struct collector_conf cc = { .options = r->conf, .writer = r->writer, .boot = r->boot, .start = r->start,
+    struct recording_conf cc = { .options = r->conf, .writer = r->writer, .boot = r->boot, .start = r->start,
                                  .before = r->before };
     int rc;
 
     memcpy(cc.run, r->run, sizeof(cc.run));
     memcpy(cc.hash_key, r->hash_key, sizeof(cc.hash_key));
-    rc = collector_new(&cc, &r->collector, err);
+    rc = recording_new(&cc, &r->recording, err);
     snapshot_free(r->before);
     r->before = NULL;
     return rc;
@@ -168,7 +168,7 @@ static void on_tick(void *arg)
 {
     struct run *r = arg;
     struct pofr_err err = { 0 };
-    int rc = collector_tick(r->collector, tick_begin(&r->tick, clock_mono_us()), &err);
+    int rc = recording_tick(r->recording, tick_begin(&r->tick, clock_mono_us()), &err);
 
     if (rc == 0) {
         service_watchdog();
@@ -210,7 +210,7 @@ static void on_reload(int signo, void *arg)
     conf_free(r->options.conf);
     r->options.conf = fresh;
     r->conf = conf_values(fresh);
-    collector_options(r->collector, r->conf);
+    recording_options(r->recording, r->conf);
     tick_period(&r->tick, r->conf->tick_us, clock_mono_us());
     if (loop_timer_set(r->loop, &r->timer, r->tick.due_us, on_tick, r) != 0) {
         r->failed = POFR_ENOMEM;
@@ -248,7 +248,7 @@ static int start_ipc(struct run *r, struct pofr_err *err)
 {
     struct ipc_server_conf ic = { .runtime_dir = r->conf->runtime_dir, .state_dir = r->conf->state_dir,
                                   .shipper_user = r->conf->shipper_user, .host = r->host, .boot = r->boot,
-                                  .key = r->key, .writer = r->writer, .collector = r->collector };
+                                  .key = r->key, .writer = r->writer, .recording = r->recording };
 
     memcpy(ic.run, r->run, sizeof(ic.run));
     return ipc_server_start(&ic, &r->ipc, err);
@@ -291,13 +291,13 @@ static bool stop(struct run *r, bool clean)
     struct pofr_err err = { 0 };
 
     service_stopping();
-    if (clean && r->collector != NULL && collector_end(r->collector, &err) != 0) {
+    if (clean && r->recording != NULL && recording_end(r->recording, &err) != 0) {
         log_error("collect", "end_failed", "error=\"%s\"", err.text);
     }
     ipc_server_stop(r->ipc); /* before the writer, whom it calls */
     r->ipc = NULL;
     clean = writer_stop(r->writer, STOP_LIMIT_US) && clean;
-    collector_free(r->collector);
+    recording_free(r->recording);
     if (r->loop != NULL) {
         loop_timer_cancel(r->loop, &r->timer);
     }

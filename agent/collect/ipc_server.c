@@ -200,8 +200,8 @@ static void answer_status(struct peer *p, uint64_t form)
 
     memcpy(in.run, s->conf.run, sizeof(in.run));
     writer_figures(s->conf.writer, &in.writer);
-    if (s->conf.collector != NULL) {
-        collector_figures(s->conf.collector, &in.collector);
+    if (s->conf.recording != NULL) {
+        recording_figures(s->conf.recording, &in.recording);
     }
     status_text(&in, (enum ipc_status_form)form, &text);
     m.text.text = buf_slice(&text);
@@ -226,9 +226,9 @@ static void take_shipper(struct peer *p, const struct ipc_message *m)
 
 static void know(struct peer *p)
 {
-    if (!p->known && p->server->conf.collector != NULL) {
+    if (!p->known && p->server->conf.recording != NULL) {
         p->known = true;
-        collector_recorder(p->server->conf.collector, (uint32_t)p->pid);
+        recording_recorder(p->server->conf.recording, (uint32_t)p->pid);
     }
 }
 

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "agent/collect/collector.h"
+#include "agent/collect/recording.h"
 #include "agent/collect/ipc.h"
 #include "agent/collect/writer.h"
 #include "common/base/compiler.h"
@@ -22,7 +22,7 @@ struct ipc_server_conf {
     uint8_t run[16];
     const struct sshkey *key;   /* borrowed, as all that follow */
     struct writer *writer;
-    struct collector *collector; /* NULL: no figures of it */
+    struct recording *recording; /* NULL: no figures of it */
 };
 
 POFR_MUST_USE int ipc_server_start(const struct ipc_server_conf *conf, struct ipc_server **out_server, struct pofr_err *err);

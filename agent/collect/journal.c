@@ -93,8 +93,8 @@ int journal_begin(struct journal *j, const struct spool_begin *begin, struct pof
     struct buf body = BUF_INIT(65536);
     int rc;
 
-    if (j->at > SPOOL_JOURNAL_ROOM) { /* a large one: give back what is over the room */
-        (void)ftruncate(j->fd, SPOOL_JOURNAL_ROOM);
+    if (j->at > SPOOL_JOURNAL_ROOM && ftruncate(j->fd, SPOOL_JOURNAL_ROOM) != 0) {
+        /* a large one keeps its room: it is used again */
     }
     j->at = 0;
     j->broken = true;

@@ -15,7 +15,7 @@ struct figure {
 static unsigned figures_of(const struct status_in *in, struct figure *f)
 {
     const struct writer_figures *w = &in->writer;
-    const struct collector_figures *c = &in->collector;
+    const struct recording_figures *c = &in->recording;
     const struct status_shipper *s = &in->shipper;
     const struct figure list[] = {
         { "ticks", 'c', "Looks made since the start.", c->ticks },

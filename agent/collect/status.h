@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "agent/collect/collector.h"
+#include "agent/collect/recording.h"
 #include "agent/collect/ipc.h"
 #include "agent/collect/writer.h"
 #include "common/base/buf.h"
@@ -20,7 +20,7 @@ struct status_in {
     struct uuid host, boot;
     uint8_t run[16];
     struct writer_figures writer;
-    struct collector_figures collector;
+    struct recording_figures recording;
     struct status_shipper shipper;
 };
 

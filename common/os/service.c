@@ -155,8 +155,10 @@ int service_drop(const struct service_identity *id, struct pofr_err *err)
 {
     cap_t have = cap_get_proc();
     cap_t keep = cap_init();
+    int death_signal = 0; /* a change of uid clears it: pofr-agent run relies on it */
     int rc = 0;
 
+    (void)prctl(PR_GET_PDEATHSIG, &death_signal, 0, 0, 0); /* 0 stays */
     if (!have || !keep) {
         rc = pofr_err_sys(err, POFR_ESYSTEM, "read capabilities");
     }
@@ -178,6 +180,9 @@ int service_drop(const struct service_identity *id, struct pofr_err *err)
     }
     if (rc == 0) {
         rc = hide_memory(err); /* a change of uid has touched it */
+    }
+    if (rc == 0 && death_signal != 0 && prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0) != 0) {
+        rc = pofr_err_sys(err, POFR_ESYSTEM, "signal at the parent's death");
     }
     (void)cap_free(have); /* NULL or ours */
     (void)cap_free(keep);

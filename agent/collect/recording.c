@@ -4,7 +4,7 @@
  *          facts; gaps, findings, coverage, own figures; a keyframe where one is due; close the tick.
  * Threads: the capture thread owns all; c->lock protects published figures and the list of recorder pids.
  */
-#include "agent/collect/collector.h"
+#include "agent/collect/recording.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -27,8 +27,8 @@
 #define KEYFRAME_APART  UINT64_C(10000000)      /* after gaps, not more often */
 #define RECORDERS_MAX   64u
 
-struct collector {
-    struct collector_conf conf;
+struct recording {
+    struct recording_conf conf;
     struct agent_conf options;
     struct state *state;
     struct pack *pack;
@@ -44,11 +44,11 @@ struct collector {
     bool ended;
     uint64_t lean_untold;      /* records left out since it began */
     uint64_t lean_stripped, lean_since_us;
-    struct collector_figures figures;
+    struct recording_figures figures;
     char texts[DRAFT_NOTES_MAX][256]; /* of this tick's gap records */
 
     pthread_mutex_t lock;
-    struct collector_figures published;
+    struct recording_figures published;
     uint32_t recorders[RECORDERS_MAX];
     unsigned recorders_len;
 };
@@ -60,7 +60,7 @@ static int restore_one(const struct record *open, void *ctx)
     return state_restore(ctx, open);
 }
 
-static int make_state(struct collector *c, struct pofr_err *err)
+static int make_state(struct recording *c, struct pofr_err *err)
 {
     struct state_conf sc = { .emit = pack_put, .ctx = c->pack, .exec_grace_us = 2 * c->options.tick_us + 100000,
                              .files_max = 1u << 20 };
@@ -80,7 +80,7 @@ static int make_state(struct collector *c, struct pofr_err *err)
 }
 
 /* Ourselves; and the process that started us, where it is the same program (pofr-agent run). */
-static void mark_ourselves(struct collector *c)
+static void mark_ourselves(struct recording *c)
 {
     struct stat own, parents;
     char path[64];
@@ -93,9 +93,9 @@ static void mark_ourselves(struct collector *c)
     }
 }
 
-int collector_new(const struct collector_conf *conf, struct collector **out_collector, struct pofr_err *err)
+int recording_new(const struct recording_conf *conf, struct recording **out_recording, struct pofr_err *err)
 {
-    struct collector *c = calloc(1, sizeof(*c));
+    struct recording *c = calloc(1, sizeof(*c));
     struct pack_conf pc = { .writer = conf->writer, .boot = conf->boot, .close_bytes = conf->options->bundle_size,
                             .close_us = (uint64_t)conf->options->bundle_age_us };
     int rc;
@@ -118,14 +118,14 @@ int collector_new(const struct collector_conf *conf, struct collector **out_coll
         rc = sources_open(&c->options, &c->sources, err);
     }
     if (rc != 0) {
-        collector_free(c);
+        recording_free(c);
         return rc;
     }
-    *out_collector = c;
+    *out_recording = c;
     return 0;
 }
 
-void collector_free(struct collector *c)
+void recording_free(struct recording *c)
 {
     if (c == NULL) {
         return;
@@ -139,7 +139,7 @@ void collector_free(struct collector *c)
 
 /* --- what stands in a tick besides intervals ------------------------------------------------------------------ */
 
-static void want_keyframe(struct collector *c, enum rec_keyframe_reason reason)
+static void want_keyframe(struct recording *c, enum rec_keyframe_reason reason)
 {
     if (!c->keyframe_wanted) {
         c->keyframe_reason = reason;
@@ -147,7 +147,7 @@ static void want_keyframe(struct collector *c, enum rec_keyframe_reason reason)
     c->keyframe_wanted = true;
 }
 
-static int put_gap(struct collector *c, const struct rec_gap *gap)
+static int put_gap(struct recording *c, const struct rec_gap *gap)
 {
     struct record r = { .kind = REC_GAP, .gap = *gap };
 
@@ -155,7 +155,7 @@ static int put_gap(struct collector *c, const struct rec_gap *gap)
     return pack_put(c->pack, &r);
 }
 
-static int put_finding(struct collector *c, const char *kind, const char *detail)
+static int put_finding(struct recording *c, const char *kind, const char *detail)
 {
     struct record r = { .kind = REC_FINDING };
 
@@ -164,7 +164,7 @@ static int put_finding(struct collector *c, const char *kind, const char *detail
 }
 
 /* The first tick says what lies between the last bundle on disk and now. */
-static int tell_start(struct collector *c)
+static int tell_start(struct recording *c)
 {
     const struct spool_start *start = &c->conf.start;
     const struct spool_head *head = &start->head;
@@ -202,7 +202,7 @@ static int tell_start(struct collector *c)
 }
 
 /* The spool ran into its last tenth, or out of it. */
-static int tell_lean(struct collector *c, bool lean)
+static int tell_lean(struct recording *c, bool lean)
 {
     struct state_figures f;
     struct rec_gap gap;
@@ -226,7 +226,7 @@ static int tell_lean(struct collector *c, bool lean)
     return 0;
 }
 
-static int tell_news(struct collector *c, const struct writer_news *news)
+static int tell_news(struct recording *c, const struct writer_news *news)
 {
     struct pack_loss loss;
     int rc = 0;
@@ -253,7 +253,7 @@ static int tell_news(struct collector *c, const struct writer_news *news)
     return rc;
 }
 
-static int tell_skipped(struct collector *c, uint64_t skipped)
+static int tell_skipped(struct recording *c, uint64_t skipped)
 {
     if (skipped == 0) {
         return 0;
@@ -281,7 +281,7 @@ static uint64_t own_memory(void)
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static int put_recorder(struct collector *c)
+static int put_recorder(struct recording *c)
 {
     struct record r = { .kind = REC_RECORDER };
     struct writer_figures wf = { 0 };
@@ -310,7 +310,7 @@ static int put_recorder(struct collector *c)
     return pack_put(c->pack, &r);
 }
 
-static bool keyframe_is_due(const struct collector *c)
+static bool keyframe_is_due(const struct recording *c)
 {
     if (c->lean) {
         return false; /* it would be full of files; leaving lean brings one */
@@ -321,7 +321,7 @@ static bool keyframe_is_due(const struct collector *c)
     return c->t - c->keyframe_us >= (uint64_t)c->options.keyframe_us;
 }
 
-static int put_keyframe(struct collector *c)
+static int put_keyframe(struct recording *c)
 {
     enum rec_keyframe_reason reason = c->keyframe_wanted ? c->keyframe_reason : REC_KEYFRAME_PERIOD;
     uint64_t left_out = 0;
@@ -340,7 +340,7 @@ static int put_keyframe(struct collector *c)
 
 /* --- the tick -------------------------------------------------------------------------------------------------- */
 
-static void take_recorders(struct collector *c)
+static void take_recorders(struct recording *c)
 {
     (void)pthread_mutex_lock(&c->lock);
     for (unsigned i = 0; i < c->recorders_len; i++) {
@@ -350,7 +350,7 @@ static void take_recorders(struct collector *c)
     (void)pthread_mutex_unlock(&c->lock);
 }
 
-static void publish(struct collector *c, uint64_t look_us)
+static void publish(struct recording *c, uint64_t look_us)
 {
     state_figures(c->state, &c->figures.state);
     pack_figures(c->pack, &c->figures.pack);
@@ -363,7 +363,7 @@ static void publish(struct collector *c, uint64_t look_us)
     (void)pthread_mutex_unlock(&c->lock);
 }
 
-static int tell_before_look(struct collector *c, const struct writer_news *news, uint64_t skipped)
+static int tell_before_look(struct recording *c, const struct writer_news *news, uint64_t skipped)
 {
     int rc = 0;
 
@@ -379,7 +379,7 @@ static int tell_before_look(struct collector *c, const struct writer_news *news,
     return rc != 0 ? rc : tell_skipped(c, skipped);
 }
 
-static void count_look(struct collector *c, const struct sources_result *result)
+static void count_look(struct recording *c, const struct sources_result *result)
 {
     c->figures.reconciled += result->reconciled;
     c->figures.blocked_looks += result->blocked;
@@ -391,7 +391,7 @@ static void count_look(struct collector *c, const struct sources_result *result)
     pack_lost(c->pack, STATEMENT_LOST_ARGUMENTS, result->arguments_lost);
 }
 
-static int tell_after_look(struct collector *c, bool last)
+static int tell_after_look(struct recording *c, bool last)
 {
     bool closing = last || pack_due(c->pack);
     int rc = 0;
@@ -412,7 +412,7 @@ static int tell_after_look(struct collector *c, bool last)
     return rc;
 }
 
-static int one_tick(struct collector *c, uint64_t skipped, bool last, struct pofr_err *err)
+static int one_tick(struct recording *c, uint64_t skipped, bool last, struct pofr_err *err)
 {
     struct writer_news news = { 0 };
     struct sources_result result = { 0 };
@@ -455,12 +455,12 @@ static int one_tick(struct collector *c, uint64_t skipped, bool last, struct pof
     return rc != 0 ? pofr_err_set(err, rc, "tick: %s", pofr_err_text(rc)) : 0;
 }
 
-int collector_tick(struct collector *c, uint64_t skipped, struct pofr_err *err)
+int recording_tick(struct recording *c, uint64_t skipped, struct pofr_err *err)
 {
     return one_tick(c, skipped, false, err);
 }
 
-int collector_end(struct collector *c, struct pofr_err *err)
+int recording_end(struct recording *c, struct pofr_err *err)
 {
     int rc = c->first || c->ended ? 0 : one_tick(c, 0, true, err);
 
@@ -471,14 +471,14 @@ int collector_end(struct collector *c, struct pofr_err *err)
     return rc;
 }
 
-void collector_options(struct collector *c, const struct agent_conf *options)
+void recording_options(struct recording *c, const struct agent_conf *options)
 {
     c->options = *options;
     pack_limits(c->pack, options->bundle_size, (uint64_t)options->bundle_age_us);
     sources_options(c->sources, options);
 }
 
-void collector_recorder(struct collector *c, uint32_t pid)
+void recording_recorder(struct recording *c, uint32_t pid)
 {
     (void)pthread_mutex_lock(&c->lock);
     if (c->recorders_len < RECORDERS_MAX) {
@@ -487,7 +487,7 @@ void collector_recorder(struct collector *c, uint32_t pid)
     (void)pthread_mutex_unlock(&c->lock);
 }
 
-void collector_figures(struct collector *c, struct collector_figures *out)
+void recording_figures(struct recording *c, struct recording_figures *out)
 {
     (void)pthread_mutex_lock(&c->lock);
     *out = c->published;
