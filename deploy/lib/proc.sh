@@ -50,6 +50,7 @@ spawn() {
     [[ $user == "$(id -un)" ]] ||
         as=(setpriv "--reuid=$user" "--regid=$(id -g "$user")" --clear-groups --no-new-privs
             --inh-caps=-all --bounding-set=-all --)
+    rm -f -- "$STATE/run/$name.pid"
     (
         exec 9>&-
         cd -- "$STATE" || exit
@@ -59,6 +60,9 @@ spawn() {
         mv -f -- "$STATE/run/$name.pid.new" "$STATE/run/$name.pid"
         exec setsid "${as[@]}" "$@"
     ) </dev/null >>"$log" 2>&1 &
+    # until it has said who it is, it would be taken for one that has ended
+    wait_until 10 test -e "$STATE/run/$name.pid" ||
+        fail "$name" "no process could be started" "$log" "processes and memory of this machine: ulimit -a, free -m"
     disown "$!" # else bash reports its end in the middle of our own lines
 }
 
