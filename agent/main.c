@@ -17,9 +17,9 @@ static const struct {
     { "run", run_main, "collector and shipper, each under its own user" },
     { "collect", collect_main, "record: capture, sign, keep" },
     { "ship", ship_main, "send to the gateway what is recorded" },
-#if defined(AGENT_COMMANDS)
     { "enrol", enrol_main, "make this host's key and register it" },
     { "status", status_main, "what the running agent is doing" },
+#if defined(AGENT_DOCTOR)
     { "doctor", doctor_main, "what can be recorded here, and what is missing for the rest" },
 #endif
 };
