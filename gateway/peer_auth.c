@@ -141,7 +141,7 @@ static ssh_string on_gssapi(ssh_session ssh, const char *user, int n, ssh_string
     return NULL;
 }
 
-/* 1: libssh answers with its refusal. */
+/* 1: libssh answers as it does by default, which is its refusal. */
 static int on_message(ssh_session ssh, ssh_message m, void *arg)
 {
     struct peer *p = (struct peer *)arg;
@@ -150,6 +150,8 @@ static int on_message(ssh_session ssh, ssh_message m, void *arg)
     switch (ssh_message_type(m)) {
     case SSH_REQUEST_AUTH:
         (void)deny(p, DENIAL_METHOD); /* 1 is the refusal */
+        break;
+    case SSH_REQUEST_SERVICE: /* libssh's answer to this one is yes, as the protocol wants it */
         break;
     case SSH_REQUEST_CHANNEL_OPEN:
         refuse(p, REQUEST_CHANNEL);
