@@ -73,7 +73,7 @@ static void step(struct cursor *c, uint64_t *last_answer)
         break;
     case 6:
     case 7: /* a bundle with a good signature, which no fuzzer finds */
-        (void)rig_put_bundle(r, cursor_u8(c));
+        (void)rig_put_bundle(r, 1 + (uint64_t)cursor_u8(c));
         break;
     case 8:
     case 9:
