@@ -80,11 +80,17 @@ EOT
 }
 
 conf_agent() {
+    local collector_user='' shipper_user=''
+    if [[ -n ${POFR_USERS[$COLLECTOR_USER]:-} && -n ${POFR_USERS[$SHIPPER_USER]:-} ]]; then
+        collector_user=$COLLECTOR_USER shipper_user=$SHIPPER_USER
+    fi
     mkdir -p -- "$STATE/data/agent" "$STATE/run/agent"
     conf_file agent 644 <<EOT
 [agent]
 state_dir = $STATE/data/agent
 runtime_dir = $STATE/run/agent
+collector_user = $collector_user
+shipper_user = $shipper_user
 
 [spool]
 limit = 1G

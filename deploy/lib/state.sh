@@ -52,6 +52,7 @@ lock_state() {
 # Root starts servers as users that may do nothing else. Where those can't reach the files (a source tree
 # in /root) or the change of user is not allowed, everything runs as the caller, and start says so.
 declare -A POFR_USERS=()
+readonly COLLECTOR_USER=sys SHIPPER_USER=daemon # two that every Debian has and nothing else runs as
 
 can_run_as() {
     setpriv --reuid="$1" --regid="$(id -g "$1")" --clear-groups --no-new-privs -- \
@@ -62,7 +63,7 @@ can_run_as() {
 users_find() {
     local user
     [[ $EUID -eq 0 ]] || return 0
-    for user in mysql nobody; do
+    for user in mysql nobody "$COLLECTOR_USER" "$SHIPPER_USER"; do
         if id "$user" >/dev/null 2>&1 && can_run_as "$user"; then
             POFR_USERS[$user]=yes
         fi
@@ -74,7 +75,7 @@ user_of() {
     local user
     case $1 in
     head | shard*) user=mysql ;;
-    collector | shipper) user=root ;; # the agent gives up its rights itself
+    collector | shipper) user=root ;; # the agent takes COLLECTOR_USER and SHIPPER_USER itself, and keeps what capture needs
     *) user=nobody ;;
     esac
     if [[ -n ${POFR_USERS[$user]:-} ]]; then printf '%s' "$user"; else id -un; fi
