@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * parse_sock.h -- one message of sock_diag, or one line of /proc/PID/net/, -> struct rec_socket. Pure.
+ *
+ * Sources: linux/inet_diag.h, unix_diag.h, packet_diag.h, netlink_diag.h; proc(5), Documentation/networking/proc_net_tcp.rst.
+ * Slices point into the bytes given, or into the scratch of struct sock_scratch.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/compiler.h"
+#include "common/base/slice.h"
+#include "common/record/record.h"
+
+struct sock_scratch { /* room for addresses that the source gives in another form */
+    uint8_t local[16], remote[16];
+};
+
+/* body: what follows the nlmsghdr. False: too short, or not of that family. netns is the caller's. */
+bool parse_sock_inet(struct slice body, uint64_t netns, uint64_t protocol, struct rec_socket *out);
+bool parse_sock_unix(struct slice body, uint64_t netns, struct rec_socket *out);
+bool parse_sock_packet(struct slice body, uint64_t netns, struct rec_socket *out);
+bool parse_sock_netlink(struct slice body, uint64_t netns, struct rec_socket *out);
+
+/* One line (not the head line) of tcp, udp, udplite, raw and their 6; of unix. cookie_kind is 1. */
+bool parse_sock_inet_line(struct slice line, uint64_t netns, uint64_t protocol, struct sock_scratch *scratch,
+                          struct rec_socket *out);
+bool parse_sock_unix_line(struct slice line, uint64_t netns, struct rec_socket *out);

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent/look/look_sock.h"
+#include "agent/look/parse_sock.h"
+
+#define WANTED_MAX 8
+
+struct wanted {
+    uint64_t inode;
+    unsigned count;
+    struct rec_socket last;
+    uint8_t local[128], remote[128];
+};
+
+struct seen {
+    struct wanted wanted[WANTED_MAX];
+    size_t wanted_count;
+    size_t sockets, ends;
+    uint64_t inodes[16];
+    bool text, all_complete;
+};
+
+static void keep(uint8_t *to, struct slice *s)
+{
+    size_t n = s->len < 128 ? s->len : 128;
+
+    if (n) {
+        memcpy(to, s->data, n);
+    }
+    *s = slice_of(to, n);
+}
+
+static void on_socket(void *ctx, const struct rec_socket *s)
+{
+    struct seen *seen = ctx;
+
+    seen->sockets++;
+    for (size_t i = 0; i < seen->wanted_count; i++) {
+        struct wanted *w = &seen->wanted[i];
+
+        if (w->inode == s->inode && s->netns == w->last.netns) {
+            w->count++;
+            w->last = *s;
+            keep(w->local, &w->last.local_address);
+            keep(w->remote, &w->last.remote_address);
+        }
+    }
+}
+
+static void on_end(void *ctx, const struct look_netns_result *r)
+{
+    struct seen *seen = ctx;
+
+    if (seen->ends < 16) {
+        seen->inodes[seen->ends] = r->inode;
+    }
+    seen->ends++;
+    seen->text = seen->text || r->text;
+    seen->all_complete = (seen->ends == 1 || seen->all_complete) && r->complete;
+}
+
+static const struct look_sock_sink sink = { on_socket, on_end };
+
+static uint64_t inode_of(int fd)
+{
+    struct stat st;
+
+    assert_int_equal(fstat(fd, &st), 0);
+    return st.st_ino;
+}
+
+static void want(struct seen *s, int fd, uint64_t netns)
+{
+    s->wanted[s->wanted_count].inode = inode_of(fd);
+    s->wanted[s->wanted_count].last.netns = netns;
+    s->wanted_count++;
+}
+
+struct some {
+    int listener, client, server, udp, unix_listener;
+    uint16_t port;
+    char path[64];
+};
+
+static void some_sockets(struct some *s)
+{
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_un u = { .sun_family = AF_UNIX };
+    socklen_t len = sizeof(a);
+
+    s->listener = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(s->listener, (struct sockaddr *)&a, sizeof(a)), 0);
+    assert_int_equal(listen(s->listener, 5), 0);
+    assert_int_equal(getsockname(s->listener, (struct sockaddr *)&a, &len), 0);
+    s->port = ntohs(a.sin_port);
+    s->client = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(s->client, (struct sockaddr *)&a, sizeof(a)), 0);
+    s->server = accept(s->listener, NULL, NULL);
+    assert_true(s->server >= 0);
+    assert_int_equal(send(s->client, "12345", 5, 0), 5);
+    s->udp = socket(AF_INET6, SOCK_DGRAM, 0);
+    if (s->udp >= 0) {
+        struct sockaddr_in6 a6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+
+        if (bind(s->udp, (struct sockaddr *)&a6, sizeof(a6))) {
+            close(s->udp);
+            s->udp = -1; /* no IPv6 here */
+        }
+    }
+    s->unix_listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    snprintf(u.sun_path + 1, sizeof(u.sun_path) - 1, "pofr-test-%d", getpid());
+    assert_int_equal(bind(s->unix_listener, (struct sockaddr *)&u, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(u.sun_path + 1))), 0);
+    assert_int_equal(listen(s->unix_listener, 1), 0);
+}
+
+static void close_some(const struct some *s)
+{
+    close(s->listener);
+    close(s->client);
+    close(s->server);
+    if (s->udp >= 0) {
+        close(s->udp);
+    }
+    close(s->unix_listener);
+}
+
+static void look_once(bool text_only, struct seen *seen, const struct look_netns *list, size_t count)
+{
+    struct look_sock_conf conf = { .text_only = text_only };
+    struct look_sock *l = NULL;
+
+    assert_int_equal(look_sock_new(&conf, &l, NULL), 0);
+    assert_int_equal(look_sock_run(l, list, count, 1000000, &sink, seen, NULL), 0);
+    look_sock_free(l);
+}
+
+static uint64_t own_netns(void)
+{
+    struct stat st;
+
+    assert_int_equal(stat("/proc/self/ns/net", &st), 0);
+    return st.st_ino;
+}
+
+static void our_own_sockets_are_seen_with_addresses_ports_and_state(bool text)
+{
+    struct seen seen = { 0 };
+    struct some s;
+    uint64_t ns = own_netns();
+    const struct rec_socket *l;
+    const struct rec_socket *c;
+
+    some_sockets(&s);
+    want(&seen, s.listener, ns);
+    want(&seen, s.client, ns);
+    want(&seen, s.unix_listener, ns);
+    if (s.udp >= 0) {
+        want(&seen, s.udp, ns);
+    }
+    look_once(text, &seen, NULL, 0);
+    for (size_t i = 0; i < seen.wanted_count; i++) {
+        assert_int_equal(seen.wanted[i].count, 1);
+        assert_int_equal(seen.wanted[i].last.pid, 0);
+        assert_int_equal(seen.wanted[i].last.cookie_kind, text);
+        assert_true(seen.wanted[i].last.cookie != 0);
+    }
+    l = &seen.wanted[0].last;
+    c = &seen.wanted[1].last;
+    assert_int_equal(l->protocol, IPPROTO_TCP);
+    assert_int_equal(l->local_port, s.port);
+    assert_int_equal(l->state, 10);
+    assert_int_equal(l->remote_address.len, 0);
+    assert_memory_equal(l->local_address.data, "\x7f\0\0\1", 4);
+    assert_int_equal(c->state, 1);
+    assert_int_equal(c->remote_port, s.port);
+    assert_memory_equal(c->remote_address.data, "\x7f\0\0\1", 4);
+    assert_int_equal(c->uid, getuid());
+    if (!text) {
+        assert_int_equal(c->bytes_known, 1);
+        assert_int_equal(c->bytes_sent, 5);
+        assert_int_equal(seen.wanted[2].last.local_address.data[0], 0); /* abstract: raw, with its NUL */
+    }
+    assert_int_equal(seen.wanted[2].last.family, AF_UNIX);
+    assert_int_equal(seen.wanted[2].last.state, 10);
+    close_some(&s);
+}
+
+static void sock_diag_shows_our_own_sockets(void **state)
+{
+    (void)state;
+    our_own_sockets_are_seen_with_addresses_ports_and_state(false);
+}
+
+static void the_text_of_procfs_shows_the_same(void **state)
+{
+    (void)state;
+    our_own_sockets_are_seen_with_addresses_ports_and_state(true);
+}
+
+static void another_namespace_is_entered_and_left_again(void **state)
+{
+    struct seen seen = { 0 };
+    struct look_netns list[2] = { { 0 } };
+    uint64_t before = own_netns();
+    int to_parent[2];
+    int to_child[2];
+    uint64_t told[2] = { 0 };
+    pid_t child;
+
+    (void)state;
+    assert_int_equal(pipe(to_parent), 0);
+    assert_int_equal(pipe(to_child), 0);
+    child = fork();
+    if (child == 0) {
+        struct sockaddr_in a = { .sin_family = AF_INET };
+        char c;
+        int fd;
+
+        close(to_child[1]);
+        if (unshare(CLONE_NEWNET)) {
+            _exit(77);
+        }
+        fd = socket(AF_INET, SOCK_DGRAM, 0);
+        if (bind(fd, (struct sockaddr *)&a, sizeof(a))) {
+            _exit(1);
+        }
+        told[0] = own_netns();
+        told[1] = inode_of(fd);
+        POFR_IGNORE(write(to_parent[1], told, sizeof(told)));
+        POFR_IGNORE(read(to_child[0], &c, 1));
+        _exit(0);
+    }
+    close(to_parent[1]);
+    close(to_child[0]);
+    if (read(to_parent[0], told, sizeof(told)) != sizeof(told)) {
+        int status = 0;
+
+        waitpid(child, &status, 0);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 77);
+        skip(); /* no right to make a namespace */
+    }
+    list[0] = (struct look_netns){ told[0], (uint32_t)child };
+    list[1] = (struct look_netns){ before, (uint32_t)getpid() };
+    seen.wanted[0].inode = told[1];
+    seen.wanted[0].last.netns = told[0];
+    seen.wanted_count = 1;
+    look_once(false, &seen, list, 2);
+    assert_int_equal(seen.ends, 2); /* our own once, although it is in the list */
+    assert_int_equal(seen.inodes[0], before);
+    assert_int_equal(seen.inodes[1], told[0]);
+    assert_int_equal(seen.wanted[0].count, 1);
+    assert_int_equal(seen.wanted[0].last.protocol, IPPROTO_UDP);
+    assert_int_equal(own_netns(), before);
+    close(to_child[1]);
+    close(to_parent[0]);
+    waitpid(child, NULL, 0);
+}
+
+static void a_namespace_whose_process_is_gone_is_not_called_complete(void **state)
+{
+    struct seen seen = { 0 };
+    const struct look_netns list[1] = { { 1, 4194303 } };
+
+    (void)state;
+    look_once(false, &seen, list, 1);
+    assert_int_equal(seen.ends, 2);
+    assert_false(seen.all_complete);
+}
+
+static void lines_that_are_none_are_refused(void **state)
+{
+    static const char *const lines[] = { "", "0:", "0: 0100007F:1F90", "0: 0100007:1F90 00000000:0000 0A 0:0 0:0 0 0 0 5",
+                                         "0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 -1 0 5" };
+    struct sock_scratch scratch;
+    struct rec_socket s;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        assert_false(parse_sock_inet_line(slice_str(lines[i]), 1, IPPROTO_TCP, &scratch, &s));
+        assert_false(parse_sock_unix_line(slice_str(lines[i]), 1, &s));
+    }
+}
+
+static void messages_that_are_cut_are_refused_or_lose_attributes_alone(void **state)
+{
+    uint8_t bytes[256];
+    struct rec_socket s;
+
+    (void)state;
+    memset(bytes, 2, sizeof(bytes)); /* AF_INET; attributes of length 514: too long for what is left */
+    for (size_t len = 0; len <= sizeof(bytes); len++) {
+        (void)parse_sock_inet(slice_of(bytes, len), 1, IPPROTO_TCP, &s);
+        assert_false(parse_sock_unix(slice_of(bytes, len), 1, &s));
+        assert_false(parse_sock_packet(slice_of(bytes, len), 1, &s));
+        assert_false(parse_sock_netlink(slice_of(bytes, len), 1, &s));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sock_diag_shows_our_own_sockets),
+        cmocka_unit_test(the_text_of_procfs_shows_the_same),
+        cmocka_unit_test(another_namespace_is_entered_and_left_again),
+        cmocka_unit_test(a_namespace_whose_process_is_gone_is_not_called_complete),
+        cmocka_unit_test(lines_that_are_none_are_refused),
+        cmocka_unit_test(messages_that_are_cut_are_refused_or_lose_attributes_alone),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
