@@ -225,7 +225,7 @@ static int parse_private(struct slice bytes, struct sshkey **out_key, struct pof
     uint32_t check;
     int code;
 
-    if (cursor_done(&c) || memcmp(magic.data, key_magic, sizeof(key_magic)) != 0 || count != 1) {
+    if (cursor_done(&c) || !slice_eq(magic, slice_of(key_magic, sizeof(key_magic))) || count != 1) {
         return pofr_err_set(err, POFR_EFORMAT, "not an OpenSSH private key");
     }
     if (!slice_eq_str(cipher, "none") || !slice_eq_str(kdf, "none") || !slice_empty(kdf_options)) {

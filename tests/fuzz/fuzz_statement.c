@@ -23,8 +23,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         rc = statement_pack_counts(&s, &blob);
         assert(rc == 0);
         counts = s;
+        counts.counts_len = counts.lost_len = 0;
         rc = statement_unpack_counts(buf_slice(&blob), &counts);
-        assert(rc == 0 && memcmp(&counts, &s, sizeof(s)) == 0);
+        assert(rc == 0 && counts.counts_len == s.counts_len && counts.lost_len == s.lost_len);
+        buf_reset(&again);
+        rc = statement_format(&counts, &again);
+        assert(rc == 0 && slice_eq(buf_slice(&again), slice_of(data, size)));
     } else {
         assert(err.code == rc && err.text[0] != '\0');
     }

@@ -268,7 +268,14 @@ static uint64_t number(const char *text)
     return v;
 }
 
-int main(int argc, char **argv)
+struct choice {
+    uint64_t seed, bundles, size;
+    const char *key, *host, *dir;
+    bool kinds, calm;
+};
+
+/* False: wrong use. */
+static bool read_choice(int argc, char **argv, struct choice *o)
 {
     static const struct option options[] = {
         { "seed", required_argument, NULL, 's' }, { "bundles", required_argument, NULL, 'b' },
@@ -276,72 +283,81 @@ int main(int argc, char **argv)
         { "host", required_argument, NULL, 'h' }, { "kinds", no_argument, NULL, 'a' },
         { "calm", no_argument, NULL, 'c' },       { NULL, 0, NULL, 0 },
     };
-    struct maker *m = calloc(1, sizeof(*m));
-    uint64_t seed = 1, bundles = 20, size = 10;
-    const char *key = NULL, *host = NULL;
-    bool kinds = false, calm = false;
     int c;
 
+    *o = (struct choice){ .seed = 1, .bundles = 20, .size = 10 };
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (c) {
         case 's':
-            seed = number(optarg);
+            o->seed = number(optarg);
             break;
         case 'b':
-            bundles = number(optarg);
+            o->bundles = number(optarg);
             break;
         case 'z':
-            size = number(optarg);
+            o->size = number(optarg);
             break;
         case 'k':
-            key = optarg;
+            o->key = optarg;
             break;
         case 'h':
-            host = optarg;
+            o->host = optarg;
             break;
         case 'a':
-            kinds = true;
+            o->kinds = true;
             break;
         case 'c':
-            calm = true;
+            o->calm = true;
             break;
         default:
-            return EXIT_FAILURE;
+            return false;
         }
     }
-    if (!m || optind + 1 != argc || size < 1 || size > 200) {
-        (void)fputs("usage: random_bundle [--seed N] [--bundles N] [--size 1..200] [--key FILE] [--host UUID] "
-                    "[--kinds] [--calm] DIR\n",
-                    stderr);
-        free(m);
-        return EXIT_FAILURE;
-    }
-    m->dir = argv[optind];
+    o->dir = argv[optind];
+    return optind + 1 == argc && o->size >= 1 && o->size <= 200;
+}
+
+static void begin(struct maker *m, const struct choice *o)
+{
+    m->dir = o->dir;
     (void)mkdir(m->dir, 0777); /* may be there */
-    m->random.state = ~seed;
+    m->random.state = ~o->seed;
     m->next.version = 1;
     (void)snprintf(m->next.recorder, sizeof(m->next.recorder), "random_bundle/%s", POFR_VERSION);
     fill(m, m->next.host.b, sizeof(m->next.host.b));
     fill(m, m->next.boot.b, sizeof(m->next.boot.b));
-    if (host) {
-        must(uuid_parse(slice_str(host), &m->next.host), "--host");
+    if (o->host) {
+        must(uuid_parse(slice_str(o->host), &m->next.host), "--host");
     }
     buf_init(&m->truth, 1U << 30);
     buf_init(&m->block, BUNDLE_MAX);
-    random_world_init(&m->world, seed, (unsigned)size);
+    random_world_init(&m->world, o->seed, (unsigned)o->size);
     must(rec_encoder_new(&m->encoder), "encoder");
-    take_key(m, key);
+    take_key(m, o->key);
     write_identity(m);
     begin_run(m);
-    if (kinds) {
-        write_kinds(m, bundles);
-    } else {
-        live(m, bundles, calm);
+}
+
+int main(int argc, char **argv)
+{
+    static struct maker m; /* not small */
+    struct choice o;
+
+    if (!read_choice(argc, argv, &o)) {
+        (void)fputs("usage: random_bundle [--seed N] [--bundles N] [--size 1..200] [--key FILE] [--host UUID] "
+                    "[--kinds] [--calm] DIR\n",
+                    stderr);
+        return EXIT_FAILURE;
     }
-    rec_encoder_free(m->encoder);
-    sshkey_free(m->key);
-    buf_free(&m->truth);
-    buf_free(&m->block);
-    free(m);
+    begin(&m, &o);
+    if (o.kinds) {
+        write_kinds(&m, o.bundles);
+    } else {
+        live(&m, o.bundles, o.calm);
+    }
+    rec_encoder_free(m.encoder);
+    sshkey_free(m.key);
+    buf_free(&m.truth);
+    buf_free(&m.block);
     return EXIT_SUCCESS;
 }
