@@ -147,6 +147,19 @@ static int write_tick(struct pack *p)
     return 0;
 }
 
+/* A bug, or a record beyond its limit: without it the rest is still true. */
+static void unsound(struct pack *p, const struct record *r, int code)
+{
+    struct buf text = BUF_INIT(2 * REC_BODY_MAX);
+
+    rec_print(r, &text);
+    log_error("pack", "record_unsound", "kind=%s code=%s tick=%llu record=\"%.*s\"", rec_kind_name(r->kind),
+              pofr_err_name(code), (unsigned long long)p->tick.boot_us, SLICE_FMT(buf_slice(&text)));
+    buf_free(&text);
+    p->figures.unsound++;
+    pack_lost(p, STATEMENT_LOST_WRITER, 1);
+}
+
 static int put_now(struct pack *p, const struct record *r)
 {
     int rc = p->tick_written ? 0 : write_tick(p);
@@ -155,10 +168,7 @@ static int put_now(struct pack *p, const struct record *r)
         rc = rec_put(p->encoder, r);
     }
     if (rc == POFR_EFORMAT || rc == POFR_ETOOBIG) {
-        /* a bug, or a record beyond its limit: without it the rest is still true */
-        log_error("pack", "record_unsound", "kind=%s code=%s", rec_kind_name(r->kind), pofr_err_name(rc));
-        p->figures.unsound++;
-        pack_lost(p, STATEMENT_LOST_WRITER, 1);
+        unsound(p, r, rc);
         return 0;
     }
     p->figures.records += rc == 0;

@@ -396,8 +396,8 @@ static int tell_after_look(struct recording *c, bool last)
     bool closing = last || pack_due(c->pack);
     int rc = 0;
 
+    state_settle(c->state, last || keyframe_is_due(c));
     if (last) {
-        state_settle(c->state);
         rc = coverage_end(&c->coverage, c->t, pack_put, c->pack);
     } else {
         rc = coverage_tick(&c->coverage, c->t, c->t_before != 0 ? c->t_before : c->t, closing, pack_put, c->pack);
@@ -406,7 +406,6 @@ static int tell_after_look(struct recording *c, bool last)
         rc = put_recorder(c);
     }
     if (rc == 0 && !last && keyframe_is_due(c)) {
-        state_settle(c->state);
         rc = put_keyframe(c);
     }
     return rc;

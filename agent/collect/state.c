@@ -196,7 +196,6 @@ static void execs_settle(struct state *s)
 
 int state_tick_end(struct state *s)
 {
-    execs_settle(s);
     execs_forget(s, false);
     s->gone.len = 0;
     s->events.len = 0;
@@ -205,9 +204,12 @@ int state_tick_end(struct state *s)
     return s->err;
 }
 
-void state_settle(struct state *s)
+void state_settle(struct state *s, bool all)
 {
-    dying_tell(s, true);
+    execs_settle(s);
+    if (all) {
+        dying_tell(s, true);
+    }
 }
 
 const struct state_sum *state_sums(const struct state *s)

@@ -7,8 +7,8 @@
  * and the counts and sums are of that.
  *
  * A tick: state_tick_begin(); state_event(), state_exec(), then state_events_apply(); state_look_begin(), the
- * functions of struct look_sink, state_look_end(); sockets, state_sockets_end(); facts; state_tick_end().
- * Any part may be left out: what was not looked at goes on.
+ * functions of struct look_sink, state_look_end(); sockets, state_sockets_end(); facts; state_settle(); state_tick_end().
+ * The looks may be left out: what was not looked at goes on.
  *
  * Records point to memory of the state and are good until state_tick_end(); emit may keep them until then.
  * Errors of memory and of emit are sticky: state_tick_end() returns the first.
@@ -79,8 +79,12 @@ void state_fact(struct state *s, const struct record *r, bool first);
 void state_facts_end(struct state *s, unsigned entity, bool complete);
 void state_facts_held(struct state *s, unsigned entity); /* looked at, and as before */
 
-/* Whatever still waits for something to be said of it is told now (before a keyframe, at the end of a run). */
-void state_settle(struct state *s);
+/*
+ * The last that is told in a tick: programs that the exec reader saw and no look. all: also what waits for the next
+ * tick's word on it (before a keyframe, at the end of a run).
+ */
+void state_settle(struct state *s, bool all);
+/* Tells nothing more. */
 POFR_MUST_USE int state_tick_end(struct state *s);
 
 /* --- questions ------------------------------------------------------------------------------------------ */

@@ -115,7 +115,8 @@ void dying_tell(struct state *s, bool all)
             list[kept++] = p;
             continue;
         }
-        proc_finish(s, p, event_moment(s, p->end_us, p->first_seen), p->end_us, REC_END_EXIT);
+        proc_finish(s, p, event_moment(s, p->end_us, p->first_seen), p->end_us,
+                    p->exit_known ? REC_END_EXIT : REC_END_GONE);
     }
     s->dying.len = kept;
 }

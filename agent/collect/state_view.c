@@ -193,10 +193,17 @@ const struct look_netns *state_netns(struct state *s, size_t *out_count)
 static int process_restore(struct state *s, const struct record *r)
 {
     const struct rec_process *in = &r->process;
-    struct proc *p;
+    struct proc *p = proc_by_pid(s, (uint32_t)in->pid);
+    struct proc **at;
 
-    if (proc_by_pid(s, (uint32_t)in->pid) != NULL) {
-        return 0;
+    if (p != NULL) { /* the pid has come again, and the run ended before the end of the first one was told */
+        at = vec_more(s, &s->dying, 1, sizeof(struct proc *));
+        if (at == NULL) {
+            return s->err;
+        }
+        (void)hashmap_remove(&s->by_pid, in->pid, NULL, NULL);
+        *at = p;
+        s->dying.len++;
     }
     p = proc_make(s, (uint32_t)in->pid, in->start_jiffies);
     if (p == NULL) {
@@ -219,17 +226,28 @@ static int process_restore(struct state *s, const struct record *r)
     return s->err;
 }
 
+static struct proc *restored(const struct state *s, const struct ident *id)
+{
+    struct proc *p = proc_by_pid(s, id->pid);
+    struct proc *const *dying = s->dying.data;
+
+    for (size_t i = 0; i < s->dying.len && (p == NULL || !ident_eq(&p->id, id)); i++) {
+        p = dying[i];
+    }
+    return p != NULL && ident_eq(&p->id, id) ? p : NULL;
+}
+
 static int file_restore(struct state *s, const struct record *r)
 {
     const struct rec_file *in = &r->file;
     struct ident id = { .pid = (uint32_t)in->pid,
                         .jiffies = in->start_jiffies,
                         .number = (uint32_t)in->start_number };
-    struct proc *p = proc_by_pid(s, id.pid);
+    struct proc *p = restored(s, &id);
     struct file *files, *f;
     uint32_t at;
 
-    if (p == NULL || !ident_eq(&p->id, &id)) {
+    if (p == NULL) {
         return 0; /* a file without its process: the first look tells what there is */
     }
     files = reallocarray(p->files, p->files_len + 1, sizeof(*files));
@@ -286,12 +304,16 @@ int state_restore(struct state *s, const struct record *open)
 void state_restored(struct state *s, uint64_t last_tick_us)
 {
     size_t at = 0;
+    struct proc *const *dying = s->dying.data;
     struct proc *p;
     struct sock *k;
 
     s->t = last_tick_us;
     while ((p = hashmap_next(&s->by_pid, &at)) != NULL) {
         p->last_seen = p->read_us = last_tick_us;
+    }
+    for (size_t i = 0; i < s->dying.len; i++) {
+        dying[i]->last_seen = dying[i]->end_us = last_tick_us;
     }
     for (at = 0; (k = hashmap_next(&s->socks, &at)) != NULL;) {
         k->last_seen = last_tick_us;
