@@ -11,8 +11,9 @@ static int connect_to(const struct ctl_server *s, const char *what, const char *
                       struct pofr_err *err)
 {
     struct hostport hp;
-    struct db_address a = { .user = s->user, .password_file = s->password_file, .database = database,
-                            .io_timeout_s = 3600 };
+    struct db_address a = {
+        .user = s->user, .password_file = s->password_file, .database = database, .io_timeout_s = 3600
+    };
     int code = hostport_parse(slice_str(s->address), 3306, &hp);
 
     if (code) {
@@ -45,8 +46,12 @@ int ctl_head(const struct ctl *c, const char *database, struct db **out_db, stru
 int ctl_shard_connect(const struct ctl *c, const struct ctl_shard *s, const char *database, struct db **out_db,
                       struct pofr_err *err)
 {
-    struct db_address a = { .host = s->address, .port = s->port, .user = c->conf->shard_user,
-                            .password_file = c->conf->shard_password_file, .database = database, .io_timeout_s = 3600 };
+    struct db_address a = { .host = s->address,
+                            .port = s->port,
+                            .user = c->conf->shard_user,
+                            .password_file = c->conf->shard_password_file,
+                            .database = database,
+                            .io_timeout_s = 3600 };
     int code = db_connect(&a, out_db, err);
 
     if (code) {

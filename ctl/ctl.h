@@ -45,7 +45,8 @@ struct ctl_shard {
     uint16_t port;
 };
 /* The shards of the catalog by name; the array is the caller's to free(). */
-POFR_MUST_USE int ctl_shards(struct db *catalog, struct ctl_shard **out_shards, size_t *out_count, struct pofr_err *err);
+POFR_MUST_USE int ctl_shards(struct db *catalog, struct ctl_shard **out_shards, size_t *out_count,
+                             struct pofr_err *err);
 POFR_MUST_USE int ctl_shard_connect(const struct ctl *c, const struct ctl_shard *s, const char *database,
                                     struct db **out_db, struct pofr_err *err);
 

@@ -8,12 +8,12 @@
 #define POFR_SQL_DIR "/usr/share/pofr/sql"
 #endif
 
-#define SERVER(field, what_server)                                                                           \
-    CONF_STRING(struct ctl_conf, field.address, "address", "127.0.0.1:3306", CONF_NONEMPTY,                  \
-                "host:port of " what_server "."),                                                            \
-        CONF_STRING(struct ctl_conf, field.user, "user", "pofr_admin", CONF_NONEMPTY,                        \
-                    "Account; it must be able to create databases, accounts and (head) servers."),           \
-        CONF_SECRET_FILE(struct ctl_conf, field.password_file, "password_file", "", 0,                       \
+#define SERVER(field, what_server)                                                                                     \
+    CONF_STRING(struct ctl_conf, field.address, "address", "127.0.0.1:3306", CONF_NONEMPTY,                            \
+                "host:port of " what_server "."),                                                                      \
+        CONF_STRING(struct ctl_conf, field.user, "user", "pofr_admin", CONF_NONEMPTY,                                  \
+                    "Account; it must be able to create databases, accounts and (head) servers."),                     \
+        CONF_SECRET_FILE(struct ctl_conf, field.password_file, "password_file", "", 0,                                 \
                          "File whose first line is its password; empty: none.")
 
 static const struct conf_option options[] = {
@@ -57,8 +57,8 @@ static const struct conf_option options[] = {
     CONF_USEC(struct ctl_conf, analyst_max_statement, "analyst_max_statement", "60s", "1s", "1h", 0,
               "The longest that one statement of an analyst may run, on head and shards."),
     CONF_SECTION("files", "Where things are."),
-    CONF_PATH(struct ctl_conf, sql_dir, "sql_dir", POFR_SQL_DIR, CONF_NONEMPTY, "The migrations that came with this program."),
+    CONF_PATH(struct ctl_conf, sql_dir, "sql_dir", POFR_SQL_DIR, CONF_NONEMPTY,
+              "The migrations that came with this program."),
 };
 
-const struct conf_table ctl_conf_table =
-    CONF_TABLE("pofrctl", "/etc/pofr/ctl.conf", struct ctl_conf, options, NULL);
+const struct conf_table ctl_conf_table = CONF_TABLE("pofrctl", "/etc/pofr/ctl.conf", struct ctl_conf, options, NULL);

@@ -30,8 +30,9 @@ int head_limit_statements(const struct ctl *c, struct db *db, struct pofr_err *e
         if (!code && there) {
             code = db_run(db, "SET @pofr_name = ?, @pofr_seconds = ?", values, 2, NULL, err);
             if (!code) {
-                code = db_script(db, slice_str("EXECUTE IMMEDIATE CONCAT('ALTER USER ', QUOTE(@pofr_name), "
-                                               "'@''%'' WITH MAX_STATEMENT_TIME ', CAST(@pofr_seconds AS UNSIGNED))"),
+                code = db_script(db,
+                                 slice_str("EXECUTE IMMEDIATE CONCAT('ALTER USER ', QUOTE(@pofr_name), "
+                                           "'@''%'' WITH MAX_STATEMENT_TIME ', CAST(@pofr_seconds AS UNSIGNED))"),
                                  err);
             }
         }
@@ -73,7 +74,8 @@ static int check_settings(struct db *head, struct pofr_err *err)
 static int make_server(struct ctl *c, struct db *head, const struct ctl_shard *s, struct pofr_err *err)
 {
     struct buf password = BUF_INIT(65536);
-    struct db_value values[5] = { DB_V_C(s->name), DB_V_C(s->address), DB_V_U(s->port), DB_V_C("pofr_spider"), DB_V_C("") };
+    struct db_value values[5] = { DB_V_C(s->name), DB_V_C(s->address), DB_V_U(s->port), DB_V_C("pofr_spider"),
+                                  DB_V_C("") };
     int code = 0;
 
     if (c->conf->spider_password_file[0]) {
@@ -81,8 +83,8 @@ static int make_server(struct ctl *c, struct db *head, const struct ctl_shard *s
         values[4] = DB_V_S(buf_slice(&password));
     }
     if (!code) {
-        code = db_run(head, "SET @pofr_server = ?, @pofr_host = ?, @pofr_port = ?, @pofr_user = ?, @pofr_password = ?", values,
-                      5, NULL, err);
+        code = db_run(head, "SET @pofr_server = ?, @pofr_host = ?, @pofr_port = ?, @pofr_user = ?, @pofr_password = ?",
+                      values, 5, NULL, err);
     }
     if (!code) {
         code = db_script(head,
@@ -219,8 +221,9 @@ static int build_database(struct db *head, struct db *shard, struct db *catalog,
 {
     struct db_value value = DB_V_C(database);
     struct db_result *r = NULL;
-    int code = db_run(shard, "SELECT table_name FROM information_schema.views WHERE table_schema = ? ORDER BY table_name",
-                      &value, 1, &r, err);
+    int code =
+        db_run(shard, "SELECT table_name FROM information_schema.views WHERE table_schema = ? ORDER BY table_name",
+               &value, 1, &r, err);
 
     for (size_t i = 0; !code && i < db_rows(r); i++) {
         code = build_table(head, shard, catalog, database, (const char *)db_get(r, i, 0).data, shards, count, err);

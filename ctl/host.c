@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* host.c -- pofrctl host list|show|approve|rename|retire|erase. */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/base/buf.h"
 #include "common/os/options.h"
 #include "ctl/nouns.h"
 #include "ctl/table.h"
 
-#define UUID_TEXT(column)                                                                                     \
+#define UUID_TEXT(column)                                                                                              \
     "LOWER(INSERT(INSERT(INSERT(INSERT(HEX(" column "), 9, 0, '-'), 14, 0, '-'), 19, 0, '-'), 24, 0, '-'))"
 
 #define NOTICE_S 10 /* every worker and gateway has taken notice of a change in the catalog after this */
@@ -28,16 +28,18 @@ static int find_host(struct db *catalog, const char *what, struct found *out, st
 {
     struct db_value values[] = { DB_V_C(what), DB_V_C(what), DB_V_C(what) };
     struct db_result *r = NULL;
-    int code = db_run(catalog,
-                      "SELECT host_id, slot, host, state, host_uuid FROM host WHERE host = ? OR CAST(host_id AS CHAR) = ? OR "
-                      "host_uuid = UNHEX(REPLACE(?, '-', '')) LIMIT 2",
-                      values, 3, &r, err);
+    int code =
+        db_run(catalog,
+               "SELECT host_id, slot, host, state, host_uuid FROM host WHERE host = ? OR CAST(host_id AS CHAR) = ? OR "
+               "host_uuid = UNHEX(REPLACE(?, '-', '')) LIMIT 2",
+               values, 3, &r, err);
 
     if (!code && db_rows(r) == 0) {
         code = pofr_err_set(err, POFR_ENOTFOUND, "no host \"%s\" (give its name, host_id or uuid)", what);
     }
     if (!code && db_rows(r) > 1) {
-        code = pofr_err_set(err, POFR_EUSAGE, "\"%s\" is the name of one host and the number of another: give the uuid", what);
+        code = pofr_err_set(err, POFR_EUSAGE, "\"%s\" is the name of one host and the number of another: give the uuid",
+                            what);
     }
     if (!code) {
         out->host_id = db_get_u64(r, 0, 0);
@@ -122,10 +124,13 @@ int host_list(struct ctl *c, int argc, char **argv)
         struct db_value values[] = { v[0] ? DB_V_C(v[0]) : DB_V_NULL, v[1] ? DB_V_C(v[1]) : DB_V_NULL };
 
         code = db_run(catalog,
-                      "SELECT h.host, h.host_id, " UUID_TEXT("h.host_uuid") " AS host_uuid, h.host_group, h.state, s.name AS shard, "
-                      "h.slot, h.enrolled, h.os, h.agent_version FROM host h LEFT JOIN slot l ON l.slot = h.slot LEFT JOIN shard s ON "
-                      "s.shard_id = l.shard_id WHERE h.state = COALESCE(?, h.state) AND h.host_group = COALESCE(?, h.host_group) "
-                      "ORDER BY h.host",
+                      "SELECT h.host, h.host_id, " UUID_TEXT(
+                          "h.host_uuid") " AS host_uuid, h.host_group, h.state, s.name AS shard, "
+                                         "h.slot, h.enrolled, h.os, h.agent_version FROM host h LEFT JOIN slot l ON "
+                                         "l.slot = h.slot LEFT JOIN shard s ON "
+                                         "s.shard_id = l.shard_id WHERE h.state = COALESCE(?, h.state) AND "
+                                         "h.host_group = COALESCE(?, h.host_group) "
+                                         "ORDER BY h.host",
                       values, 2, &r, &err);
     }
     if (!code) {
@@ -175,31 +180,37 @@ int host_show(struct ctl *c, int argc, char **argv)
     }
     if (!code) {
         printf("%s", c->json ? "{" : "");
-        code = show_part(c, catalog, "host",
-                         "SELECT host, host_id, " UUID_TEXT("host_uuid") " AS host_uuid, host_group, state, state_since, slot, enrolled, "
-                         "hostname, machine_id, os, kernel, agent_version, peer FROM host WHERE host_id = ?",
-                         h.host_id, false, &err);
+        code = show_part(
+            c, catalog, "host",
+            "SELECT host, host_id, " UUID_TEXT(
+                "host_uuid") " AS host_uuid, host_group, state, state_since, slot, enrolled, "
+                             "hostname, machine_id, os, kernel, agent_version, peer FROM host WHERE host_id = ?",
+            h.host_id, false, &err);
     }
     if (!code) {
-        code = show_part(c, catalog, "keys",
-                         "SELECT HEX(key_id) AS key_id, valid_from, valid_to FROM host_key WHERE host_id = ? ORDER BY valid_from",
-                         h.host_id, false, &err);
+        code = show_part(
+            c, catalog, "keys",
+            "SELECT HEX(key_id) AS key_id, valid_from, valid_to FROM host_key WHERE host_id = ? ORDER BY valid_from",
+            h.host_id, false, &err);
     }
     if (!code) {
         code = show_part(c, head, "stored",
-                         "SELECT last_bundle, last_tick, complete_to, bundles, records, records_total, lost_total, recorder FROM host "
+                         "SELECT last_bundle, last_tick, complete_to, bundles, records, records_total, lost_total, "
+                         "recorder FROM host "
                          "WHERE host_id = ?",
                          h.host_id, false, &err);
     }
     if (!code) {
         code = show_part(c, head, "boots",
-                         "SELECT boot, HEX(boot_id) AS boot_id, branch, anchor_source, first_sequence, tip_sequence, last_tick, drift_us "
+                         "SELECT boot, HEX(boot_id) AS boot_id, branch, anchor_source, first_sequence, tip_sequence, "
+                         "last_tick, drift_us "
                          "FROM boot WHERE host_id = ? ORDER BY boot DESC LIMIT 10",
                          h.host_id, false, &err);
     }
     if (!code) {
         code = show_part(c, head, "gaps",
-                         "SELECT from_time, to_time, kind, lost, explained, detail FROM gap WHERE host_id = ? ORDER BY from_time DESC LIMIT 10",
+                         "SELECT from_time, to_time, kind, lost, explained, detail FROM gap WHERE host_id = ? ORDER BY "
+                         "from_time DESC LIMIT 10",
                          h.host_id, true, &err);
     }
     if (!code && c->json) {
@@ -230,14 +241,16 @@ static int set_state(struct db *catalog, uint64_t host_id, const char *state, bo
     int code = begin_change(catalog, err);
 
     if (!code) {
-        code = db_run(catalog, "UPDATE host SET state = ?, state_since = UTC_TIMESTAMP(6), changed = @change WHERE host_id = ?",
+        code = db_run(catalog,
+                      "UPDATE host SET state = ?, state_since = UTC_TIMESTAMP(6), changed = @change WHERE host_id = ?",
                       values, 2, NULL, err);
     }
     if (!code && end_keys) {
-        code = db_run(catalog,
-                      "UPDATE host_key SET valid_to = UTC_TIMESTAMP(6), changed = @change WHERE host_id = ? AND valid_to > "
-                      "UTC_TIMESTAMP(6)",
-                      &values[1], 1, NULL, err);
+        code = db_run(
+            catalog,
+            "UPDATE host_key SET valid_to = UTC_TIMESTAMP(6), changed = @change WHERE host_id = ? AND valid_to > "
+            "UTC_TIMESTAMP(6)",
+            &values[1], 1, NULL, err);
     }
     if (!code) {
         code = db_run(catalog, "COMMIT", NULL, 0, NULL, err);
@@ -300,10 +313,13 @@ int host_rename(struct ctl *c, int argc, char **argv)
         code = begin_change(catalog, &err);
     }
     if (!code) {
-        struct db_value values[] = { DB_V_C(count == 2 ? args[1] : h.name), v[0] ? DB_V_C(v[0]) : DB_V_NULL, DB_V_U(h.host_id) };
+        struct db_value values[] = { DB_V_C(count == 2 ? args[1] : h.name), v[0] ? DB_V_C(v[0]) : DB_V_NULL,
+                                     DB_V_U(h.host_id) };
 
-        code = db_run(catalog, "UPDATE host SET host = ?, host_group = COALESCE(?, host_group), changed = @change WHERE host_id = ?",
-                      values, 3, NULL, &err);
+        code = db_run(
+            catalog,
+            "UPDATE host SET host = ?, host_group = COALESCE(?, host_group), changed = @change WHERE host_id = ?",
+            values, 3, NULL, &err);
     }
     if (!code) {
         code = db_run(catalog, "COMMIT", NULL, 0, NULL, &err);
@@ -343,7 +359,8 @@ int host_retire(struct ctl *c, int argc, char **argv)
     }
     if (!code) {
         ctl_say(c,
-                "host %s is retired: gateways cut it off within %d s; what was acked before is still stored, then its open rows are "
+                "host %s is retired: gateways cut it off within %d s; what was acked before is still stored, then its "
+                "open rows are "
                 "closed by the merger",
                 h.name, NOTICE_S);
     }
@@ -390,7 +407,8 @@ static int bury(struct db *db, const struct found *h, struct pofr_err *err)
 {
     struct db_value values[] = { DB_V_S(slice_of(h->uuid, 16)), DB_V_U(h->host_id) };
 
-    return db_run(db, "INSERT IGNORE INTO tombstone (host_uuid, host_id, erased) VALUES (?, ?, UTC_TIMESTAMP(6))", values, 2, NULL, err);
+    return db_run(db, "INSERT IGNORE INTO tombstone (host_uuid, host_id, erased) VALUES (?, ?, UTC_TIMESTAMP(6))",
+                  values, 2, NULL, err);
 }
 
 /*
@@ -433,17 +451,18 @@ int host_erase(struct ctl *c, int argc, char **argv)
     }
     if (!code) {
         ctl_say(c, "host %s: waiting %d s until every worker knows", h.name, NOTICE_S);
-        sleep(NOTICE_S);
+        POFR_IGNORE(poll(NULL, 0, NOTICE_S * 1000));
         code = delete_rows(c, shard, &h, &err);
     }
     if (!code) {
-        printf("host %s is erased from its shard. Copies are still in:\n"
-               "  Kafka topic %s, until 7 days after its last bundle\n"
-               "  Kafka topic %s, where bundles of it were set aside, as long\n"
-               "  the shard's table of names and paths, without any link to the host, until the merger finds them unused\n"
-               "  backups of the shard and the catalog, as long as you keep them\n"
-               "  the host's own spool, until it is deleted there\n",
-               h.name, c->conf->kafka_topic, c->conf->kafka_deadletter);
+        printf(
+            "host %s is erased from its shard. Copies are still in:\n"
+            "  Kafka topic %s, until 7 days after its last bundle\n"
+            "  Kafka topic %s, where bundles of it were set aside, as long\n"
+            "  the shard's table of names and paths, without any link to the host, until the merger finds them unused\n"
+            "  backups of the shard and the catalog, as long as you keep them\n"
+            "  the host's own spool, until it is deleted there\n",
+            h.name, c->conf->kafka_topic, c->conf->kafka_deadletter);
     }
     db_close(shard);
     db_close(catalog);

@@ -20,7 +20,8 @@ static int by_slot(const void *a, const void *b)
     return (x->slot > y->slot) - (x->slot < y->slot);
 }
 
-static int read_shard(struct ctl *c, const struct ctl_shard *s, struct lag_slot *slots, size_t *count, struct pofr_err *err)
+static int read_shard(struct ctl *c, const struct ctl_shard *s, struct lag_slot *slots, size_t *count,
+                      struct pofr_err *err)
 {
     struct db_result *r = NULL;
     struct db *db = NULL;
@@ -28,7 +29,8 @@ static int read_shard(struct ctl *c, const struct ctl_shard *s, struct lag_slot 
 
     if (!code) {
         code = db_run(db,
-                      "SELECT slot, incarnation, next_offset, worker, state, TIMESTAMPDIFF(SECOND, updated, UTC_TIMESTAMP(6)) FROM "
+                      "SELECT slot, incarnation, next_offset, worker, state, TIMESTAMPDIFF(SECOND, updated, "
+                      "UTC_TIMESTAMP(6)) FROM "
                       "ingest_offset WHERE state <> 'gone'",
                       NULL, 0, &r, err);
     }
@@ -65,8 +67,8 @@ static int read_kafka(struct ctl *c, struct lag_slot *slots, size_t count, struc
         return pofr_err_set(err, POFR_ECONFIG, "Kafka client: %s", errstr);
     }
     for (size_t i = 0; i < count; i++) {
-        rd_kafka_resp_err_t e =
-            rd_kafka_query_watermark_offsets(rk, c->conf->kafka_topic, slots[i].slot, &slots[i].low, &slots[i].high, KAFKA_TIMEOUT_MS);
+        rd_kafka_resp_err_t e = rd_kafka_query_watermark_offsets(rk, c->conf->kafka_topic, slots[i].slot, &slots[i].low,
+                                                                 &slots[i].high, KAFKA_TIMEOUT_MS);
 
         if (e) {
             code = pofr_err_set(err, POFR_ETIMEOUT, "Kafka, partition %u: %s", slots[i].slot, rd_kafka_err2str(e));
@@ -113,13 +115,15 @@ int lag_read(struct ctl *c, struct lag_slot **out_slots, size_t *out_count, bool
 static void print_slot(const struct lag_slot *l, bool json, bool first)
 {
     if (json) {
-        printf("%s\n {\"slot\": %u, \"shard\": \"%s\", \"state\": \"%s\", \"worker\": \"%s\", \"incarnation\": %u, \"next_offset\": %lld, "
+        printf("%s\n {\"slot\": %u, \"shard\": \"%s\", \"state\": \"%s\", \"worker\": \"%s\", \"incarnation\": %u, "
+               "\"next_offset\": %lld, "
                "\"log_start\": %lld, \"log_end\": %lld, \"lag\": %lld, \"idle_seconds\": %lld}",
-               first ? "" : ",", l->slot, l->shard, l->state, l->worker, l->incarnation, (long long)l->next_offset, (long long)l->low,
-               (long long)l->high, (long long)l->lag, (long long)l->idle_s);
+               first ? "" : ",", l->slot, l->shard, l->state, l->worker, l->incarnation, (long long)l->next_offset,
+               (long long)l->low, (long long)l->high, (long long)l->lag, (long long)l->idle_s);
     } else {
-        printf("%4u  %-12s %-8s %-16s %11lld %11lld %11lld %9lld\n", l->slot, l->shard, l->state, l->worker[0] ? l->worker : "-",
-               (long long)l->next_offset, (long long)l->low, (long long)l->high, (long long)l->lag);
+        printf("%4u  %-12s %-8s %-16s %11lld %11lld %11lld %9lld\n", l->slot, l->shard, l->state,
+               l->worker[0] ? l->worker : "-", (long long)l->next_offset, (long long)l->low, (long long)l->high,
+               (long long)l->lag);
     }
 }
 
@@ -144,7 +148,9 @@ int topic_lag_main(struct ctl *c, int argc, char **argv)
     if (code) {
         return ctl_fail(&err);
     }
-    printf("%s", c->json ? "[" : "slot  shard        state    worker           next_offset   log_start     log_end       lag\n");
+    printf("%s", c->json
+                     ? "["
+                     : "slot  shard        state    worker           next_offset   log_start     log_end       lag\n");
     for (size_t i = 0; i < count; i++) {
         sum += slots[i].lag;
         if (c->json || v[0] || slots[i].lag || slots[i].high) {
@@ -153,8 +159,8 @@ int topic_lag_main(struct ctl *c, int argc, char **argv)
     }
     printf("%s", c->json ? "\n]\n" : "");
     if (!c->json) {
-        printf("%zu slots, %zu shown (with --all also those that never had a message); lag in all: %lld messages\n", count, shown,
-               (long long)sum);
+        printf("%zu slots, %zu shown (with --all also those that never had a message); lag in all: %lld messages\n",
+               count, shown, (long long)sum);
     }
     if (partial) {
         fprintf(stderr, "pofrctl: not complete: %s\n", err.text);

@@ -25,4 +25,5 @@ struct lag_slot {
 };
 
 /* All slots that shards own, ascending; free() the array. A shard that is down: its slots are left out, err says so, *out_partial. */
-POFR_MUST_USE int lag_read(struct ctl *c, struct lag_slot **out_slots, size_t *out_count, bool *out_partial, struct pofr_err *err);
+POFR_MUST_USE int lag_read(struct ctl *c, struct lag_slot **out_slots, size_t *out_count, bool *out_partial,
+                           struct pofr_err *err);

@@ -58,8 +58,9 @@ int migrate_files(struct ctl *c, struct db *db, const char *part, const char *da
     if (count <= 0) {
         return pofr_err_set(err, POFR_ECONFIG, "no migrations in %s (option sql_dir)", folder);
     }
-    code = run(db, "CREATE TABLE IF NOT EXISTS schema_version (name VARCHAR(128) NOT NULL PRIMARY KEY, "
-                   "applied DATETIME(6) NOT NULL, version VARCHAR(32) NOT NULL) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
+    code = run(db,
+               "CREATE TABLE IF NOT EXISTS schema_version (name VARCHAR(128) NOT NULL PRIMARY KEY, "
+               "applied DATETIME(6) NOT NULL, version VARCHAR(32) NOT NULL) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
                err);
     for (int i = 0; i < count && !code; i++) {
         struct db_value values[] = { DB_V_C(files[i]->d_name), DB_V_C(POFR_VERSION) };
@@ -116,7 +117,8 @@ static int zones_text(struct buf *out, struct pofr_err *err)
         if (!freopen("/dev/null", "w", stderr)) {
             _exit(127);
         }
-        execlp("mariadb-tzinfo-to-sql", "mariadb-tzinfo-to-sql", "--skip-write-binlog", "/usr/share/zoneinfo", (char *)NULL);
+        execlp("mariadb-tzinfo-to-sql", "mariadb-tzinfo-to-sql", "--skip-write-binlog", "/usr/share/zoneinfo",
+               (char *)NULL);
         _exit(127);
     }
     close(fds[1]);
@@ -127,7 +129,8 @@ static int zones_text(struct buf *out, struct pofr_err *err)
     }
     close(fds[0]);
     if (!code && (status != 0 || out->len == 0)) {
-        code = pofr_err_set(err, POFR_ENOTFOUND, "mariadb-tzinfo-to-sql gave no time zones (install mariadb-server and tzdata)");
+        code = pofr_err_set(err, POFR_ENOTFOUND,
+                            "mariadb-tzinfo-to-sql gave no time zones (install mariadb-server and tzdata)");
     }
     return code;
 }
@@ -174,13 +177,15 @@ int migrate_account(struct db *db, const char *name, const char *password_file, 
         code = db_run(db, "SET @pofr_name = ?, @pofr_password = ?", values, 2, NULL, err);
     }
     if (!code) {
-        code = db_script(db, slice_str("EXECUTE IMMEDIATE CONCAT('CREATE USER IF NOT EXISTS ', QUOTE(@pofr_name), '@''%''')"),
-                         err);
+        code = db_script(
+            db, slice_str("EXECUTE IMMEDIATE CONCAT('CREATE USER IF NOT EXISTS ', QUOTE(@pofr_name), '@''%''')"), err);
     }
     if (!code && password_file[0]) {
-        code = db_script(db, slice_str("EXECUTE IMMEDIATE CONCAT('ALTER USER ', QUOTE(@pofr_name), '@''%'' IDENTIFIED BY ', "
-                                       "QUOTE(@pofr_password))"),
-                         err);
+        code =
+            db_script(db,
+                      slice_str("EXECUTE IMMEDIATE CONCAT('ALTER USER ', QUOTE(@pofr_name), '@''%'' IDENTIFIED BY ', "
+                                "QUOTE(@pofr_password))"),
+                      err);
     }
     if (!code) {
         code = db_script(db, slice_str("SET @pofr_password = NULL"), err);

@@ -47,10 +47,12 @@ int set_aside_list(struct ctl *c, int argc, char **argv)
         struct db_value values[] = { v[0] ? DB_V_C(v[0]) : DB_V_NULL, v[0] ? DB_V_C(v[0]) : DB_V_NULL,
                                      v[1] ? DB_V_C(v[1]) : DB_V_NULL, v[1] ? DB_V_C(v[1]) : DB_V_NULL, DB_V_U(limit) };
 
-        code = db_run(head,
-                      "SELECT CONCAT(slot, ':', incarnation, ':', kafka_offset) AS place, host, reason, detail, records, noted, replayed "
-                      "FROM set_aside WHERE (? IS NULL OR host = ?) AND (? IS NULL OR reason = ?) ORDER BY noted DESC LIMIT ?",
-                      values, 5, &r, &err);
+        code = db_run(
+            head,
+            "SELECT CONCAT(slot, ':', incarnation, ':', kafka_offset) AS place, host, reason, detail, records, noted, "
+            "replayed "
+            "FROM set_aside WHERE (? IS NULL OR host = ?) AND (? IS NULL OR reason = ?) ORDER BY noted DESC LIMIT ?",
+            values, 5, &r, &err);
     }
     if (!code) {
         table_print(r, c->json);
@@ -78,14 +80,16 @@ int set_aside_show(struct ctl *c, int argc, char **argv)
         return POFR_EXIT_USAGE;
     }
     if (args_count != 1 || !parse_place(args[0], &at)) {
-        return ctl_usage("set-aside show SLOT:INCARNATION:OFFSET [--output FILE]; pofrctl set-aside list shows the places");
+        return ctl_usage(
+            "set-aside show SLOT:INCARNATION:OFFSET [--output FILE]; pofrctl set-aside list shows the places");
     }
     code = ctl_head(c, "pofr", &head, &err);
     if (!code) {
         struct db_value values[] = { DB_V_U(at.slot), DB_V_U(at.incarnation), DB_V_U(at.offset) };
 
         code = db_run(head,
-                      "SELECT host, reason, detail, noted, message FROM set_aside WHERE slot = ? AND incarnation = ? AND kafka_offset = ?",
+                      "SELECT host, reason, detail, noted, message FROM set_aside WHERE slot = ? AND incarnation = ? "
+                      "AND kafka_offset = ?",
                       values, 3, &r, &err);
     }
     if (!code && db_rows(r) == 0) {
@@ -117,16 +121,20 @@ int set_aside_show(struct ctl *c, int argc, char **argv)
     return code ? ctl_fail(&err) : POFR_EXIT_DONE;
 }
 
-static int request(struct db *shard, const struct place *at, const char *reason, uint64_t *out_count, struct pofr_err *err)
+static int request(struct db *shard, const struct place *at, const char *reason, uint64_t *out_count,
+                   struct pofr_err *err)
 {
-    struct db_value one[] = { DB_V_U(at ? at->slot : 0), DB_V_U(at ? at->incarnation : 0), DB_V_U(at ? at->offset : 0) };
+    struct db_value one[] = { DB_V_U(at ? at->slot : 0), DB_V_U(at ? at->incarnation : 0),
+                              DB_V_U(at ? at->offset : 0) };
     struct db_value all[] = { DB_V_C(reason ? reason : "") };
-    int code = at ? db_run(shard,
-                           "UPDATE set_aside SET requested = UTC_TIMESTAMP(6) WHERE slot = ? AND incarnation = ? AND kafka_offset = ? "
-                           "AND replayed IS NULL",
-                           one, 3, NULL, err)
-                  : db_run(shard, "UPDATE set_aside SET requested = UTC_TIMESTAMP(6) WHERE reason = ? AND replayed IS NULL", all, 1,
-                           NULL, err);
+    int code =
+        at ? db_run(shard,
+                    "UPDATE set_aside SET requested = UTC_TIMESTAMP(6) WHERE slot = ? AND incarnation = ? AND "
+                    "kafka_offset = ? "
+                    "AND replayed IS NULL",
+                    one, 3, NULL, err)
+           : db_run(shard, "UPDATE set_aside SET requested = UTC_TIMESTAMP(6) WHERE reason = ? AND replayed IS NULL",
+                    all, 1, NULL, err);
 
     *out_count += code ? 0 : db_affected(shard);
     return code;

@@ -36,11 +36,12 @@ int shard_list(struct ctl *c, int argc, char **argv)
     }
     code = ctl_catalog(c, &catalog, &err);
     if (!code) {
-        code = db_run(catalog,
-                      "SELECT s.name AS shard, s.address, s.port, COUNT(DISTINCT l.slot) AS slots, "
-                      "COUNT(DISTINCT h.host_id) AS hosts, s.added FROM shard s LEFT JOIN slot l ON l.shard_id = s.shard_id "
-                      "LEFT JOIN host h ON h.slot = l.slot AND h.state IN ('pending', 'active') GROUP BY s.shard_id",
-                      NULL, 0, &r, &err);
+        code = db_run(
+            catalog,
+            "SELECT s.name AS shard, s.address, s.port, COUNT(DISTINCT l.slot) AS slots, "
+            "COUNT(DISTINCT h.host_id) AS hosts, s.added FROM shard s LEFT JOIN slot l ON l.shard_id = s.shard_id "
+            "LEFT JOIN host h ON h.slot = l.slot AND h.state IN ('pending', 'active') GROUP BY s.shard_id",
+            NULL, 0, &r, &err);
     }
     if (!code) {
         table_print(r, c->json);
@@ -62,8 +63,8 @@ static bool parse_slots(const char *text, unsigned slots, struct slot_set *out)
         uint64_t from = 0;
         uint64_t to = 0;
 
-        if (parse_u64(first, slots, &from) || (slice_empty(range) ? (to = from, 0) : parse_u64(range, slots, &to)) || from > to ||
-            to >= slots) {
+        if (parse_u64(first, slots, &from) || (slice_empty(range) ? (to = from, 0) : parse_u64(range, slots, &to)) ||
+            from > to || to >= slots) {
             return false;
         }
         for (; from <= to; from++) {
@@ -149,9 +150,10 @@ static int leave(struct ctl *c, const struct ctl_shard *from, unsigned slot, str
         code = db_run(db, "DELETE FROM ingest_offset WHERE slot = ? AND next_offset = 0", &value, 1, NULL, err);
     }
     if (!code) {
-        code = db_run(db,
-                      "DELETE FROM slot WHERE slot = ? AND NOT EXISTS (SELECT 1 FROM ingest_offset o WHERE o.slot = slot.slot)",
-                      &value, 1, NULL, err);
+        code = db_run(
+            db,
+            "DELETE FROM slot WHERE slot = ? AND NOT EXISTS (SELECT 1 FROM ingest_offset o WHERE o.slot = slot.slot)",
+            &value, 1, NULL, err);
     }
     if (!code && db_affected(db) == 0) {
         code = db_run(db, "UPDATE slot SET state = 'gone' WHERE slot = ?", &value, 1, NULL, err);
@@ -253,7 +255,8 @@ static int enter(struct db *catalog, const char *name, const struct hostport *hp
         return code;
     }
     if (there && !update) {
-        return pofr_err_set(err, POFR_EEXISTS, "shard %s exists already (--if-exists update gives it another address)", name);
+        return pofr_err_set(err, POFR_EEXISTS, "shard %s exists already (--if-exists update gives it another address)",
+                            name);
     }
     return db_run(catalog,
                   "INSERT INTO shard (name, address, port) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE "
@@ -274,7 +277,8 @@ static int slots_setting(struct ctl *c, struct db *catalog, unsigned *out_slots,
     if (!code) {
         *out_slots = (unsigned)db_get_u64(r, 0, 0);
         if (*out_slots == 0 || *out_slots > SLOTS_MAX) {
-            code = pofr_err_set(err, POFR_ECONFIG, "setting slots of the catalog is %u, not 1 to %u", *out_slots, SLOTS_MAX);
+            code = pofr_err_set(err, POFR_ECONFIG, "setting slots of the catalog is %u, not 1 to %u", *out_slots,
+                                SLOTS_MAX);
         }
     }
     db_result_free(r);
@@ -318,7 +322,8 @@ static int give_slots(struct ctl *c, struct db *catalog, const struct ctl_shard 
             own_slot = !code && db_rows(r) > 0;
             db_result_free(r);
             if (!code && !own_slot) {
-                code = pofr_err_set(err, POFR_EREFUSED, "slot %u has hosts on another shard: it has to be moved with its rows", s);
+                code = pofr_err_set(err, POFR_EREFUSED,
+                                    "slot %u has hosts on another shard: it has to be moved with its rows", s);
             }
         }
         if (!code) {

@@ -20,33 +20,42 @@ struct part {
 /* Each runs on the head; none reads more than the small tables. */
 static const struct part parts[] = {
     { "hosts",
-      "SELECT COUNT(*) AS hosts, COALESCE(SUM(state = 'active' AND last_tick >= UTC_TIMESTAMP(6) - INTERVAL ? SECOND), 0) AS reporting, "
+      "SELECT COUNT(*) AS hosts, COALESCE(SUM(state = 'active' AND last_tick >= UTC_TIMESTAMP(6) - INTERVAL ? SECOND), "
+      "0) AS reporting, "
       "COALESCE(SUM(state = 'active' AND last_tick < UTC_TIMESTAMP(6) - INTERVAL ? SECOND), 0) AS silent, "
-      "COALESCE(SUM(state = 'active' AND last_tick IS NULL), 0) AS never, COALESCE(SUM(state = 'pending'), 0) AS pending, "
+      "COALESCE(SUM(state = 'active' AND last_tick IS NULL), 0) AS never, COALESCE(SUM(state = 'pending'), 0) AS "
+      "pending, "
       "COALESCE(SUM(state = 'retired'), 0) AS retired FROM host",
       true },
     { "freshness of reporting hosts, seconds",
       "SELECT ROUND(MIN(age), 1) AS best, ROUND(AVG(age), 1) AS mean, ROUND(MAX(age), 1) AS worst FROM (SELECT "
-      "TIMESTAMPDIFF(MICROSECOND, last_tick, UTC_TIMESTAMP(6)) / 1000000 AS age FROM host WHERE state = 'active' AND last_tick >= "
+      "TIMESTAMPDIFF(MICROSECOND, last_tick, UTC_TIMESTAMP(6)) / 1000000 AS age FROM host WHERE state = 'active' AND "
+      "last_tick >= "
       "UTC_TIMESTAMP(6) - INTERVAL ? SECOND AND last_tick >= UTC_TIMESTAMP(6) - INTERVAL ? SECOND) x",
       true },
     { "records",
-      "SELECT COALESCE(SUM(records_total), 0) AS recorded, COALESCE(SUM(records), 0) AS stored, (SELECT COALESCE(SUM(records), 0) FROM "
-      "set_aside WHERE replayed IS NULL) AS set_aside, (SELECT COALESCE(SUM(lost), 0) FROM gap WHERE explained = 0 AND kind IN "
+      "SELECT COALESCE(SUM(records_total), 0) AS recorded, COALESCE(SUM(records), 0) AS stored, (SELECT "
+      "COALESCE(SUM(records), 0) FROM "
+      "set_aside WHERE replayed IS NULL) AS set_aside, (SELECT COALESCE(SUM(lost), 0) FROM gap WHERE explained = 0 AND "
+      "kind IN "
       "('sequence', 'refused', 'retention')) AS in_gaps, COALESCE(SUM(lost_total), 0) AS lost_on_hosts FROM host",
       false },
     { "gaps not explained, last 24 h",
-      "SELECT host, kind, COUNT(*) AS gaps, SUM(lost) AS lost, MAX(to_time) AS newest FROM gap WHERE explained = 0 AND to_time >= "
+      "SELECT host, kind, COUNT(*) AS gaps, SUM(lost) AS lost, MAX(to_time) AS newest FROM gap WHERE explained = 0 AND "
+      "to_time >= "
       "UTC_TIMESTAMP(6) - INTERVAL 1 DAY GROUP BY host, kind ORDER BY newest DESC LIMIT 10",
       false },
     { "findings, last 24 h",
-      "SELECT host, kind, COUNT(*) AS findings, MAX(at_time) AS newest FROM finding WHERE at_time >= UTC_TIMESTAMP(6) - INTERVAL 1 DAY "
+      "SELECT host, kind, COUNT(*) AS findings, MAX(at_time) AS newest FROM finding WHERE at_time >= UTC_TIMESTAMP(6) "
+      "- INTERVAL 1 DAY "
       "GROUP BY host, kind ORDER BY newest DESC LIMIT 10",
       false },
     { "set aside",
-      "SELECT reason, COUNT(*) AS messages, MAX(noted) AS newest FROM set_aside WHERE replayed IS NULL GROUP BY reason", false },
+      "SELECT reason, COUNT(*) AS messages, MAX(noted) AS newest FROM set_aside WHERE replayed IS NULL GROUP BY reason",
+      false },
     { "silent hosts",
-      "SELECT host, last_tick, last_bundle FROM host WHERE state = 'active' AND (last_tick < UTC_TIMESTAMP(6) - INTERVAL ? SECOND AND "
+      "SELECT host, last_tick, last_bundle FROM host WHERE state = 'active' AND (last_tick < UTC_TIMESTAMP(6) - "
+      "INTERVAL ? SECOND AND "
       "last_tick < UTC_TIMESTAMP(6) - INTERVAL ? SECOND) ORDER BY last_tick LIMIT 10",
       true },
 };
@@ -96,7 +105,8 @@ static int lag_part(struct ctl *c, struct pofr_err *err)
         }
     }
     if (c->json) {
-        printf("\"lag\": {\"slots\": %zu, \"behind\": %zu, \"messages\": %lld, \"worst\": %lld, \"worst_slot\": %u, \"complete\": %s}}\n",
+        printf("\"lag\": {\"slots\": %zu, \"behind\": %zu, \"messages\": %lld, \"worst\": %lld, \"worst_slot\": %u, "
+               "\"complete\": %s}}\n",
                count, behind, (long long)sum, (long long)worst, worst_slot, partial ? "false" : "true");
     } else {
         printf("lag: %lld messages in %zu of %zu slots", (long long)sum, behind, count);

@@ -26,7 +26,11 @@ static bool parse_expiry(const char *text, uint64_t *out_seconds)
     if (len < 2 || parse_u64(slice_of(text, len - 1), UINT64_MAX, &n)) {
         return false;
     }
-    unit = text[len - 1] == 's' ? 1 : text[len - 1] == 'm' ? 60 : text[len - 1] == 'h' ? 3600 : text[len - 1] == 'd' ? 86400 : 0;
+    unit = text[len - 1] == 's'   ? 1
+           : text[len - 1] == 'm' ? 60
+           : text[len - 1] == 'h' ? 3600
+           : text[len - 1] == 'd' ? 86400
+                                  : 0;
     if (unit == 0 || n == 0 || n > 3650ULL * 86400 / unit) {
         return false;
     }
@@ -60,7 +64,8 @@ static int fill_gateways(const struct ctl *c, const char *given, struct token *t
     for (size_t i = 0; given ? !slice_empty(rest) : i < count; i++) {
         struct slice one = given ? slice_split(&rest, ',') : slice_str(c->conf->gateway_addresses.items[i]);
 
-        if (t->gateways_len == TOKEN_GATEWAYS_MAX || hostport_parse(slice_trim(one), 7022, &t->gateways[t->gateways_len])) {
+        if (t->gateways_len == TOKEN_GATEWAYS_MAX ||
+            hostport_parse(slice_trim(one), 7022, &t->gateways[t->gateways_len])) {
             return pofr_err_set(err, POFR_EUSAGE, "gateway \"%.*s\" is not host:port, or one too many", SLICE_FMT(one));
         }
         t->gateways_len++;
@@ -84,7 +89,8 @@ static int put_out(const struct ctl *c, const char *path, const struct buf *text
         return code;
     }
     if (c->json) {
-        printf("{\"token_id\": %llu, \"token\": \"%.*s\"}\n", (unsigned long long)id, (int)text->len - 1, (const char *)text->data);
+        printf("{\"token_id\": %llu, \"token\": \"%.*s\"}\n", (unsigned long long)id, (int)text->len - 1,
+               (const char *)text->data);
     } else {
         fwrite(text->data, 1, text->len, stdout);
     }
@@ -93,9 +99,21 @@ static int put_out(const struct ctl *c, const char *path, const struct buf *text
 
 int token_create(struct ctl *c, int argc, char **argv)
 {
-    static const char *const names[] = { "output=", "uses=",  "expires=", "host=",    "pattern=",          "group=",
-                                         "note=",   "approve", "gateway=", "gateway-key-file=", NULL };
-    enum { OUTPUT, USES, EXPIRES, HOST, PATTERN, GROUP, NOTE, APPROVE, GATEWAY, KEY_FILE };
+    static const char *const names[] = { "output=", "uses=", "expires=", "host=",    "pattern=",
+                                         "group=",  "note=", "approve",  "gateway=", "gateway-key-file=",
+                                         NULL };
+    enum {
+        OUTPUT,
+        USES,
+        EXPIRES,
+        HOST,
+        PATTERN,
+        GROUP,
+        NOTE,
+        APPROVE,
+        GATEWAY,
+        KEY_FILE
+    };
     const char *v[11];
     char *args[1];
     size_t args_count;
@@ -114,10 +132,12 @@ int token_create(struct ctl *c, int argc, char **argv)
     }
     if ((v[USES] && (parse_u64(slice_str(v[USES]), 1000000, &uses) || uses == 0)) ||
         (v[EXPIRES] && !parse_expiry(v[EXPIRES], &seconds)) || (v[HOST] && uses != 1)) {
-        return ctl_usage("token create: --uses is 1 to 1000000 (1 where --host names the host), --expires is like 30m, 12h, 7d");
+        return ctl_usage(
+            "token create: --uses is 1 to 1000000 (1 where --host names the host), --expires is like 30m, 12h, 7d");
     }
     if (!v[KEY_FILE] && !c->conf->gateway_key_file[0]) {
-        return ctl_usage("token create needs the gateways' public host key: option [gateway] host_key_file, or --gateway-key-file FILE");
+        return ctl_usage("token create needs the gateways' public host key: option [gateway] host_key_file, or "
+                         "--gateway-key-file FILE");
     }
     code = read_fingerprint(v[KEY_FILE] ? v[KEY_FILE] : c->conf->gateway_key_file, t.fingerprint, &err);
     if (!code) {
@@ -140,12 +160,18 @@ int token_create(struct ctl *c, int argc, char **argv)
         code = ctl_catalog(c, &catalog, &err);
     }
     if (!code) {
-        struct db_value values[] = { DB_V_S(slice_of(hash, sizeof(hash))), DB_V_C(v[NOTE] ? v[NOTE] : ""), DB_V_U(seconds),
-                                     DB_V_U(uses), DB_V_C(v[HOST] ? v[HOST] : ""), DB_V_C(v[PATTERN] ? v[PATTERN] : ""),
-                                     DB_V_C(v[GROUP] ? v[GROUP] : ""), DB_V_U(v[APPROVE] ? 1 : 0) };
+        struct db_value values[] = { DB_V_S(slice_of(hash, sizeof(hash))),
+                                     DB_V_C(v[NOTE] ? v[NOTE] : ""),
+                                     DB_V_U(seconds),
+                                     DB_V_U(uses),
+                                     DB_V_C(v[HOST] ? v[HOST] : ""),
+                                     DB_V_C(v[PATTERN] ? v[PATTERN] : ""),
+                                     DB_V_C(v[GROUP] ? v[GROUP] : ""),
+                                     DB_V_U(v[APPROVE] ? 1 : 0) };
 
         code = db_run(catalog,
-                      "INSERT INTO token (token_hash, note, created, expires, uses_left, host, host_pattern, host_group, approve) "
+                      "INSERT INTO token (token_hash, note, created, expires, uses_left, host, host_pattern, "
+                      "host_group, approve) "
                       "VALUES (?, ?, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL ? SECOND, ?, ?, ?, ?, ?)",
                       values, pofr_countof(values), NULL, &err);
     }
@@ -178,12 +204,13 @@ int token_list(struct ctl *c, int argc, char **argv)
     }
     code = ctl_catalog(c, &catalog, &err);
     if (!code) {
-        code = db_run(catalog,
-                      "SELECT t.token_id, CASE WHEN t.revoked THEN 'revoked' WHEN t.uses_left = 0 THEN 'used' WHEN "
-                      "t.expires < UTC_TIMESTAMP(6) THEN 'expired' ELSE 'good' END AS state, t.uses_left, (SELECT COUNT(*) "
-                      "FROM token_use u WHERE u.token_id = t.token_id) AS used, t.created, t.expires, t.host, t.host_pattern, "
-                      "t.host_group, t.approve, t.note FROM token t ORDER BY t.token_id",
-                      NULL, 0, &r, &err);
+        code = db_run(
+            catalog,
+            "SELECT t.token_id, CASE WHEN t.revoked THEN 'revoked' WHEN t.uses_left = 0 THEN 'used' WHEN "
+            "t.expires < UTC_TIMESTAMP(6) THEN 'expired' ELSE 'good' END AS state, t.uses_left, (SELECT COUNT(*) "
+            "FROM token_use u WHERE u.token_id = t.token_id) AS used, t.created, t.expires, t.host, t.host_pattern, "
+            "t.host_group, t.approve, t.note FROM token t ORDER BY t.token_id",
+            NULL, 0, &r, &err);
     }
     if (!code) {
         table_print(r, c->json);

@@ -7,7 +7,8 @@
 #include "common/os/options.h"
 #include "ctl/nouns.h"
 
-static int create_one(struct ctl *c, struct topic_admin *a, const char *topic, uint32_t partitions, struct pofr_err *err)
+static int create_one(struct ctl *c, struct topic_admin *a, const char *topic, uint32_t partitions,
+                      struct pofr_err *err)
 {
     struct topic_facts facts;
     int code = topic_check(a, topic, KAFKA_TIMEOUT_MS, &facts, err);
@@ -79,8 +80,8 @@ int topic_check_main(struct ctl *c, int argc, char **argv)
             printf("%s\n {\"topic\": \"%s\", \"ok\": %s, \"partitions\": %u, \"replication\": %u, \"min_insync\": %u}",
                    i ? "," : "", topics[i], code ? "false" : "true", f.partitions, f.replication, f.min_insync);
         } else if (!code) {
-            printf("%s: as it must be; %u partitions, replication %u, min.insync.replicas %u\n", topics[i], f.partitions,
-                   f.replication, f.min_insync);
+            printf("%s: as it must be; %u partitions, replication %u, min.insync.replicas %u\n", topics[i],
+                   f.partitions, f.replication, f.min_insync);
         }
         if (code) {
             fprintf(stderr, "pofrctl: %s: %s\n", topics[i], err.text);

@@ -20,9 +20,9 @@
 #include "ctl/nouns.h"
 #include "ctl/table.h"
 
-#define PAGE       1000
-#define KEYS_MAX   1024
-#define SHOWN_MAX  1000
+#define PAGE      1000
+#define KEYS_MAX  1024
+#define SHOWN_MAX 1000
 
 struct key {
     uint8_t id[32];
@@ -119,7 +119,8 @@ static int gap_covers(struct check *k, uint64_t first, uint64_t last, bool *out_
     struct db_result *r = NULL;
     uint64_t covered = 0;
     int code = db_run(k->shard,
-                      "SELECT first_sequence, last_sequence FROM gap WHERE host_id = ? AND first_sequence <= ? AND last_sequence >= ? "
+                      "SELECT first_sequence, last_sequence FROM gap WHERE host_id = ? AND first_sequence <= ? AND "
+                      "last_sequence >= ? "
                       "AND kind IN ('sequence', 'refused') AND explained = 0",
                       values, 3, &r, err);
 
@@ -142,7 +143,8 @@ static int check_chain(struct check *k, const struct statement *s, const uint8_t
 
     if (k->have_last && s->sequence == k->last_sequence) {
         k->branches++;
-        problem(k, s->sequence, "branch", "two statements have this sequence: a cloned machine, or a disk that was put back");
+        problem(k, s->sequence, "branch",
+                "two statements have this sequence: a cloned machine, or a disk that was put back");
     } else if (k->have_last && s->sequence > k->last_sequence + 1) {
         k->missing += s->sequence - k->last_sequence - 1;
         code = gap_covers(k, k->last_sequence + 1, s->sequence - 1, &covered, err);
@@ -204,13 +206,15 @@ static int verify_range(struct check *k, uint64_t from, uint64_t to, struct pofr
         struct db_value values[] = { DB_V_U(k->host_id), DB_V_U(at), DB_V_U(to), DB_V_U(PAGE) };
         struct db_result *r = NULL;
 
-        code = db_run(k->shard,
-                      "SELECT h.host_uuid, b.run, b.sequence, b.previous_digest, b.statement_digest, b.signature, b.origin, b.boot_id, "
-                      "b.from_boot_us, b.to_boot_us, b.from_wall_us, b.to_wall_us, b.ticks, b.ticks_total, b.keyframe, b.counts, "
-                      "b.payload_size, b.payload_bytes, b.recorder, b.payload_digest, b.key_id FROM bundle b JOIN host h ON "
-                      "h.host_id = b.host_id WHERE b.host_id = ? AND b.sequence >= ? AND b.sequence <= ? ORDER BY b.sequence, "
-                      "b.statement_digest LIMIT ?",
-                      values, 4, &r, err);
+        code = db_run(
+            k->shard,
+            "SELECT h.host_uuid, b.run, b.sequence, b.previous_digest, b.statement_digest, b.signature, b.origin, "
+            "b.boot_id, "
+            "b.from_boot_us, b.to_boot_us, b.from_wall_us, b.to_wall_us, b.ticks, b.ticks_total, b.keyframe, b.counts, "
+            "b.payload_size, b.payload_bytes, b.recorder, b.payload_digest, b.key_id FROM bundle b JOIN host h ON "
+            "h.host_id = b.host_id WHERE b.host_id = ? AND b.sequence >= ? AND b.sequence <= ? ORDER BY b.sequence, "
+            "b.statement_digest LIMIT ?",
+            values, 4, &r, err);
         rows = code ? 0 : db_rows(r);
         for (size_t i = 0; i < rows && !code; i++) {
             code = check_row(k, r, i, &text, err);
@@ -229,7 +233,8 @@ static int load_keys(struct check *k, struct db *catalog, struct pofr_err *err)
 {
     struct db_value value = DB_V_U(k->host_id);
     struct db_result *r = NULL;
-    int code = db_run(catalog, "SELECT key_id, public_key FROM host_key WHERE host_id = ? ORDER BY valid_from", &value, 1, &r, err);
+    int code = db_run(catalog, "SELECT key_id, public_key FROM host_key WHERE host_id = ? ORDER BY valid_from", &value,
+                      1, &r, err);
 
     for (size_t i = 0; !code && i < db_rows(r) && i < KEYS_MAX; i++) {
         take(db_get(r, i, 0), k->keys[i].id, 32);
@@ -256,7 +261,8 @@ int verify_main(struct ctl *c, int argc, char **argv)
     if (!ctl_options(argc, argv, names, v, args, 1, &args_count)) {
         return POFR_EXIT_USAGE;
     }
-    if (args_count != 1 || (v[0] && parse_u64(slice_str(v[0]), to, &from)) || (v[1] && parse_u64(slice_str(v[1]), to, &to))) {
+    if (args_count != 1 || (v[0] && parse_u64(slice_str(v[0]), to, &from)) ||
+        (v[1] && parse_u64(slice_str(v[1]), to, &to))) {
         return ctl_usage("verify HOST [--from SEQUENCE] [--to SEQUENCE]");
     }
     k = calloc(1, sizeof(*k));
@@ -276,7 +282,8 @@ int verify_main(struct ctl *c, int argc, char **argv)
         code = verify_range(k, from, to, &err);
     }
     if (!code && c->json) {
-        printf("%s], \"host\": \"%s\", \"bundles\": %llu, \"problem_count\": %llu, \"missing\": %llu, \"branches\": %llu}\n",
+        printf("%s], \"host\": \"%s\", \"bundles\": %llu, \"problem_count\": %llu, \"missing\": %llu, \"branches\": "
+               "%llu}\n",
                k->first_shown ? "\n" : "", args[0], (unsigned long long)k->bundles, (unsigned long long)k->problems,
                (unsigned long long)k->missing, (unsigned long long)k->branches);
     } else if (!code) {

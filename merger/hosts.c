@@ -23,11 +23,12 @@ int step_hosts(const struct pass *p, struct shard *s, struct pofr_err *err)
     struct db_value values[] = { DB_V_U(s->shard_id), DB_V_U(s->hosts_changed) };
     struct db_result *r = NULL;
     uint64_t newest = s->hosts_changed;
-    int code = db_run(p->catalog,
-                      "SELECT h.host_id, h.host_uuid, h.host, h.host_group, h.state, h.slot, h.enrolled, h.changed FROM host h "
-                      "JOIN slot l ON l.slot = h.slot WHERE l.shard_id = ? AND h.changed > ? AND h.state <> 'erased' "
-                      "ORDER BY h.changed",
-                      values, 2, &r, err);
+    int code = db_run(
+        p->catalog,
+        "SELECT h.host_id, h.host_uuid, h.host, h.host_group, h.state, h.slot, h.enrolled, h.changed FROM host h "
+        "JOIN slot l ON l.slot = h.slot WHERE l.shard_id = ? AND h.changed > ? AND h.state <> 'erased' "
+        "ORDER BY h.changed",
+        values, 2, &r, err);
 
     for (size_t i = 0; !code && i < db_rows(r); i++) {
         code = put_host(s->db, r, i, err);
@@ -40,15 +41,24 @@ int step_hosts(const struct pass *p, struct shard *s, struct pofr_err *err)
     return code;
 }
 
-#define CLOSE(table)                                                                                          \
-    "UPDATE pofr_store." table " x JOIN pofr_store.boot b ON b.host_id = x.host_id AND b.boot = x.boot SET "   \
-    "x.last_seen = GREATEST(b.last_tick, x.first_seen), x.ended = GREATEST(b.last_tick, x.first_seen), "       \
-    "x.end_source = 'retired', x.end_inferred = 1, x.end_before = NULL WHERE x.host_id = ? AND "                        \
+#define CLOSE(table)                                                                                                   \
+    "UPDATE pofr_store." table " x JOIN pofr_store.boot b ON b.host_id = x.host_id AND b.boot = x.boot SET "           \
+    "x.last_seen = GREATEST(b.last_tick, x.first_seen), x.ended = GREATEST(b.last_tick, x.first_seen), "               \
+    "x.end_source = 'retired', x.end_inferred = 1, x.end_before = NULL WHERE x.host_id = ? AND "                       \
     "x.ended = '9999-12-31 23:59:59.999999'"
 
 static const char *const close_statements[] = {
-    CLOSE("psinfo"),   CLOSE("fileinfo"), CLOSE("netinfo"), CLOSE("userinfo"), CLOSE("groupinfo"), CLOSE("netint"),
-    CLOSE("netroute"), CLOSE("hostinfo"), CLOSE("hwinfo"),  CLOSE("login"),    CLOSE("coverage"),
+    CLOSE("psinfo"),
+    CLOSE("fileinfo"),
+    CLOSE("netinfo"),
+    CLOSE("userinfo"),
+    CLOSE("groupinfo"),
+    CLOSE("netint"),
+    CLOSE("netroute"),
+    CLOSE("hostinfo"),
+    CLOSE("hwinfo"),
+    CLOSE("login"),
+    CLOSE("coverage"),
     "UPDATE pofr_store.boot SET closed = 'retired' WHERE host_id = ? AND closed = 'no'",
     "DELETE FROM pofr_store.open_state WHERE host_id = ?",
 };
@@ -60,13 +70,15 @@ static int close_host(struct shard *s, struct db_value host_id, struct db_value 
     int code = db_run(s->db, "START TRANSACTION", NULL, 0, NULL, err);
 
     if (!code) {
-        code = db_run(s->db, "SELECT next_offset FROM pofr_store.ingest_offset WHERE slot = ? FOR UPDATE", &slot, 1, NULL, err);
+        code = db_run(s->db, "SELECT next_offset FROM pofr_store.ingest_offset WHERE slot = ? FOR UPDATE", &slot, 1,
+                      NULL, err);
     }
     for (size_t i = 0; i < pofr_countof(close_statements) && !code; i++) {
         code = db_run(s->db, close_statements[i], &host_id, 1, NULL, err);
     }
     if (!code) { /* workers that remember this host's open rows read them anew */
-        code = db_run(s->db, "UPDATE pofr_store.ingest_offset SET revision = revision + 1 WHERE slot = ?", &slot, 1, NULL, err);
+        code = db_run(s->db, "UPDATE pofr_store.ingest_offset SET revision = revision + 1 WHERE slot = ?", &slot, 1,
+                      NULL, err);
     }
     if (!code) {
         return db_run(s->db, "COMMIT", NULL, 0, NULL, err);
@@ -80,11 +92,12 @@ static int close_host(struct shard *s, struct db_value host_id, struct db_value 
 int step_retired(const struct pass *p, struct shard *s, struct pofr_err *err)
 {
     struct db_result *r = NULL;
-    int code = db_run(s->db,
-                      "SELECT h.host_id, h.slot FROM pofr_store.host h WHERE h.state = 'retired' AND (EXISTS (SELECT 1 FROM "
-                      "pofr_store.open_state o WHERE o.host_id = h.host_id) OR EXISTS (SELECT 1 FROM pofr_store.boot b WHERE "
-                      "b.host_id = h.host_id AND b.closed = 'no'))",
-                      NULL, 0, &r, err);
+    int code =
+        db_run(s->db,
+               "SELECT h.host_id, h.slot FROM pofr_store.host h WHERE h.state = 'retired' AND (EXISTS (SELECT 1 FROM "
+               "pofr_store.open_state o WHERE o.host_id = h.host_id) OR EXISTS (SELECT 1 FROM pofr_store.boot b WHERE "
+               "b.host_id = h.host_id AND b.closed = 'no'))",
+               NULL, 0, &r, err);
 
     for (size_t i = 0; !code && i < db_rows(r); i++) {
         code = close_host(s, DB_V_U(db_get_u64(r, i, 0)), DB_V_U(db_get_u64(r, i, 1)), err);

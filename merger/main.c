@@ -2,7 +2,6 @@
 /* main.c -- pofr-merger: a timer, two signals, one pass after the other. */
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "common/base/compiler.h"
 #include "common/db/db.h"
@@ -83,6 +82,11 @@ static bool ready(void *arg, char *reason, size_t size)
     return merger_is_ready(arg, reason, size);
 }
 
+static const struct {
+    int number;
+    loop_signal_fn fn;
+} signals[] = { { SIGTERM, on_stop }, { SIGINT, on_stop }, { SIGHUP, on_reload } };
+
 static int run(struct program *p, struct stat_set *stats, struct metrics_http **http, struct pofr_err *err)
 {
     struct metrics_http_options o = { .address = values(p)->metrics_listen, .stats = stats, .ready = ready };
@@ -94,14 +98,8 @@ static int run(struct program *p, struct stat_set *stats, struct metrics_http **
     if (!code) {
         code = loop_new(&p->loop, err);
     }
-    if (!code) {
-        code = loop_signal_add(p->loop, SIGTERM, on_stop, p, err);
-    }
-    if (!code) {
-        code = loop_signal_add(p->loop, SIGINT, on_stop, p, err);
-    }
-    if (!code) {
-        code = loop_signal_add(p->loop, SIGHUP, on_reload, p, err);
+    for (size_t i = 0; i < pofr_countof(signals) && !code; i++) {
+        code = loop_signal_add(p->loop, signals[i].number, signals[i].fn, p, err);
     }
     if (!code && o.address[0]) {
         o.arg = p->merger;

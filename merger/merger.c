@@ -106,7 +106,8 @@ static bool wanted(const struct merger_conf *conf, const char *name)
 static int connect_catalog(struct merger *m, struct pofr_err *err)
 {
     struct hostport hp;
-    struct db_address a = { .user = m->conf->catalog_user, .password_file = m->conf->catalog_password_file,
+    struct db_address a = { .user = m->conf->catalog_user,
+                            .password_file = m->conf->catalog_password_file,
                             .database = "pofr_catalog" };
 
     if (m->catalog) {
@@ -145,7 +146,8 @@ static void let_go(struct shard *s)
 static int read_shards(struct merger *m, struct pofr_err *err)
 {
     struct db_result *r = NULL;
-    int code = db_run(m->catalog, "SELECT shard_id, name, address, port FROM shard ORDER BY shard_id", NULL, 0, &r, err);
+    int code =
+        db_run(m->catalog, "SELECT shard_id, name, address, port FROM shard ORDER BY shard_id", NULL, 0, &r, err);
 
     for (size_t i = 0; !code && i < db_rows(r); i++) {
         struct shard *s = shard_named(m, (const char *)db_get(r, i, 1).data);
@@ -169,8 +171,12 @@ static int read_shards(struct merger *m, struct pofr_err *err)
 /* Connected and holding the lock: 0. POFR_EBUSY: another merger has it, and that is fine. */
 static int take(const struct merger *m, struct shard *s, struct pofr_err *err)
 {
-    struct db_address a = { .host = s->address, .port = s->port, .user = m->conf->shard_user,
-                            .password_file = m->conf->shard_password_file, .database = "pofr_store", .io_timeout_s = 600 };
+    struct db_address a = { .host = s->address,
+                            .port = s->port,
+                            .user = m->conf->shard_user,
+                            .password_file = m->conf->shard_password_file,
+                            .database = "pofr_store",
+                            .io_timeout_s = 600 };
     struct db_result *r = NULL;
     int code = 0;
 
@@ -187,7 +193,8 @@ static int take(const struct merger *m, struct shard *s, struct pofr_err *err)
     return code;
 }
 
-static int one_shard(struct merger *m, struct shard *s, const struct pass *p, const volatile bool *stop, struct pofr_err *err)
+static int one_shard(struct merger *m, struct shard *s, const struct pass *p, const volatile bool *stop,
+                     struct pofr_err *err)
 {
     int64_t begin = clock_mono_us();
     int code = take(m, s, err);

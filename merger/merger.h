@@ -14,7 +14,8 @@
 
 struct merger;
 
-POFR_MUST_USE int merger_new(const struct merger_conf *conf, struct stat_set *stats, struct merger **out, struct pofr_err *err);
+POFR_MUST_USE int merger_new(const struct merger_conf *conf, struct stat_set *stats, struct merger **out,
+                             struct pofr_err *err);
 void merger_free(struct merger *m); /* lets go of the shards' locks */
 void merger_set_conf(struct merger *m, const struct merger_conf *conf);
 

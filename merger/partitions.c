@@ -12,9 +12,9 @@ static const struct {
     const char *table;
     bool ledger; /* partitioned by the day it was stored, kept for keep_bundle_days, no `open` */
 } tables[] = {
-    { "psinfo", false },   { "fileinfo", false }, { "netinfo", false },  { "userinfo", false },
+    { "psinfo", false },    { "fileinfo", false }, { "netinfo", false },  { "userinfo", false },
     { "groupinfo", false }, { "netint", false },   { "netroute", false }, { "hostinfo", false },
-    { "hwinfo", false },   { "login", false },    { "coverage", false }, { "bundle", true },
+    { "hwinfo", false },    { "login", false },    { "coverage", false }, { "bundle", true },
 };
 
 static int read_days(struct db *db, const char *table, int32_t **out_days, size_t *out_count, struct pofr_err *err)

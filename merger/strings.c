@@ -15,13 +15,14 @@
 #define MARGIN_DAYS 3
 #define CHUNK       5000
 
-#define MARK(table, column)                                                                                   \
-    "UPDATE pofr_store.string s JOIN (SELECT DISTINCT " column " AS id FROM pofr_store." table                 \
+#define MARK(table, column)                                                                                            \
+    "UPDATE pofr_store.string s JOIN (SELECT DISTINCT " column " AS id FROM pofr_store." table                         \
     " PARTITION (open) WHERE " column " IS NOT NULL) r ON r.id = s.id SET s.last_used = ? WHERE s.last_used < ?"
 
 static const char *const mark_statements[] = {
-    MARK("psinfo", "command_id"), MARK("psinfo", "exe_id"),       MARK("psinfo", "cwd_id"),      MARK("psinfo", "cgroup_id"),
-    MARK("psinfo", "container_id"), MARK("fileinfo", "command_id"), MARK("fileinfo", "path_id"), MARK("netinfo", "command_id"),
+    MARK("psinfo", "command_id"), MARK("psinfo", "exe_id"),       MARK("psinfo", "cwd_id"),
+    MARK("psinfo", "cgroup_id"),  MARK("psinfo", "container_id"), MARK("fileinfo", "command_id"),
+    MARK("fileinfo", "path_id"),  MARK("netinfo", "command_id"),
 };
 
 static int drop_unused(const struct pass *p, struct shard *s, const char *before, struct pofr_err *err)
@@ -36,7 +37,8 @@ static int drop_unused(const struct pass *p, struct shard *s, const char *before
     } while (!code && db_affected(s->db) == CHUNK);
     if (gone) {
         stat_add(p->stats, STAT_merger_strings_dropped, gone);
-        log_info("strings", "unused_dropped", "shard=%s count=%llu before=%s", s->name, (unsigned long long)gone, before);
+        log_info("strings", "unused_dropped", "shard=%s count=%llu before=%s", s->name, (unsigned long long)gone,
+                 before);
     }
     return code;
 }

@@ -34,7 +34,8 @@ void host_parse_passwd(struct slice text, struct host_items *h)
         struct record *r;
 
         (void)password;
-        if (slice_empty(name) || name.data[0] == '#' || parse_u32(uid_text, UINT32_MAX, &uid) || parse_u32(gid_text, UINT32_MAX, &gid)) {
+        if (slice_empty(name) || name.data[0] == '#' || parse_u32(uid_text, UINT32_MAX, &uid) ||
+            parse_u32(gid_text, UINT32_MAX, &gid)) {
             continue;
         }
         r = host_items_add(h, REC_USER);
@@ -76,7 +77,8 @@ void host_parse_group(struct slice text, struct host_items *h)
     }
 }
 
-static void gather_file(const char *root, const char *path, void (*parse)(struct slice, struct host_items *), struct host_items *h)
+static void gather_file(const char *root, const char *path, void (*parse)(struct slice, struct host_items *),
+                        struct host_items *h)
 {
     struct buf b = BUF_INIT(HOST_FILE_MAX);
 

@@ -42,7 +42,8 @@ static struct slice os_release(struct slice text, const char *key)
 
         if (slice_eq_str(name, key)) {
             value = slice_trim(value);
-            if (value.len >= 2 && (value.data[0] == '"' || value.data[0] == '\'') && value.data[value.len - 1] == value.data[0]) {
+            if (value.len >= 2 && (value.data[0] == '"' || value.data[0] == '\'') &&
+                value.data[value.len - 1] == value.data[0]) {
                 value = slice_sub(value, 1, value.len - 2);
             }
             return value;
@@ -189,7 +190,8 @@ static void devices(const char *root, struct host_items *h, struct buf *b, const
 
 void host_gather_hwinfo(const char *root, struct host_items *h)
 {
-    static const char *const dmi[] = { "sys_vendor", "product_name", "product_version", "board_name", "bios_vendor", "bios_version" };
+    static const char *const dmi[] = { "sys_vendor", "product_name", "product_version",
+                                       "board_name", "bios_vendor",  "bios_version" };
     static const char *const disk[] = { "size", "device/model", NULL };
     static const char *const pci[] = { "vendor", "device", "class", NULL };
     static const char *const net[] = { "device/vendor", "device/device", "address", NULL };

@@ -16,8 +16,8 @@
 
 #include "agent/look/host_items.h"
 
-#define ANSWER_MAX 32768 /* what the kernel puts into one datagram at most (NLMSG_GOODSIZE) */
-#define ROUNDS_MAX 100000
+#define ANSWER_MAX     32768 /* what the kernel puts into one datagram at most (NLMSG_GOODSIZE) */
+#define ROUNDS_MAX     100000
 #define VOLATILE_FLAGS (IFF_RUNNING | 0x10000u | 0x20000u) /* IFF_LOWER_UP, IFF_DORMANT */
 
 struct ask {
@@ -37,8 +37,10 @@ static uint64_t own_netns(void)
 /* Send one dump request and hand every message of the answer to fn. */
 static void dump(uint16_t type, uint8_t family, answer_fn fn, struct host_items *h, uint64_t netns)
 {
-    struct ask ask = { .header = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct rtgenmsg)), .nlmsg_type = type,
-                                   .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP, .nlmsg_seq = 1 },
+    struct ask ask = { .header = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct rtgenmsg)),
+                                   .nlmsg_type = type,
+                                   .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+                                   .nlmsg_seq = 1 },
                        .body = { .rtgen_family = family } };
     struct timeval limit = { .tv_sec = 1 };
     _Alignas(struct nlmsghdr) char bytes[ANSWER_MAX];

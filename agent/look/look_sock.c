@@ -26,12 +26,12 @@
 #include "agent/look/parse_sock.h"
 #include "common/base/buf.h"
 
-#define ANSWER_MAX   65536
-#define ANSWERS_MAX  1000000u
-#define TEXT_MAX     (64u * 1024u * 1024u)
-#define SEEN_MAX     4096u
-#define TCP_SKIPPED  (1u << 6) /* TIME_WAIT: without owner, and tens of thousands after a storm */
-#define SOCKETS_MAX  1048576u
+#define ANSWER_MAX  65536
+#define ANSWERS_MAX 1000000u
+#define TEXT_MAX    (64u * 1024u * 1024u)
+#define SEEN_MAX    4096u
+#define TCP_SKIPPED (1u << 6) /* TIME_WAIT: without owner, and tens of thousands after a storm */
+#define SOCKETS_MAX 1048576u
 
 struct seen {
     uint64_t inode;
@@ -145,8 +145,10 @@ static int take_answer(struct pass *p, struct slice in, take_fn take, uint64_t p
 static int diag_dump(struct pass *p, uint16_t type, const void *request, size_t len, take_fn take, uint64_t protocol)
 {
     _Alignas(struct nlmsghdr) static _Thread_local char bytes[ANSWER_MAX];
-    struct nlmsghdr head = { .nlmsg_len = (uint32_t)NLMSG_LENGTH(len), .nlmsg_type = type,
-                             .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP, .nlmsg_seq = 1 };
+    struct nlmsghdr head = { .nlmsg_len = (uint32_t)NLMSG_LENGTH(len),
+                             .nlmsg_type = type,
+                             .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+                             .nlmsg_seq = 1 };
     struct iovec out[2] = { { &head, sizeof(head) }, { (void *)request, len } };
     struct msghdr msg = { .msg_iov = out, .msg_iovlen = 2 };
     bool interrupted = false;
@@ -175,7 +177,8 @@ static int diag_dump(struct pass *p, uint16_t type, const void *request, size_t 
 /* TCP of both families in one walk of the table: the old request, which every kernel with inet_diag has. */
 static int diag_tcp(struct pass *p)
 {
-    const struct inet_diag_req r = { .idiag_family = AF_INET, .idiag_ext = 1u << (INET_DIAG_INFO - 1),
+    const struct inet_diag_req r = { .idiag_family = AF_INET,
+                                     .idiag_ext = 1u << (INET_DIAG_INFO - 1),
                                      .idiag_states = ~TCP_SKIPPED };
 
     return diag_dump(p, TCPDIAG_GETSOCK, &r, sizeof(r), parse_sock_inet, IPPROTO_TCP);
@@ -197,7 +200,8 @@ static int diag_both(struct pass *p, uint8_t protocol)
 
 static int diag_unix(struct pass *p)
 {
-    const struct unix_diag_req r = { .sdiag_family = AF_UNIX, .udiag_states = ~0u,
+    const struct unix_diag_req r = { .sdiag_family = AF_UNIX,
+                                     .udiag_states = ~0u,
                                      .udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_PEER
 #ifdef UDIAG_SHOW_UID
                                                    | UDIAG_SHOW_UID
@@ -491,7 +495,8 @@ uint64_t look_sock_own(const struct look_sock *l)
     return l->own;
 }
 
-static const struct look_netns *oldest(const struct look_sock *l, const struct look_netns *list, size_t count, int64_t before_us)
+static const struct look_netns *oldest(const struct look_sock *l, const struct look_netns *list, size_t count,
+                                       int64_t before_us)
 {
     const struct look_netns *best = NULL;
     int64_t best_us = before_us;

@@ -23,7 +23,7 @@
 
 #define QUEUE_MAX  256u
 #define ANSWER_MAX 65536u
-#define LIMIT_S    5   /* an answer that takes longer: the child is killed */
+#define LIMIT_S    5 /* an answer that takes longer: the child is killed */
 #define NOBODY     65534u
 #define FDS_CLOSED 4096u
 
@@ -123,7 +123,8 @@ static void give_up_rights(int fd)
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setrlimit(RLIMIT_CORE, &none);
-    if (geteuid() == 0 && (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY))) {
+    if (geteuid() == 0 &&
+        (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY))) {
         _exit(1);
     }
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);

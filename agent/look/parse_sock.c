@@ -97,7 +97,9 @@ bool parse_sock_inet(struct slice body, uint64_t netns, uint64_t protocol, struc
     out->cookie = cookie_of(m.id.idiag_cookie);
     out->family = m.idiag_family;
     out->protocol = protocol;
-    out->type = protocol == IPPROTO_TCP ? SOCK_STREAM : protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE ? SOCK_DGRAM : SOCK_RAW;
+    out->type = protocol == IPPROTO_TCP                                  ? SOCK_STREAM
+                : protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE ? SOCK_DGRAM
+                                                                         : SOCK_RAW;
     /* An address of all zero is "any": kept, so that a listener shows 0.0.0.0. A remote one is left out with its port. */
     out->local_address = slice_sub(body, offsetof(struct inet_diag_msg, id.idiag_src), address);
     out->local_port = ntohs(m.id.idiag_sport);
@@ -234,11 +236,13 @@ static bool address(struct slice text, uint8_t out[16], struct slice *out_addres
     struct slice hex = slice_split(&port, ':');
     uint8_t bytes[16];
 
-    if ((hex.len != 8 && hex.len != 32) || hex_decode(hex, bytes, hex.len / 2) || parse_hex_u64(port, 65535, out_port)) {
+    if ((hex.len != 8 && hex.len != 32) || hex_decode(hex, bytes, hex.len / 2) ||
+        parse_hex_u64(port, 65535, out_port)) {
         return false;
     }
     for (size_t i = 0; i < hex.len / 2; i += 4) {
-        uint32_t v = (uint32_t)bytes[i] << 24 | (uint32_t)bytes[i + 1] << 16 | (uint32_t)bytes[i + 2] << 8 | bytes[i + 3];
+        uint32_t v =
+            (uint32_t)bytes[i] << 24 | (uint32_t)bytes[i + 1] << 16 | (uint32_t)bytes[i + 2] << 8 | bytes[i + 3];
 
         memcpy(out + i, &v, 4); /* the number in our own order is the address in the network's */
     }

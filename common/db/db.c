@@ -131,8 +131,8 @@ int db_connect(const struct db_address *a, struct db **out_db, struct pofr_err *
     mysql_options(db->mysql, MYSQL_INIT_COMMAND,
                   "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,"
                   "NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION'");
-    if (!mysql_real_connect(db->mysql, a->host, a->user, password.len ? buf_cstr(&password) : NULL, a->database, a->port,
-                            a->socket, CLIENT_MULTI_RESULTS)) {
+    if (!mysql_real_connect(db->mysql, a->host, a->user, password.len ? buf_cstr(&password) : NULL, a->database,
+                            a->port, a->socket, CLIENT_MULTI_RESULTS)) {
         code = fail(db, err, mysql_errno(db->mysql), mysql_error(db->mysql));
         goto out;
     }
@@ -312,8 +312,8 @@ static int take_result(struct db *db, MYSQL_STMT *stmt, MYSQL_RES *meta, struct 
     return 0;
 }
 
-int db_run(struct db *db, const char *sql, const struct db_value *values, size_t count,
-           struct db_result **out_result, struct pofr_err *err)
+int db_run(struct db *db, const char *sql, const struct db_value *values, size_t count, struct db_result **out_result,
+           struct pofr_err *err)
 {
     MYSQL_STMT *stmt = mysql_stmt_init(db->mysql);
     MYSQL_RES *meta = NULL;

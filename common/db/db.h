@@ -22,17 +22,22 @@ struct db;
 struct db_result;
 
 struct db_address {
-    const char *host;          /* name or address; not used where socket is set */
+    const char *host; /* name or address; not used where socket is set */
     unsigned port;
-    const char *socket;        /* path, or NULL */
+    const char *socket; /* path, or NULL */
     const char *user;
-    const char *password_file; /* first line is the password; NULL or "": none */
-    const char *database;      /* NULL: none */
+    const char *password_file;  /* first line is the password; NULL or "": none */
+    const char *database;       /* NULL: none */
     unsigned connect_timeout_s; /* 0: 5 */
     unsigned io_timeout_s;      /* for one read or write; 0: 60 */
 };
 
-enum db_kind { DB_NULL, DB_U64, DB_I64, DB_BYTES };
+enum db_kind {
+    DB_NULL,
+    DB_U64,
+    DB_I64,
+    DB_BYTES
+};
 
 struct db_value {
     enum db_kind kind;

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: GPL-2.0-or-later
 SELECT COUNT(*) FROM psinfo
 SELECT COUNT(*), SUM(pid), MIN(first_seen), MAX(ended) FROM fileinfo
 SELECT COUNT(*) FROM netinfo WHERE bytes_sent IS NULL OR remote_port > 23

@@ -9,7 +9,7 @@ INSERT INTO string (digest, text, last_used)
   FROM seq_1_to_7;
 INSERT INTO string (digest, text, last_used)
   SELECT UNHEX(SHA2(CONCAT('p', seq), 256)),
-    CONCAT(ELT(1 + seq % 5, '/usr/lib/lib', '/etc/file', '/home/u/', '/var/log/l', '/tmp/x y'), seq), '2026-03-01' FROM seq_1_to_200;
+    CONCAT(ELT(1 + seq % 5, '/usr/lib/lib', '/etc/file', '/srv/u/', '/var/log/l', '/tmp/x y'), seq), '2026-03-01' FROM seq_1_to_200;
 
 INSERT INTO host (host_id, host_uuid, host, host_group, state, slot, enrolled, zone)
   SELECT (seq + 4 * @shard) * 1024 + slot, UNHEX(MD5(CONCAT('h', seq + 4 * @shard))), CONCAT('host', seq + 4 * @shard),

@@ -35,9 +35,9 @@ static void bytes_that_are_no_utf8_come_as_base64(void **state)
 {
     (void)state;
     expect("\xff\x00\xfe", 3, "{\"base64\":\"/wD+\"}");
-    expect("\xc0\x80", 2, "{\"base64\":\"wIA=\"}");         /* overlong */
-    expect("\xed\xa0\x80", 3, "{\"base64\":\"7aCA\"}");     /* surrogate */
-    expect("\xe2\x82", 2, "{\"base64\":\"4oI=\"}");         /* cut */
+    expect("\xc0\x80", 2, "{\"base64\":\"wIA=\"}");             /* overlong */
+    expect("\xed\xa0\x80", 3, "{\"base64\":\"7aCA\"}");         /* surrogate */
+    expect("\xe2\x82", 2, "{\"base64\":\"4oI=\"}");             /* cut */
     expect("\xf4\x90\x80\x80", 4, "{\"base64\":\"9JCAgA==\"}"); /* above U+10FFFF */
 }
 

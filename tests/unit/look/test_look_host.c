@@ -39,7 +39,8 @@ static void passwd_lines_become_users_and_what_is_no_line_is_left_out(void **sta
 
     (void)state;
     items_init(&h);
-    host_parse_passwd(slice_str("root:x:0:0:root:/root:/bin/bash\n#c:x:1:1::/:/\nbad:x:-1:0::/:/\nbig:x:4294967294:5:a,b:/h\xff:/s\n+::::::\nshort\n"),
+    host_parse_passwd(slice_str("root:x:0:0:root:/root:/bin/bash\n#c:x:1:1::/:/\nbad:x:-1:0::/:/"
+                                "\nbig:x:4294967294:5:a,b:/h\xff:/s\n+::::::\nshort\n"),
                       &h);
     assert_int_equal(h.count, 2);
     assert_true(slice_eq_str(h.items[0].user.name, "root"));
@@ -68,7 +69,9 @@ static void a_session_file_of_logind_becomes_a_login(void **state)
 
     (void)state;
     items_init(&h);
-    host_parse_session(slice_str("# text\nUID=1000\nUSER=toma\nREMOTE_HOST=192.0.2.7\nTTY=pts/3\nLEADER=77\nSERVICE=sshd\nREALTIME=1700000000000000\n"),
+    host_parse_session(slice_str("# "
+                                 "text\nUID=1000\nUSER=toma\nREMOTE_HOST=192.0.2.7\nTTY=pts/"
+                                 "3\nLEADER=77\nSERVICE=sshd\nREALTIME=1700000000000000\n"),
                        slice_str("c2"), &h);
     assert_int_equal(h.count, 1);
     assert_true(slice_eq_str(h.items[0].login.user, "toma"));

@@ -127,7 +127,9 @@ static void some_sockets(struct some *s)
     }
     s->unix_listener = socket(AF_UNIX, SOCK_STREAM, 0);
     snprintf(u.sun_path + 1, sizeof(u.sun_path) - 1, "pofr-test-%d", getpid());
-    assert_int_equal(bind(s->unix_listener, (struct sockaddr *)&u, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(u.sun_path + 1))), 0);
+    assert_int_equal(bind(s->unix_listener, (struct sockaddr *)&u,
+                          (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(u.sun_path + 1))),
+                     0);
     assert_int_equal(listen(s->unix_listener, 1), 0);
 }
 
@@ -287,8 +289,10 @@ static void a_namespace_whose_process_is_gone_is_not_called_complete(void **stat
 
 static void lines_that_are_none_are_refused(void **state)
 {
-    static const char *const lines[] = { "", "0:", "0: 0100007F:1F90", "0: 0100007:1F90 00000000:0000 0A 0:0 0:0 0 0 0 5",
-                                         "0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 -1 0 5" };
+    static const char *const lines[] = {
+        "", "0:", "0: 0100007F:1F90", "0: 0100007:1F90 00000000:0000 0A 0:0 0:0 0 0 0 5",
+        "0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 -1 0 5"
+    };
     struct sock_scratch scratch;
     struct rec_socket s;
 

@@ -31,8 +31,8 @@ static void every_day_of_two_centuries_has_the_name_that_the_c_library_gives_it(
 
 static void names_that_are_no_days_are_refused(void **state)
 {
-    static const char *const names[] = { "future", "open", "p20260231", "p2026022", "p202602011", "P20260201", "p2026x201", "",
-                                         "p19691231" };
+    static const char *const names[] = { "future",    "open",      "p20260231", "p2026022", "p202602011",
+                                         "P20260201", "p2026x201", "",          "p19691231" };
     int32_t day;
 
     (void)state;

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* arguments.c -- the options behind a verb: see ctl_options() in ctl.h. */
+#include <string.h>
+
+#include "ctl/ctl.h"
+
+static size_t option_index(const char *const *names, const char *given, size_t given_len, bool *out_takes_value)
+{
+    size_t i;
+
+    for (i = 0; names[i]; i++) {
+        size_t len = strlen(names[i]);
+        bool takes = names[i][len - 1] == '=';
+
+        len -= takes;
+        if (len == given_len && strncmp(names[i], given, len) == 0) {
+            *out_takes_value = takes;
+            break;
+        }
+    }
+    return i;
+}
+
+bool ctl_options(int argc, char **argv, const char *const *names, const char **values, char **args, size_t args_max,
+                 size_t *out_args)
+{
+    size_t count = 0;
+    bool only_args = false;
+
+    for (size_t i = 0; names[i]; i++) {
+        values[i] = NULL;
+    }
+    for (int i = 1; i < argc; i++) {
+        const char *equals;
+        bool takes = false;
+        size_t len;
+        size_t at;
+
+        if (only_args || strncmp(argv[i], "--", 2) != 0) {
+            if (count == args_max) {
+                ctl_usage("%s: \"%s\" is one argument too many", argv[0], argv[i]);
+                return false;
+            }
+            args[count++] = argv[i];
+            continue;
+        }
+        if (argv[i][2] == 0) {
+            only_args = true;
+            continue;
+        }
+        equals = strchr(argv[i], '=');
+        len = equals ? (size_t)(equals - argv[i]) - 2 : strlen(argv[i]) - 2;
+        at = option_index(names, argv[i] + 2, len, &takes);
+        if (!names[at] || (equals && !takes) || (takes && !equals && i + 1 >= argc)) {
+            ctl_usage("%s: option \"%s\" is not known or lacks its value", argv[0], argv[i]);
+            return false;
+        }
+        values[at] = !takes ? "" : equals ? equals + 1 : argv[++i];
+    }
+    *out_args = count;
+    return true;
+}
