@@ -45,7 +45,6 @@ static void on_stop(int signo, void *arg)
 
     (void)signo;
     service_stopping();
-    log_info("merger", "stopping", "after=\"the step under way\"");
     p->stop = true;
     loop_stop(p->loop);
 }
@@ -67,12 +66,9 @@ static void on_reload(int signo, void *arg)
     if (conf_reload(p->conf, on_change, NULL, &fresh, &err)) {
         log_error("merger", "reload_refused", "error=\"%s\"", err.text);
     } else {
-        struct conf *old = p->conf;
-
+        merger_set_conf(p->merger, conf_values(fresh));
+        conf_free(p->conf);
         p->conf = fresh;
-        merger_set_conf(p->merger, values(p));
-        conf_free(old);
-        log_info("merger", "reloaded", "file=%s", conf_path(fresh));
     }
     service_ready();
 }
