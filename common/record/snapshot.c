@@ -306,41 +306,67 @@ uint64_t snapshot_digest(const struct snapshot *s, unsigned entity, const uint8_
     return sum;
 }
 
-static int compare_nodes(const void *a, const void *b)
+struct place { /* in the order of rec_compare_id(): entity and first ID field tell most apart without unpacking */
+    const struct node *node;
+    uint64_t first; /* 0 where it is a text */
+    unsigned entity;
+};
+
+static struct place place_of(const struct node *n)
 {
+    struct place p = { .node = n };
+    struct record open;
+
+    unpack(n, &open);
+    p.entity = open.entity;
+    if (open.entity == REC_PROCESS) {
+        p.first = open.process.pid;
+    } else if (open.entity == REC_FILE) {
+        p.first = open.file.pid;
+    } else if (open.entity == REC_SOCKET) {
+        p.first = open.socket.netns;
+    }
+    return p;
+}
+
+static int compare_places(const void *a, const void *b)
+{
+    const struct place *p = a, *q = b;
     struct record x, y;
 
-    unpack(*(struct node *const *)a, &x);
-    unpack(*(struct node *const *)b, &y);
+    if (p->entity != q->entity) {
+        return p->entity < q->entity ? -1 : 1;
+    }
+    if (p->first != q->first) {
+        return p->first < q->first ? -1 : 1;
+    }
+    unpack(p->node, &x);
+    unpack(q->node, &y);
     return rec_compare_id(&x, &y);
 }
 
 int snapshot_each(const struct snapshot *s, unsigned entity, snapshot_each_fn fn, void *ctx)
 {
-    struct node **nodes = calloc(s->map.count + 1, sizeof(struct node *));
-    struct node *n;
+    struct place *places = calloc(s->map.count + 1, sizeof(*places));
+    const struct node *n;
     size_t count = 0, at = 0;
     int rc = 0;
 
-    if (!nodes) {
+    if (!places) {
         return POFR_ENOMEM;
     }
     while ((n = hashmap_next(&s->map, &at)) != NULL) {
-        struct record open;
-
-        unpack(n, &open);
-        if (entity == 0 || open.entity == entity) {
-            nodes[count++] = n;
-        }
+        places[count] = place_of(n);
+        count += entity == 0 || places[count].entity == entity;
     }
-    qsort(nodes, count, sizeof(struct node *), compare_nodes);
+    qsort(places, count, sizeof(*places), compare_places);
     for (size_t i = 0; i < count && rc == 0; i++) {
         struct record open;
 
-        unpack(nodes[i], &open);
+        unpack(places[i].node, &open);
         rc = fn(&open, ctx);
     }
-    free(nodes);
+    free(places);
     return rc;
 }
 

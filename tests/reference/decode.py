@@ -31,6 +31,7 @@ TABLE = os.path.join(HERE, "..", "..", "common", "record", "record.def")
 LIMITS = os.path.join(HERE, "..", "..", "common", "record", "limits.h")
 START, END, SIGHT = 0, 1, 2
 VERBS = ["start", "end", "sight"]
+GAP_TICKS = 6  # looks that were due and not made: what is open is shown by the next one
 END_SOURCES = {1: "exit", 2: "gone", 3: "exec", 4: "change", 5: "close", 17: "reboot", 18: "retired"}
 
 
@@ -310,17 +311,28 @@ def in_part(part, r):
 
 
 class Row:
+    """One interval. VO fields are those of its beginning until an END brings the last ones."""
+
     def __init__(self, r):
         def pick(role):
             return {f.name: r[f.name] for f in r.kind.fields.values() if f.role == role}
         self.entity, self.slot, self.attributes, self.fixed, self.volatile = (
             r.kind.entity, pick("ID"), pick("AT"), pick("FX"), pick("VO"))
         self.first_seen, self.start_unseen = r["first_seen"], r["start_unseen"]
-        self.named = self.first_seen  # the first_seen by which records name it now
+        self.names = {self.first_seen}  # every first_seen by which records name it
+        self.shown = self.first_seen    # the newest moment at which a record showed it
         self.last_seen = self.ended = self.end_source = None
         self.inferred = False
-        self.confirmed = None  # the last look that showed it, where bundles are missing since
-        self.part = None       # the keyframe part that sighted it last
+        self.part = None                # the keyframe part that sighted it last
+
+    def is_meant_by(self, r):
+        """Does r speak of this interval? A run that had lost its state names anew what it finds (start_unseen)."""
+        if r["first_seen"] in self.names:
+            return True
+        anew = r["start_unseen"] and self.first_seen < r["first_seen"] and self.attributes == Row(r).attributes
+        if anew:
+            self.names.add(r["first_seen"])
+        return anew
 
     def close(self, last_seen, ended, source, inferred):
         self.last_seen, self.ended, self.end_source, self.inferred = last_seen, ended, source, inferred
@@ -336,26 +348,28 @@ class Boot:
     def __init__(self):
         self.open, self.closed = {}, []
         self.tick = self.tick_before = 0
+        self.blind = []  # moments after which, for a while, no look reached us
         self.run = self.part = None
 
-    def close_inferred(self, slot, source, at):
-        """The server says so: it ended at the last look that showed it."""
+    def close_inferred(self, slot, source, limit):
+        """The server says so: it ended at the last look that showed it, of those before limit."""
         row = self.open.pop(slot)
-        at = max(row.first_seen, min(at, self.tick_before if row.confirmed is None else row.confirmed))
+        at = max(row.shown, min([limit] + [moment for moment in self.blind if moment >= row.shown]))
         row.close(at, at, source, True)
         self.closed.append(row)
 
+    def displace(self, slot, r):
+        """Another interval of the slot is spoken of, so the open one is over."""
+        changed = self.open[slot].attributes != Row(r).attributes
+        self.close_inferred(slot, "change" if changed else "unknown", r["first_seen"])
+
     def close_all(self, source, wanted=lambda row: True):
-        self.tick_before = self.tick
         for slot in [slot for slot, row in self.open.items() if wanted(row)]:
             self.close_inferred(slot, source, self.tick)
 
-    def miss_bundles(self):
-        for row in self.open.values():
-            row.confirmed = self.tick if row.confirmed is None else row.confirmed
-
     def begin_run(self, run):
         if self.run not in (None, run):
+            self.blind.append(self.tick)
             self.close_all("unknown", lambda row: row.entity == "coverage")
         self.run = run
 
@@ -369,29 +383,22 @@ class Boot:
         if r.kind.name == "keyframe":
             self.part = r
         if r.kind.entity:
-            [self.start, self.end, self.sight][r.kind.verb](slot_of(r), r)
+            [self.begin, self.end, self.sight][r.kind.verb](slot_of(r), r)
 
-    def goes_on(self, row, r):
-        """The open row is what r shows, although a run without state may name it anew."""
-        same = row.attributes == Row(r).attributes
-        if same and (row.named == r["first_seen"] or r["start_unseen"] or r.kind.verb == SIGHT):
-            row.named, row.confirmed, row.volatile = r["first_seen"], None, Row(r).volatile
-            return True
-        return False
-
-    def start(self, slot, r):
-        if slot in self.open:
-            if self.goes_on(self.open[slot], r):
-                return
-            self.close_inferred(slot, "unknown", r["first_seen"])
-        self.open[slot] = Row(r)
+    def begin(self, slot, r):
+        row = self.open.get(slot)
+        if row and not row.is_meant_by(r):
+            if row.first_seen > r["first_seen"]:
+                return  # the host contradicts itself
+            self.displace(slot, r)
+            row = None
+        if not row:
+            self.open[slot] = Row(r)
+        self.open[slot].shown = max(self.open[slot].shown, r["first_seen"])
 
     def sight(self, slot, r):
-        if slot not in self.open or not self.goes_on(self.open[slot], r):
-            if slot in self.open:
-                self.close_inferred(slot, "change", r["first_seen"])
-            self.open[slot] = Row(r)
-        self.open[slot].part = self.part
+        self.begin(slot, r)
+        self.open[slot].part, self.open[slot].shown = self.part, self.tick
 
     def finish_part(self):
         """What lies in the part's range and was not sighted is over."""
@@ -399,16 +406,16 @@ class Boot:
             shown = Record(0, KINDS[ENTITY_NUMBER[row.entity] * 4 + SIGHT])
             shown.values = row.slot
             if row.part is not self.part and in_part(self.part, shown):
-                self.close_inferred(slot, "unknown", self.tick)
+                self.close_inferred(slot, "unknown", self.tick_before)
         self.part = None
 
     def end(self, slot, r):
-        row = Row(r)
-        if slot in self.open and self.open[slot].named <= r["first_seen"]:
-            begun = self.open.pop(slot)
-            row.first_seen = min(begun.first_seen, r["first_seen"])
-            if begun.first_seen < r["first_seen"]:
-                row.start_unseen, row.fixed = begun.start_unseen, begun.fixed
+        row, begun = Row(r), self.open.get(slot)
+        if begun and begun.is_meant_by(r):
+            del self.open[slot]
+            row.first_seen, row.start_unseen, row.fixed = begun.first_seen, begun.start_unseen, begun.fixed
+        elif begun and begun.first_seen < r["first_seen"]:
+            self.displace(slot, r)
         row.close(r["last_seen"], r["ended"], END_SOURCES.get(r["end_source"], "unknown"), False)
         self.closed.append(row)
 
@@ -431,6 +438,7 @@ class Host:
         return self.branch_of.get(b.previous, self.branches)
 
     def apply(self, b):
+        records = list(Payload(b.payload()))  # all of it is believed, or nothing
         branch = self.branch(b)
         self.followed.add(b.previous)
         self.branch_of[b.digest] = branch
@@ -444,7 +452,9 @@ class Host:
         if self.newest and b.sequence > self.newest.sequence + 1:
             self.miss(b)
         boot.begin_run(b.statement["run"])
-        for r in Payload(b.payload()):
+        boot.blind += [r["from"] for r in records if r.kind and r.kind.name == "gap" and r["kind"] != GAP_TICKS
+                       and not r["from_boot"]]
+        for r in records:
             boot.apply(r)
         boot.finish_part()
         self.newest = b
@@ -456,7 +466,7 @@ class Host:
         self.gaps.append({"entity": "gap", "kind": "sequence", "first_sequence": self.newest.sequence + 1,
                           "last_sequence": b.sequence - 1, "lost": total(b) - here - total(self.newest)})
         for boot in self.boots.values():
-            boot.miss_bundles()
+            boot.blind.append(boot.tick)
 
     def rows(self, name):
         for (boot_id, branch), boot in self.boots.items():
@@ -568,7 +578,11 @@ def main():
         if options.rows:
             host = Host()
             for b in list_:
-                host.apply(b)
+                try:
+                    host.apply(b)
+                except Refused as e:  # set aside: as if it were missing
+                    print("%s: refused: %s" % (b.source, e), file=sys.stderr)
+                    bad = True
             for row in host.rows(name):
                 print(as_json(row))
     sys.stdout.flush()

@@ -41,14 +41,15 @@ void random_world_reboot(struct random_world *w)
     w->jiffies = 100;
     w->next_cookie = 1;
     new_key(w);
-    random_world_start(w, true);
-    w->unseen = true;
+    random_world_start(w, false);
+    w->last_us = 0;
 }
 
 void random_world_start(struct random_world *w, bool with_state)
 {
     w->first_look = true;
     w->unseen = !with_state;
+    w->last_us = w->boot_us;
     w->before_us = with_state ? w->boot_us : 0;
     w->ticks = 0;
     for (size_t i = 0; i < w->open_len;) { /* coverage is a run's own */
@@ -392,11 +393,11 @@ static int singles(struct random_world *w, random_world_fn fn, void *ctx)
         r.recorder.version = slice_str("0.1.0");
         rc = fn(&r, ctx);
     }
-    if (rc == 0 && w->first_look && w->before_us > 0) {
+    if (rc == 0 && w->first_look && w->last_us > 0) {
         r = (struct record){ .kind = REC_GAP };
-        r.gap.from = w->before_us;
+        r.gap.from = w->last_us;
         r.gap.to = w->boot_us;
-        r.gap.kind = REC_GAP_STOPPED;
+        r.gap.kind = w->unseen ? REC_GAP_STATE : REC_GAP_STOPPED;
         rc = fn(&r, ctx);
     }
     return rc;

@@ -24,7 +24,8 @@ typedef int (*random_world_fn)(const struct record *r, void *ctx);
 struct random_world {
     struct random random;
     uint64_t boot_us, wall_us; /* of the last tick */
-    uint64_t before_us;        /* of the tick before it; 0: none in this run */
+    uint64_t before_us;        /* of the tick before it; 0: none that this run knows of */
+    uint64_t last_us;          /* of the newest tick of the run before; 0: another boot */
     uint64_t ticks;            /* of this run */
     uint64_t jiffies;          /* newest start time given to a process */
     uint64_t next_cookie;
