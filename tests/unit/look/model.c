@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/look/gate.h"
+#include "agent/look/parse_proc.h"
 
 static struct slice dup_slice(struct slice s)
 {
@@ -417,15 +417,40 @@ char child_hear(int fd)
     return got;
 }
 
+/* Is every thread asleep (or dead)? */
+static bool all_asleep(pid_t pid)
+{
+    char name[300], text[1024];
+    bool asleep = true;
+    struct dirent *entry;
+    DIR *d;
+
+    (void)snprintf(name, sizeof(name), "/proc/%d/task", pid);
+    d = opendir(name);
+    assert_non_null(d);
+    while ((entry = readdir(d)) != NULL) {
+        struct proc_stat s;
+        ssize_t n;
+        int fd;
+
+        if (entry->d_name[0] == '.') {
+            continue;
+        }
+        (void)snprintf(name, sizeof(name), "%s/stat", entry->d_name);
+        fd = openat(dirfd(d), name, O_RDONLY | O_CLOEXEC);
+        n = fd >= 0 ? read(fd, text, sizeof(text)) : -1;
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+        asleep = asleep && (n < 0 || (proc_stat_parse(slice_of(text, (size_t)n), &s) == 0 && (s.state == 'S' || s.state == 'Z')));
+    }
+    (void)closedir(d);
+    return asleep;
+}
+
 void wait_asleep(pid_t pid)
 {
-    uint64_t before, after;
-
-    do {
-        assert_int_equal(gate_clock((uint32_t)pid, &before), 0);
-        for (int i = 0; i < 10; i++) {
-            (void)sched_yield();
-        }
-        assert_int_equal(gate_clock((uint32_t)pid, &after), 0);
-    } while (before != after);
+    while (!all_asleep(pid)) {
+        (void)sched_yield();
+    }
 }

@@ -71,5 +71,5 @@ void child_end(struct child *c); /* kill, wait, close */
 void child_say(int fd, char byte);
 char child_hear(int fd);
 
-/* Wait until the process's clock stands: it went to sleep. */
+/* Wait until all of its threads are asleep (or dead): its clock stands. */
 void wait_asleep(pid_t pid);
