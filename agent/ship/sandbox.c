@@ -12,6 +12,7 @@
 #include <linux/sched.h>
 #include <seccomp.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 #include "common/base/err.h"
@@ -150,21 +151,28 @@ static int allow(scmp_filter_ctx ctx, const char *name, unsigned count, struct s
     return rc == -EDOM ? 0 : rc;
 }
 
-/* Calls that are allowed for some arguments only. */
+/* Where (argument & mask) == value. */
+static int allow_if(scmp_filter_ctx ctx, const char *name, unsigned argument, uint64_t mask, uint64_t value)
+{
+    const struct scmp_arg_cmp test = { .arg = argument, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value };
+
+    return allow(ctx, name, 1, test);
+}
+
 static int allow_partly(scmp_filter_ctx ctx)
 {
     const unsigned writing = O_ACCMODE | O_CREAT | O_TRUNC; /* O_TMPFILE wants to write */
     static const int families[] = { AF_INET, AF_INET6, AF_UNIX, AF_NETLINK };
-    int rc = allow(ctx, "open", 1, SCMP_A1(SCMP_CMP_MASKED_EQ, writing, O_RDONLY));
+    int rc = allow_if(ctx, "open", 1, writing, O_RDONLY);
 
     if (rc == 0) {
-        rc = allow(ctx, "openat", 1, SCMP_A2(SCMP_CMP_MASKED_EQ, writing, O_RDONLY));
+        rc = allow_if(ctx, "openat", 2, writing, O_RDONLY);
     }
     if (rc == 0) {
-        rc = allow(ctx, "clone", 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+        rc = allow_if(ctx, "clone", 0, CLONE_THREAD, CLONE_THREAD);
     }
     for (size_t i = 0; i < pofr_countof(families) && rc == 0; i++) {
-        rc = allow(ctx, "socket", 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+        rc = allow_if(ctx, "socket", 0, UINT32_MAX, (uint64_t)families[i]);
     }
     return rc;
 }

@@ -364,7 +364,10 @@ void ssh_client_free(struct ssh_client *s)
     }
     if (s->session) {
         if (s->half == HALF_NONE && s->stage != STAGE_HANDSHAKE) {
-            /* Best effort: one try, so that the peer need not guess. */
+            /* Best effort: one try each, so that the peer need not guess. */
+            if (s->stage == STAGE_OPEN) {
+                (void)libssh2_channel_send_eof(s->channel);
+            }
             (void)libssh2_session_disconnect(s->session, "bye");
         }
         s->closing = true;

@@ -27,45 +27,75 @@ struct world {
     char conf[TMPDIR_PATH_SIZE], state[TMPDIR_PATH_SIZE], token_file[TMPDIR_PATH_SIZE], out[TMPDIR_PATH_SIZE];
     struct ssh_peer *gateway;
     struct token token;
-    /* what the gateway answers */
-    uint64_t refuse; /* code; 0: ENROLLED */
-    bool hang_up, pending, last_words;
-    /* what it saw */
-    pthread_mutex_t lock; /* protects these */
-    unsigned enrols;
-    uint8_t public_key[32];
-    char hostname[256], secret[128], user[64];
+    pthread_mutex_t lock; /* protects plan and seen, which the gateway's thread reads and writes */
+    struct plan {
+        uint64_t refuse; /* code; 0: ENROLLED */
+        bool hang_up, pending, last_words;
+    } plan;
+    struct seen {
+        unsigned enrols;
+        uint8_t public_key[32];
+        char hostname[256], secret[128], user[64];
+    } seen;
 };
+
+static void set_plan(struct world *w, struct plan plan)
+{
+    pthread_mutex_lock(&w->lock);
+    w->plan = plan;
+    pthread_mutex_unlock(&w->lock);
+}
+
+static struct plan plan_of(struct world *w)
+{
+    struct plan plan;
+
+    pthread_mutex_lock(&w->lock);
+    plan = w->plan;
+    pthread_mutex_unlock(&w->lock);
+    return plan;
+}
+
+static struct seen seen_by(struct world *w)
+{
+    struct seen seen;
+
+    pthread_mutex_lock(&w->lock);
+    seen = w->seen;
+    pthread_mutex_unlock(&w->lock);
+    return seen;
+}
 
 static void serve(struct ssh_peer_session *s, void *arg)
 {
     struct world *w = arg;
+    const struct plan plan = plan_of(w);
     struct message m;
 
-    if (w->hang_up || !ssh_peer_receive(s, &m) || m.type != MESSAGE_ENROL) {
+    if (plan.hang_up || !ssh_peer_receive(s, &m) || m.type != MESSAGE_ENROL) {
         return;
     }
     pthread_mutex_lock(&w->lock);
-    w->enrols++;
-    memcpy(w->public_key, m.enrol.public_key.data, 32);
-    snprintf(w->hostname, sizeof(w->hostname), "%.*s", SLICE_FMT(m.enrol.hostname));
-    snprintf(w->secret, sizeof(w->secret), "%.*s", SLICE_FMT(m.enrol.token));
-    snprintf(w->user, sizeof(w->user), "%s", ssh_peer_user(s));
+    w->seen.enrols++;
+    memcpy(w->seen.public_key, m.enrol.public_key.data, 32);
+    snprintf(w->seen.hostname, sizeof(w->seen.hostname), "%.*s", SLICE_FMT(m.enrol.hostname));
+    snprintf(w->seen.secret, sizeof(w->seen.secret), "%.*s", SLICE_FMT(m.enrol.token));
+    snprintf(w->seen.user, sizeof(w->seen.user), "%s", ssh_peer_user(s));
     pthread_mutex_unlock(&w->lock);
-    if (w->last_words) {
+    if (plan.last_words) {
         ssh_peer_cork(s);
     }
     memset(&m, 0, sizeof(m));
-    if (w->refuse != 0) {
+    if (plan.refuse != 0) {
         m.type = MESSAGE_REFUSE;
-        m.refuse.code = w->refuse;
+        m.refuse.code = plan.refuse;
         m.refuse.reason = slice_str("so it is");
     } else {
         m.type = MESSAGE_ENROLLED;
         m.enrolled.version = 1;
         memset(&m.enrolled.host, 0x42, sizeof(m.enrolled.host));
         m.enrolled.name = slice_str("web\"1");
-        m.enrolled.approved = !w->pending;
+        m.enrolled.approved = !plan.pending;
     }
     ssh_peer_send(s, &m);
 }
@@ -193,12 +223,12 @@ static void a_token_becomes_an_identity(void **state)
     assert_int_equal(gateways_pin_parse(pin, fingerprint), 0);
     assert_memory_equal(fingerprint, ssh_peer_fingerprint(w->gateway), 32);
     assert_int_equal(identity_read_key(w->state, IDENTITY_KEY, &key, NULL), 0);
-    assert_memory_equal(sshkey_public(key), w->public_key, 32);
+    assert_memory_equal(sshkey_public(key), seen_by(w).public_key, 32);
     assert_int_equal(mode_of(w, IDENTITY_KEY), 0600);
     assert_int_equal(mode_of(w, IDENTITY_UUID), 0644);
-    assert_string_equal(w->hostname, "web1");
-    assert_string_equal(w->secret, w->token.secret);
-    assert_string_equal(w->user, MESSAGE_ENROL_USER);
+    assert_string_equal(seen_by(w).hostname, "web1");
+    assert_string_equal(seen_by(w).secret, w->token.secret);
+    assert_string_equal(seen_by(w).user, MESSAGE_ENROL_USER);
     sshkey_free(key);
     end(w);
 }
@@ -206,6 +236,7 @@ static void a_token_becomes_an_identity(void **state)
 static void repeating_it_changes_nothing(void **state)
 {
     struct world *w = begin(*state);
+    struct seen before;
     char path[TMPDIR_PATH_SIZE];
 
     assert_int_equal(run(w, NULL, NULL), POFR_EXIT_DONE);
@@ -215,18 +246,14 @@ static void repeating_it_changes_nothing(void **state)
     assert_int_equal(run(w, "--json", NULL), POFR_EXIT_DONE);
     expect_output(
         w, "{\"state\": \"already\", \"host_uuid\": \"42424242-4242-4242-4242-424242424242\", \"host\": \"web_1\"}");
-    assert_int_equal(w->enrols, 1);
+    assert_int_equal(seen_by(w).enrols, 1);
     /* A crash before the uuid was written: the same key asks again. */
     assert_int_equal(unlink(tmpdir_join(w->state, IDENTITY_UUID, path)), 0);
     write_token(w, 0600);
-    {
-        uint8_t before[32];
-
-        memcpy(before, w->public_key, 32);
-        assert_int_equal(run(w, NULL, NULL), POFR_EXIT_DONE);
-        assert_int_equal(w->enrols, 2);
-        assert_memory_equal(before, w->public_key, 32);
-    }
+    before = seen_by(w);
+    assert_int_equal(run(w, NULL, NULL), POFR_EXIT_DONE);
+    assert_int_equal(seen_by(w).enrols, 2);
+    assert_memory_equal(before.public_key, seen_by(w).public_key, 32);
     end(w);
 }
 
@@ -234,7 +261,7 @@ static void the_answer_is_heard_though_the_gateway_hangs_up_with_it(void **state
 {
     struct world *w = begin(*state);
 
-    w->last_words = true;
+    set_plan(w, (struct plan){ .last_words = true });
     assert_int_equal(run(w, NULL, NULL), POFR_EXIT_DONE);
     assert_true(is_enrolled(w));
     end(w);
@@ -244,7 +271,7 @@ static void waiting_for_approval_is_said(void **state)
 {
     struct world *w = begin(*state);
 
-    w->pending = true;
+    set_plan(w, (struct plan){ .pending = true });
     assert_int_equal(run(w, NULL, NULL), POFR_EXIT_DONE);
     expect_output(w, "waits for approval");
     assert_true(is_enrolled(w));
@@ -255,7 +282,7 @@ static void a_refused_token_is_final(void **state)
 {
     struct world *w = begin(*state);
 
-    w->refuse = MESSAGE_REFUSE_TOKEN;
+    set_plan(w, (struct plan){ .refuse = MESSAGE_REFUSE_TOKEN });
     assert_int_equal(run(w, NULL, NULL), POFR_EXIT_REFUSED);
     expect_output(w, "so it is");
     assert_false(is_enrolled(w));
@@ -266,10 +293,10 @@ static void a_gateway_that_can_not_now_means_later(void **state)
 {
     struct world *w = begin(*state);
 
-    w->refuse = MESSAGE_REFUSE_UNAVAILABLE;
+    set_plan(w, (struct plan){ .refuse = MESSAGE_REFUSE_UNAVAILABLE });
     assert_int_equal(run(w, NULL, NULL), POFR_EXIT_RETRY);
     expect_output(w, "try again later");
-    w->hang_up = true;
+    set_plan(w, (struct plan){ .hang_up = true });
     assert_int_equal(run(w, NULL, NULL), POFR_EXIT_RETRY);
     assert_false(is_enrolled(w));
     end(w);
@@ -283,7 +310,7 @@ static void a_gateway_with_another_key_gets_no_token(void **state)
     write_token(w, 0600);
     assert_int_equal(run(w, NULL, NULL), POFR_EXIT_REFUSED);
     expect_output(w, "not the pinned one");
-    assert_int_equal(w->enrols, 0);
+    assert_int_equal(seen_by(w).enrols, 0);
     assert_false(is_enrolled(w));
     end(w);
 }
@@ -314,7 +341,7 @@ static void wrong_use_is_told(void **state)
     assert_int_equal(unlink(w->token_file), 0);
     assert_int_equal(run(w, NULL, NULL), POFR_EXIT_USAGE);
     assert_int_equal(run(w, "--nonsense", NULL), POFR_EXIT_USAGE);
-    assert_int_equal(w->enrols, 0);
+    assert_int_equal(seen_by(w).enrols, 0);
     end(w);
 }
 

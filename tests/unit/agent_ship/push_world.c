@@ -30,12 +30,12 @@ static void answer(struct ssh_peer_session *s, uint64_t sequence, bool ack)
 static void note(struct world *w, const struct message *m)
 {
     pthread_mutex_lock(&w->lock);
-    if (w->seen_len < SEEN_MAX) {
-        w->seen[w->seen_len++] = m->bundle.sequence;
+    if (w->seen.len < SEEN_MAX) {
+        w->seen.bundles[w->seen.len++] = m->bundle.sequence;
     }
     for (size_t i = 0; i < m->bundle.block.len; i++) {
         if (m->bundle.block.data[i] != (uint8_t)(i + m->bundle.sequence)) {
-            w->bad_blocks++;
+            w->seen.bad_blocks++;
             break;
         }
     }
@@ -50,9 +50,9 @@ static bool greet(struct ssh_peer_session *s, struct world *w, const struct plan
         return false;
     }
     pthread_mutex_lock(&w->lock);
-    w->hello = m;
-    w->hellos++;
-    snprintf(w->user, sizeof(w->user), "%s", ssh_peer_user(s));
+    w->seen.hello = m;
+    w->seen.hellos++;
+    snprintf(w->seen.user, sizeof(w->seen.user), "%s", ssh_peer_user(s));
     pthread_mutex_unlock(&w->lock);
     memset(&m, 0, sizeof(m));
     if (plan->action == ACT_PENDING) {
@@ -195,7 +195,7 @@ void world_finish(struct world *w)
 {
     push_free(w->push);
     ssh_peer_stop(w->gateway);
-    assert_int_equal(w->bad_blocks, 0);
+    assert_int_equal(w->seen.bad_blocks, 0); /* its thread has ended */
     assert_false(w->collector.ack_before_refusal);
     fake_collector_close(&w->collector);
     loop_free(w->loop);
@@ -206,13 +206,20 @@ void world_finish(struct world *w)
 
 void world_seen_in_order(struct world *w, uint64_t first, uint64_t last)
 {
+    const struct seen *seen = world_seen(w);
     uint64_t next = first;
 
-    pthread_mutex_lock(&w->lock);
-    for (unsigned i = 0; i < w->seen_len; i++) {
-        assert_true(w->seen[i] <= next);
-        next += w->seen[i] == next;
+    for (unsigned i = 0; i < seen->len; i++) {
+        assert_true(seen->bundles[i] <= next);
+        next += seen->bundles[i] == next;
     }
-    pthread_mutex_unlock(&w->lock);
     assert_int_equal(next, last + 1);
+}
+
+const struct seen *world_seen(struct world *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->copy = w->seen;
+    pthread_mutex_unlock(&w->lock);
+    return &w->copy;
 }

@@ -38,6 +38,15 @@ struct plan { /* of the gateway; the last one is repeated */
     unsigned n, window;
 };
 
+struct seen {                   /* by the gateway */
+    uint64_t bundles[SEEN_MAX]; /* repeats included */
+    unsigned len;
+    struct message hello; /* the last one, without its slices */
+    unsigned hellos;
+    char user[64];
+    uint64_t bad_blocks;
+};
+
 struct world {
     struct loop *loop;
     struct fake_collector collector;
@@ -47,13 +56,8 @@ struct world {
     unsigned plan_len;
     uint64_t rekey_bytes;
     bool stopped;
-    pthread_mutex_t lock; /* protects what follows: the gateway's thread writes it */
-    uint64_t seen[SEEN_MAX];
-    unsigned seen_len;
-    struct message hello;
-    unsigned hellos;
-    char user[64];
-    uint64_t bad_blocks;
+    pthread_mutex_t lock; /* protects seen, which the gateway's thread writes */
+    struct seen seen, copy;
     unsigned wanted_len;
     struct message_range wanted[4];
     atomic_bool go;
@@ -65,6 +69,8 @@ void world_start_push(struct world *w);
 void world_finish(struct world *w);
 /* For push_options.stopped. */
 void world_stopped(void *arg);
+/* As it is now; borrowed until the next call. */
+const struct seen *world_seen(struct world *w);
 /* Every sequence from first to last was seen, and each first sighting came in order. */
 void world_seen_in_order(struct world *w, uint64_t first, uint64_t last);
 

@@ -24,13 +24,13 @@ static void all_bundles_arrive_and_are_acked(void **state)
         WAIT_UNTIL(w, w->collector.acked == w->collector.newest);
     }
     world_seen_in_order(w, 1, w->collector.newest);
-    assert_int_equal(w->seen_len, w->collector.newest); /* nothing went twice */
-    assert_int_equal(w->hellos, 1);
-    assert_string_equal(w->user, uuid_format(&w->collector.host, uuid));
-    assert_int_equal(w->hello.hello.oldest, 1);
-    assert_int_equal(w->hello.hello.newest, 50);
-    assert_int_equal(w->hello.hello.boot.b[0], 0xb0);
-    assert_true(w->hello.hello.boot_us > 0);
+    assert_int_equal(world_seen(w)->len, w->collector.newest); /* nothing went twice */
+    assert_int_equal(world_seen(w)->hellos, 1);
+    assert_string_equal(world_seen(w)->user, uuid_format(&w->collector.host, uuid));
+    assert_int_equal(world_seen(w)->hello.hello.oldest, 1);
+    assert_int_equal(world_seen(w)->hello.hello.newest, 50);
+    assert_int_equal(world_seen(w)->hello.hello.boot.b[0], 0xb0);
+    assert_true(world_seen(w)->hello.hello.boot_us > 0);
     assert_true(w->collector.connected);
     assert_int_equal(w->collector.entered, 1);
     assert_int_equal(w->collector.asked_wanted, 1);
@@ -61,8 +61,8 @@ static void new_keys_in_the_middle_lose_nothing(void **state)
     world_start_gateway(w);
     world_start_push(w);
     WAIT_UNTIL(w, w->collector.acked == 60);
-    assert_int_equal(w->seen_len, 60);
-    assert_int_equal(w->hellos, 1);
+    assert_int_equal(world_seen(w)->len, 60);
+    assert_int_equal(world_seen(w)->hellos, 1);
     world_finish(w);
 }
 
@@ -78,7 +78,7 @@ static void a_lost_session_goes_on_at_the_first_unacked(void **state)
     world_start_push(w);
     WAIT_UNTIL(w, w->collector.acked == 20);
     world_seen_in_order(w, 1, 20);
-    assert_int_equal(w->hellos, 3);
+    assert_int_equal(world_seen(w)->hellos, 3);
     world_finish(w);
 }
 
@@ -96,7 +96,7 @@ static void a_final_refusal_is_recorded_before_later_acks(void **state)
     assert_int_equal(w->collector.refused[0], 1);
     assert_int_equal(w->collector.refused[1], 3);
     assert_int_equal(w->collector.refused[2], 5);
-    assert_int_equal(w->seen_len, 6);
+    assert_int_equal(world_seen(w)->len, 6);
     world_finish(w);
 }
 
@@ -113,8 +113,8 @@ static void wanted_bundles_are_sent_again_and_first(void **state)
     world_start_gateway(w);
     world_start_push(w);
     WAIT_UNTIL(w, w->collector.acked == 10);
-    assert_int_equal(w->seen_len, 5);
-    assert_memory_equal(w->seen, ((uint64_t[]){ 2, 5, 6, 9, 10 }), 5 * sizeof(uint64_t));
+    assert_int_equal(world_seen(w)->len, 5);
+    assert_memory_equal(world_seen(w)->bundles, ((uint64_t[]){ 2, 5, 6, 9, 10 }), 5 * sizeof(uint64_t));
     assert_int_equal(w->collector.wanted.wanted.len, 2);
     world_finish(w);
 }
@@ -130,7 +130,7 @@ static void a_signature_that_comes_later_is_waited_for(void **state)
     world_start_push(w);
     WAIT_UNTIL(w, w->collector.acked == 1);
     assert_int_equal(w->collector.asked_sign, 4);
-    assert_int_equal(w->hellos, 1);
+    assert_int_equal(world_seen(w)->hellos, 1);
     world_finish(w);
 }
 
@@ -204,7 +204,8 @@ static void a_gateways_last_words_are_heard(void **state)
     world_start_push(w);
     WAIT_UNTIL(w, w->collector.acked == 8);
     WAIT_UNTIL(w, ssh_peer_sessions(w->gateway) == 2);
-    assert_int_equal(w->seen_len, 8); /* nothing was sent twice, though the acks came with the end of the connection */
+    assert_int_equal(world_seen(w)->len,
+                     8); /* nothing was sent twice, though the acks came with the end of the connection */
     world_finish(w);
 }
 
@@ -245,7 +246,7 @@ static void a_gateway_with_another_key_gets_nothing(void **state)
     assert_int_equal(push_new(w->loop, &o, &w->push, NULL), 0);
     WAIT_UNTIL(w, w->collector.asked_state >= 4);
     assert_int_equal(w->collector.asked_sign, 0); /* not even a login */
-    assert_int_equal(w->hellos, 0);
+    assert_int_equal(world_seen(w)->hellos, 0);
     world_finish(w);
 }
 
