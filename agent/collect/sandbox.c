@@ -99,8 +99,9 @@ int sandbox_calls(struct pofr_err *err)
         rc = rc == -EDOM || rc == -EFAULT ? 0 : rc; /* this architecture has no such call */
     }
     for (size_t i = 0; i < pofr_countof(denied_families) && rc == 0; i++) {
-        rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 1,
-                              SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)denied_families[i]));
+        const struct scmp_arg_cmp family = { .arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)denied_families[i] };
+
+        rc = seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 1, &family);
     }
     if (rc == 0) {
         rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);

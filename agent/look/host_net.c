@@ -54,8 +54,7 @@ static void dump(uint16_t type, uint8_t family, answer_fn fn, struct host_items 
     }
     for (unsigned round = 0; !done && round < ROUNDS_MAX; round++) {
         ssize_t n = recv(fd, bytes, sizeof(bytes), 0);
-        const struct nlmsghdr *at = (const struct nlmsghdr *)bytes;
-        int left = (int)n;
+        size_t at = 0;
 
         if (n < 0 && errno == EINTR) {
             continue;
@@ -64,15 +63,21 @@ static void dump(uint16_t type, uint8_t family, answer_fn fn, struct host_items 
             h->reason = "rtnetlink gave no whole answer";
             break;
         }
-        for (; NLMSG_OK(at, left); at = NLMSG_NEXT(at, left)) {
-            if (at->nlmsg_flags & NLM_F_DUMP_INTR) {
+        while (at + sizeof(struct nlmsghdr) <= (size_t)n) { /* not NLMSG_OK: it compares numbers of different signs */
+            const struct nlmsghdr *m = (const struct nlmsghdr *)(bytes + at);
+
+            if (m->nlmsg_len < sizeof(*m) || m->nlmsg_len > (size_t)n - at) {
+                break;
+            }
+            if (m->nlmsg_flags & NLM_F_DUMP_INTR) {
                 h->reason = "changed while it was read";
             }
-            if (at->nlmsg_type == NLMSG_DONE || at->nlmsg_type == NLMSG_ERROR) {
+            if (m->nlmsg_type == NLMSG_DONE || m->nlmsg_type == NLMSG_ERROR) {
                 done = true;
                 break;
             }
-            fn(at, h, netns);
+            fn(m, h, netns);
+            at += NLMSG_ALIGN(m->nlmsg_len);
         }
     }
     if (fd >= 0) {
