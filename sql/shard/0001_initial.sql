@@ -67,6 +67,7 @@ CREATE TABLE boot (
   tip_sequence BIGINT UNSIGNED NOT NULL,     -- newest statement of this boot's branch
   tip_digest BINARY(32) NOT NULL,
   tip_run BINARY(16) NOT NULL,
+  has_key TINYINT UNSIGNED NOT NULL DEFAULT 0,
   hash_key BINARY(16) NOT NULL DEFAULT '',
   last_tick_us BIGINT UNSIGNED NOT NULL,     -- boot clock of the newest tick stored
   last_tick DATETIME(6) NOT NULL,
@@ -84,6 +85,7 @@ CREATE TABLE run (
   boot INT UNSIGNED NOT NULL,
   first_sequence BIGINT UNSIGNED NOT NULL,   -- of what is stored
   first_us BIGINT UNSIGNED NOT NULL,         -- its first tick, boot clock
+  before_us BIGINT UNSIGNED NOT NULL,        -- newest tick of the boot before it, 0: none
   stateless TINYINT UNSIGNED NOT NULL DEFAULT 0, -- 1: it had lost its state, so its first look names anew what it finds
   PRIMARY KEY (host_id, run, boot)
 ) ENGINE=InnoDB DEFAULT CHARSET=binary;
@@ -96,6 +98,9 @@ CREATE TABLE open_state (
   open_count BIGINT UNSIGNED NOT NULL,
   digest BIGINT UNSIGNED NOT NULL,
   keyframe_us BIGINT UNSIGNED NOT NULL DEFAULT 0,  -- boot clock of the newest keyframe compared
+  parts_us BIGINT UNSIGNED NOT NULL DEFAULT 0,     -- tick of a keyframe whose first parts are stored, and where the next begins
+  parts_low BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  parts_low_cookie BIGINT UNSIGNED NOT NULL DEFAULT 0,
   clean TINYINT UNSIGNED NOT NULL DEFAULT 0,       -- 1: open rows are what the host had open at its newest tick; 0: something may be missing, the next keyframe is compared in full
   compared DATE NULL,                              -- last compare in full
   PRIMARY KEY (host_id, boot, group_id)
