@@ -112,10 +112,10 @@ void keys_close(struct keys *k)
 
 /* --- what the catalog answers, as structs ----------------------------------------------------------- */
 
-#define HOST_COLUMNS                                                                                         \
+#define HOST_COLUMNS                                                                                                   \
     "host_id, host_uuid, slot, state + 0, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', enrolled), host, host_group"
-#define KEY_COLUMNS                                                                                          \
-    "key_id, public_key, host_id, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', valid_from), "                    \
+#define KEY_COLUMNS                                                                                                    \
+    "key_id, public_key, host_id, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', valid_from), "                              \
     "IF(valid_to >= '9999-12-31', 9223372036854775807, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', valid_to))"
 
 static int64_t get_i64(const struct db_result *r, size_t row, size_t column)
@@ -256,8 +256,8 @@ static int put_map(struct keys_table *t, const struct db_result *slots, const st
         if (slot >= KEYS_SLOTS_MAX) {
             return POFR_EFORMAT;
         }
-        map[slot] = (struct keys_slot){ (uint16_t)slot, (uint16_t)db_get_u64(slots, i, 1),
-                                        (uint32_t)db_get_u64(slots, i, 2) };
+        map[slot] =
+            (struct keys_slot){ (uint16_t)slot, (uint16_t)db_get_u64(slots, i, 1), (uint32_t)db_get_u64(slots, i, 2) };
     }
     if (count > KEYS_SHARDS_MAX) {
         return POFR_EFULL;
@@ -416,8 +416,8 @@ int keys_refresh(struct keys *k, struct pofr_err *err)
 }
 
 /* One host and all its keys. where: a condition on host with one value. */
-static int ask_one(struct keys *k, const char *hosts_sql, const char *keys_sql, const struct db_value *v,
-                   bool *changed, struct pofr_err *err)
+static int ask_one(struct keys *k, const char *hosts_sql, const char *keys_sql, const struct db_value *v, bool *changed,
+                   struct pofr_err *err)
 {
     struct answer a = { 0 };
     int code = connected(k, err);
@@ -452,9 +452,10 @@ int keys_ask_host(struct keys *k, const struct uuid *uuid, struct pofr_err *err)
     int code;
 
     pthread_mutex_lock(&k->refresh_lock);
-    code = ask_one(k, "SELECT " HOST_COLUMNS " FROM host WHERE host_id > 0 AND host_uuid = ?",
-                   "SELECT " KEY_COLUMNS " FROM host_key WHERE host_id = (SELECT host_id FROM host WHERE host_uuid = ?)",
-                   &v, &changed, err);
+    code =
+        ask_one(k, "SELECT " HOST_COLUMNS " FROM host WHERE host_id > 0 AND host_uuid = ?",
+                "SELECT " KEY_COLUMNS " FROM host_key WHERE host_id = (SELECT host_id FROM host WHERE host_uuid = ?)",
+                &v, &changed, err);
     pthread_mutex_unlock(&k->refresh_lock);
     if (code == 0 && keys_host(k, uuid, NULL) != 0) {
         code = POFR_ENOTFOUND;

@@ -25,15 +25,20 @@
 #define KEYS_SHARDS_MAX 1024u
 #define KEYS_FOREVER_US INT64_MAX /* valid_to_us of a key that is valid */
 
-enum keys_state { KEYS_PENDING = 1, KEYS_ACTIVE, KEYS_RETIRED, KEYS_ERASED };
+enum keys_state {
+    KEYS_PENDING = 1,
+    KEYS_ACTIVE,
+    KEYS_RETIRED,
+    KEYS_ERASED
+};
 
 struct keys_host {
     uint64_t host_id;
     struct uuid uuid;
     uint16_t slot;
-    enum keys_state state;    /* KEYS_ERASED also for a host of which only the tombstone is left */
-    int64_t enrolled_us;      /* wall clock */
-    char host[764];           /* the catalog's name, UTF-8, at most 190 characters */
+    enum keys_state state; /* KEYS_ERASED also for a host of which only the tombstone is left */
+    int64_t enrolled_us;   /* wall clock */
+    char host[764];        /* the catalog's name, UTF-8, at most 190 characters */
     char host_group[764];
 };
 

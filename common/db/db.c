@@ -89,6 +89,11 @@ const char *db_library(void)
     return text;
 }
 
+struct st_mysql *db_handle(struct db *db)
+{
+    return db->mysql;
+}
+
 unsigned db_last_error(const struct db *db)
 {
     return db->last_error;
@@ -185,7 +190,8 @@ static void bind_values(MYSQL_BIND *binds, const struct db_value *values, size_t
             break;
         case DB_BYTES:
             b->buffer_type = MYSQL_TYPE_STRING;
-            b->buffer = (void *)values[i].bytes.data;
+            b->buffer =
+                values[i].bytes.data ? (void *)(uintptr_t)values[i].bytes.data : (void *)(uintptr_t) ""; /* not NULL */
             b->buffer_length = values[i].bytes.len;
             break;
         }

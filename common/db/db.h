@@ -58,6 +58,9 @@ struct db_value {
 POFR_MUST_USE int db_connect(const struct db_address *address, struct db **out_db, struct pofr_err *err);
 void db_close(struct db *db); /* NULL is allowed */
 
+/* The library's own handle, for statements of arrays (workers/bulk.c). */
+struct st_mysql *db_handle(struct db *db);
+
 /* "libmariadb 3.3.19", for --version. Static. */
 const char *db_library(void);
 
