@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * heal.h -- the slow way to apply records: read the rows of every slot that they touch, fold both together
+ * (timeline.h), change what differs. For keyframes that must be compared, for bundles after a gap, for late ones.
+ */
+#pragma once
+
+#include "common/base/compiler.h"
+#include "workers/timeline.h"
+#include "workers/world.h"
+
+struct heal {
+    struct world *w;
+    struct host_boot *boot;
+    struct changes *changes;
+    const struct decoded *d;
+    size_t first, end; /* records of d to take: first to end - 1 */
+    const struct keyframe_mark
+        *marks; /* to compare: keyframe parts among those records; of REC_COVERAGE: a run begins */
+    size_t marks_count;
+    unsigned only;     /* take no other entity than this one; 0: all */
+    uint64_t sequence; /* of the bundle */
+    bool late;         /* rows beyond the open ones are read, */
+    uint64_t from;     /* those that ended here or later: the last look before the gap */
+};
+
+/* All is carried out, what was in heal->changes first. */
+POFR_MUST_USE int heal_slots(const struct heal *h);
