@@ -8,7 +8,6 @@
  *   - A paused session takes nothing in on_data(). Its bytes stay in libssh's buffer, the window closes; only
  *     ssh_channel_read_nonblocking() opens it again.
  *   - What is written goes to a buffer without limit when the socket is full: so nothing is written then.
- *   - The bytes of a peer whose session is over are not read any more, but its EOF must be: so they are dropped.
  *
  * A peer whose connection is gone stays until Kafka has reported all that it published.
  */
@@ -26,7 +25,7 @@
 #define DOPOLLS   16                   /* of one wake; libssh reads 4 KiB at each */
 #define PULL_SIZE 65536u               /* read out of libssh's buffer at once */
 #define PULLS     16                   /* of one turn */
-#define LINGER_US (3 * CLOCK_US_PER_S) /* for the last words */
+#define LINGER_US (5 * CLOCK_US_PER_S) /* for the last words */
 
 void peer_break(struct peer *p)
 {
@@ -133,11 +132,13 @@ static void pull(struct peer *p)
 
     p->deaf = true;
     for (i = 0; i < PULLS && (wants = session_wants(p->session)) > 0; i++) {
-        n = ssh_channel_read_nonblocking(p->channel, bytes, (uint32_t)(wants < PULL_SIZE ? wants : PULL_SIZE), 0);
+        n = ssh_channel_read_nonblocking(p->channel, bytes, (uint32_t)(wants < PULL_SIZE ? wants : PULL_SIZE),
+                                         0);
         if (n <= 0) {
             break;
         }
-        if (session_input(p->session, slice_of(bytes, (size_t)n)) != (size_t)n && !session_is_over(p->session)) {
+        if (session_input(p->session, slice_of(bytes, (size_t)n)) != (size_t)n &&
+            !session_is_over(p->session)) {
             p->is_broken = true; /* it wanted that much */
         }
     }
@@ -198,28 +199,6 @@ static void tick_without_session(struct peer *p, int64_t now)
     }
 }
 
-/*
- * The last answer, then the channel's end, then the peer closes. Were we to close, libssh2 would find the lost
- * connection before the answer that lies in its buffer, and never give it to the agent.
- */
-static void say_goodbye(struct peer *p, int64_t now)
-{
-    if (p->over_us == 0) {
-        p->over_us = now;
-    }
-    if (session_is_idle(p->session)) {
-        hosts_release(p->lane->o.hosts, &p->claim); /* the host's next session need not wait for this peer */
-    }
-    if (!p->is_broken && session_output(p->session).len == 0 && !p->said_end) {
-        p->said_end = true;
-        p->deaf = true;
-        p->is_broken |= ssh_channel_send_eof(p->channel) != SSH_OK;
-        p->deaf = false;
-    }
-    p->is_broken |= p->is_eof || now >= p->over_us + LINGER_US;
-    wake_at(p, p->over_us + LINGER_US);
-}
-
 static void settle_session(struct peer *p, int64_t now)
 {
     if (p->stalled && !p->is_broken && session_wants(p->session) > 0) {
@@ -234,7 +213,9 @@ static void settle_session(struct peer *p, int64_t now)
     }
     flush(p);
     if (session_is_over(p->session)) {
-        say_goodbye(p, now);
+        p->over_us = p->over_us != 0 ? p->over_us : now;
+        p->is_broken |= session_output(p->session).len == 0 || now >= p->over_us + LINGER_US;
+        wake_at(p, p->over_us + LINGER_US);
     }
 }
 

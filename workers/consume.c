@@ -1,0 +1,695 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Threads: all is the poll thread's own but the atomics; figures[] and shards_up are guarded by figures_lock, for /metrics.
+ *
+ * PAUSE   A slot is fetched while it is CHECKING or ACTIVE and nothing holds it: its own queue or all queues full, its shard
+ *         away, the catalog needed. librdkafka is told once per change.
+ */
+#include "workers/consume.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/buf.h"
+#include "common/base/sha256.h"
+#include "common/kafka/topic_rules.h"
+#include "common/os/clock.h"
+#include "common/os/log.h"
+#include "workers/errands.h"
+#include "workers/kafka.h"
+#include "workers/slots.h"
+#include "workers/worker_stats.h"
+#include "workers/writer.h"
+
+#define POLL_MS   100
+#define ROUNDS_US (1 * CLOCK_US_PER_S)
+#define LEAVE_MS  5000
+#define SHARDS    64u
+
+struct shard {
+    unsigned id; /* 0: free */
+    struct keys_shard at;
+    struct writer *writer;
+    bool up;
+};
+
+struct fetch {           /* beside struct slot */
+    bool paused;         /* as librdkafka has it */
+    bool held;           /* the catalog is needed */
+    bool full;           /* its queue was full and has not run half empty yet */
+    uint64_t queued;     /* bytes handed to the writer and not done with */
+    struct shard *shard; /* whose writer has its messages */
+    int64_t seek_to;     /* -1: none */
+};
+
+struct figure { /* for /metrics */
+    bool ours;
+    int64_t next, end;
+};
+
+struct consume {
+    struct consume_options o;
+    struct kafka_consumer *kafka;
+    struct errands *errands;
+    char brokers[1024];
+    struct slot slots[KEYS_SLOTS_MAX];
+    struct fetch fetch[KEYS_SLOTS_MAX];
+    struct shard shards[SHARDS];
+    uint64_t queued;
+    bool full;
+    int64_t rounds_at_us;
+    atomic_bool stop;
+    atomic_bool catalog_changed;
+    struct pofr_err fatal;
+    pthread_mutex_t figures_lock;
+    struct figure figures[KEYS_SLOTS_MAX];
+    bool member;
+};
+
+/* --- fetching ------------------------------------------------------------------------------------------------ */
+
+static enum worker_cause cause_of(const struct consume *c, unsigned n)
+{
+    const struct slot *s = &c->slots[n];
+    const struct fetch *f = &c->fetch[n];
+
+    if (s->state == SLOT_UNMAPPED) {
+        return CAUSE_UNMAPPED;
+    }
+    if (f->shard && !f->shard->up) {
+        return CAUSE_SHARD;
+    }
+    if (s->state != SLOT_ACTIVE && s->state != SLOT_CHECKING) {
+        return CAUSE_LOADING;
+    }
+    if (f->held) {
+        return CAUSE_CATALOG;
+    }
+    return f->full || c->full ? CAUSE_QUEUE : CAUSE_END;
+}
+
+static void steer(struct consume *c, unsigned n)
+{
+    struct fetch *f = &c->fetch[n];
+    bool pause = cause_of(c, n) != CAUSE_END;
+
+    if (c->slots[n].state == SLOT_NONE) {
+        return;
+    }
+    if (pause && !f->paused) {
+        kafka_pause(c->kafka, n);
+        f->paused = true;
+    } else if (!pause && (f->paused || f->seek_to >= 0)) {
+        kafka_resume(c->kafka, n, f->seek_to >= 0 ? f->seek_to : c->slots[n].expected);
+        f->paused = false;
+        f->seek_to = -1;
+    }
+}
+
+static void steer_all(struct consume *c)
+{
+    for (unsigned n = 0; n < KEYS_SLOTS_MAX; n++) {
+        steer(c, n);
+    }
+}
+
+static void queue_changed(struct consume *c, unsigned n, int64_t by)
+{
+    struct fetch *f = &c->fetch[n];
+    uint64_t slot_max = c->o.conf->slot_queue_bytes, max = c->o.conf->queue_bytes;
+    bool was = c->full;
+
+    f->queued = (uint64_t)((int64_t)f->queued + by);
+    c->queued = (uint64_t)((int64_t)c->queued + by);
+    f->full = f->queued >= slot_max || (f->full && f->queued > slot_max / 2);
+    c->full = c->queued >= max || (c->full && c->queued > max / 2);
+    stat_put(c->o.stats, STAT_ingest_queue, (int64_t)c->queued);
+    if (was != c->full) {
+        steer_all(c);
+    } else {
+        steer(c, n);
+    }
+}
+
+/* --- shards --------------------------------------------------------------------------------------------------- */
+
+static void wake(void *arg)
+{
+    struct consume *c = arg;
+
+    kafka_wake(c->kafka);
+}
+
+static int start_writer(struct consume *c, struct shard *s, struct pofr_err *err)
+{
+    const struct worker_conf *conf = c->o.conf;
+    const struct writer_options wo = {
+        .worker = c->o.name,
+        .shard = s->at,
+        .user = conf->shard_user,
+        .password_file = conf->shard_password_file,
+        .database = conf->shard_database,
+        .limits = { conf->batch_records, conf->batch_bytes, conf->batch_us, conf->bundle_records, conf->strings_bytes },
+        .keys = c->o.keys,
+        .stats = c->o.stats,
+        .wake = wake,
+        .arg = c,
+    };
+
+    return writer_start(&wo, &s->writer, err);
+}
+
+/* The shard of that id, with a writer; NULL: the catalog does not know it, or there are too many. */
+static struct shard *shard_of(struct consume *c, unsigned id)
+{
+    struct keys_shard at;
+    struct shard *free_one = NULL;
+    struct pofr_err err = { 0 };
+
+    if (keys_shard(c->o.keys, id, &at) != 0) {
+        return NULL;
+    }
+    for (size_t i = 0; i < SHARDS; i++) {
+        struct shard *s = &c->shards[i];
+
+        if (s->id == id && strcmp(s->at.address, at.address) == 0 && s->at.port == at.port) {
+            return s;
+        }
+        if (!s->id && !free_one) {
+            free_one = s;
+        }
+    }
+    if (!free_one) {
+        log_error("consume", "too_many_shards", "max=%u", SHARDS);
+        return NULL;
+    }
+    free_one->at = at;
+    if (start_writer(c, free_one, &err) != 0) {
+        log_error("consume", "writer_not_started", "shard=%s error=\"%s\"", at.name, err.text);
+        return NULL;
+    }
+    pthread_mutex_lock(&c->figures_lock);
+    free_one->id = id;
+    free_one->up = false;
+    pthread_mutex_unlock(&c->figures_lock);
+    return free_one;
+}
+
+/* --- slots -------------------------------------------------------------------------------------------------------- */
+
+static void carry_out(struct consume *c, unsigned n, struct slot_action a);
+
+static void load(struct consume *c, unsigned n)
+{
+    struct slot *s = &c->slots[n];
+    struct fetch *f = &c->fetch[n];
+    struct shard *shard = shard_of(c, s->shard_id);
+
+    if (f->shard && f->shard != shard) {
+        writer_drop(f->shard->writer, n, s->epoch);
+    }
+    f->shard = shard;
+    f->held = false;
+    if (shard) {
+        writer_load(shard->writer, n, s->epoch);
+    } else {
+        carry_out(c, n, slot_loaded(s, NULL));
+    }
+}
+
+static void carry_out(struct consume *c, unsigned n, struct slot_action a)
+{
+    struct slot *s = &c->slots[n];
+    struct fetch *f = &c->fetch[n];
+
+    switch (a.what) {
+    case SLOT_DO_LOAD:
+        load(c, n);
+        break;
+    case SLOT_DO_ASK_LIMITS:
+        errands_limits(c->errands, n, s->epoch);
+        break;
+    case SLOT_DO_SEEK:
+        f->seek_to = a.offset;
+        break;
+    case SLOT_DO_SKIP:
+        writer_skip(f->shard->writer, n, s->epoch, a.offset);
+        break;
+    case SLOT_DO_REINCARNATE:
+        writer_reincarnate(f->shard->writer, n, s->epoch, a.offset);
+        break;
+    case SLOT_DO_WAIT:
+        if (f->shard) {
+            writer_drop(f->shard->writer, n, s->epoch);
+            f->shard = NULL;
+        }
+        break;
+    default:
+        break;
+    }
+    steer(c, n);
+}
+
+static void look_at_map(struct consume *c, unsigned n)
+{
+    struct keys_slot at;
+    struct slot *s = &c->slots[n];
+
+    if (keys_slot(c->o.keys, n, &at) != 0) {
+        at = (struct keys_slot){ 0 };
+    }
+    if (s->state == SLOT_UNMAPPED && at.shard_id == 0) {
+        return;
+    }
+    carry_out(c, n, slot_mapped(s, at.shard_id, at.generation));
+}
+
+static void assigned(void *arg, const unsigned *slots, size_t count)
+{
+    struct consume *c = arg;
+
+    log_info("consume", "assigned", "slots=%zu", count);
+    stat_add_by(c->o.stats, STAT_rebalance, 0, 1);
+    stat_put(c->o.stats, STAT_ingest_partitions, (int64_t)count);
+    c->member = true;
+    for (size_t i = 0; i < count; i++) {
+        unsigned n = slots[i];
+        struct keys_slot at;
+
+        if (n >= KEYS_SLOTS_MAX) {
+            continue;
+        }
+        if (keys_slot(c->o.keys, n, &at) != 0) {
+            at = (struct keys_slot){ 0 };
+        }
+        c->slots[n].number = n;
+        c->slots[n].shard_id = at.shard_id;
+        c->slots[n].generation = at.generation;
+        c->fetch[n].paused = true;
+        c->fetch[n].seek_to = -1;
+        carry_out(c, n, slot_assigned(&c->slots[n]));
+    }
+}
+
+static void revoked(void *arg, bool lost)
+{
+    struct consume *c = arg;
+
+    log_info("consume", "revoked", "lost=%s", lost ? "yes" : "no");
+    stat_add_by(c->o.stats, STAT_rebalance, 1, 1);
+    stat_add(c->o.stats, STAT_assignment_lost, lost);
+    stat_put(c->o.stats, STAT_ingest_partitions, 0);
+    for (unsigned n = 0; n < KEYS_SLOTS_MAX; n++) {
+        struct slot *s = &c->slots[n];
+
+        if (s->state == SLOT_NONE) {
+            continue;
+        }
+        slot_revoked(s);
+        if (c->fetch[n].shard) {
+            writer_drop(c->fetch[n].shard->writer, n, s->epoch);
+            c->fetch[n].shard = NULL;
+        }
+        c->fetch[n].held = false;
+    }
+}
+
+static void take_message(void *arg, struct message *m)
+{
+    struct consume *c = arg;
+    unsigned n = m->slot;
+    struct slot *s = n < KEYS_SLOTS_MAX ? &c->slots[n] : NULL;
+    uint8_t digest[SHA256_SIZE] = { 0 };
+    struct slot_action a = { SLOT_DO_DROP, 0 };
+
+    if (s && s->state == SLOT_CHECKING && m->offset == s->expected && sha256(m->value, digest) != 0) {
+        (void)pofr_err_set(&c->fatal, POFR_ENOMEM, "digest of a message");
+        s = NULL;
+    }
+    if (s) {
+        a = slot_message(s, m->offset, digest);
+    }
+    if (a.what == SLOT_DO_ENQUEUE) {
+        uint64_t bytes = m->value.len;
+
+        writer_append(c->fetch[n].shard->writer, s->epoch, m);
+        queue_changed(c, n, (int64_t)bytes);
+        return;
+    }
+    if (a.what == SLOT_DO_SEEK || a.what == SLOT_DO_LOAD) {
+        log_warn("consume", "offset_gap", "slot=%u expected=%lld got=%lld", n, (long long)s->expected,
+                 (long long)m->offset);
+        stat_add(c->o.stats, STAT_ingest_offset_gap, 1);
+        stat_add(c->o.stats, STAT_ingest_reseek, 1);
+    }
+    message_free(m);
+    if (s) {
+        carry_out(c, n, a);
+    }
+}
+
+static void out_of_range(void *arg, unsigned n)
+{
+    struct consume *c = arg;
+
+    if (n < KEYS_SLOTS_MAX) {
+        carry_out(c, n, slot_out_of_range(&c->slots[n]));
+    }
+}
+
+static void fatal(void *arg, const char *text)
+{
+    struct consume *c = arg;
+
+    (void)pofr_err_set(&c->fatal, POFR_ESYSTEM, "%s", text);
+}
+
+/* --- answers --------------------------------------------------------------------------------------------------------- */
+
+static void note_stored(struct consume *c, unsigned n, int64_t next)
+{
+    kafka_note_offset(c->kafka, n, next);
+    pthread_mutex_lock(&c->figures_lock);
+    c->figures[n].next = next;
+    pthread_mutex_unlock(&c->figures_lock);
+}
+
+static void take_event(struct consume *c, struct shard *shard, const struct writer_event *e)
+{
+    struct slot *s = &c->slots[e->slot];
+    const struct store_position *at = e->found ? &e->at : NULL;
+    bool current = e->epoch == s->epoch && c->fetch[e->slot].shard == shard;
+
+    switch (e->kind) {
+    case WRITER_LOADED:
+        if (current) {
+            if (at) {
+                note_stored(c, e->slot, at->next_offset);
+            }
+            carry_out(c, e->slot, slot_loaded(s, at));
+        }
+        break;
+    case WRITER_JUMPED:
+        if (current) {
+            carry_out(c, e->slot, slot_jumped(s, at));
+        }
+        break;
+    case WRITER_STORED:
+        if (current) {
+            note_stored(c, e->slot, e->at.next_offset);
+        }
+        break;
+    case WRITER_FENCED:
+        if (current) {
+            carry_out(c, e->slot, slot_fenced(s));
+        }
+        break;
+    case WRITER_TAKEN:
+        queue_changed(c, e->slot, -(int64_t)e->bytes);
+        break;
+    case WRITER_HELD:
+    case WRITER_FREED:
+        if (current) {
+            c->fetch[e->slot].held = e->kind == WRITER_HELD;
+            steer(c, e->slot);
+        }
+        break;
+    case WRITER_UP:
+    case WRITER_DOWN:
+        pthread_mutex_lock(&c->figures_lock);
+        shard->up = e->kind == WRITER_UP;
+        pthread_mutex_unlock(&c->figures_lock);
+        steer_all(c);
+        break;
+    case WRITER_KEY:
+        errands_key(c->errands, &e->key);
+        break;
+    case WRITER_FATAL:
+        (void)pofr_err_set(&c->fatal, POFR_ESYSTEM, "a shard's thread ended");
+        break;
+    }
+}
+
+static void take_answers(struct consume *c)
+{
+    struct errand done;
+
+    for (size_t i = 0; i < SHARDS; i++) {
+        struct shard *s = &c->shards[i];
+        struct writer_event e;
+        struct store_aside *list;
+
+        if (!s->id) {
+            continue;
+        }
+        while (writer_event(s->writer, &e)) {
+            take_event(c, s, &e);
+        }
+        list = writer_unrelayed(s->writer);
+        if (list) {
+            errands_relay(c->errands, s->writer, list);
+        }
+    }
+    while (errands_answer(c->errands, &done)) {
+        if (done.kind == ERRAND_RELAY) {
+            writer_relayed(done.writer, done.list);
+        } else if (done.kind == ERRAND_LIMITS && done.epoch == c->slots[done.slot].epoch) {
+            carry_out(c, done.slot, slot_limits(&c->slots[done.slot], done.low, done.high));
+        }
+    }
+}
+
+/* --- rounds ------------------------------------------------------------------------------------------------------------ */
+
+static void count_pauses(struct consume *c)
+{
+    int64_t causes[CAUSE_END + 1] = { 0 };
+
+    for (unsigned n = 0; n < KEYS_SLOTS_MAX; n++) {
+        if (c->slots[n].state != SLOT_NONE) {
+            causes[cause_of(c, n)]++;
+        }
+    }
+    for (unsigned i = 0; i < CAUSE_END; i++) {
+        stat_put_by(c->o.stats, STAT_ingest_paused_partitions, i, causes[i]);
+    }
+    stat_put(c->o.stats, STAT_catalog_age, keys_age_us(c->o.keys));
+    stat_put(c->o.stats, STAT_catalog_hosts, (int64_t)keys_count(c->o.keys));
+}
+
+static void note_figures(struct consume *c)
+{
+    for (unsigned n = 0; n < KEYS_SLOTS_MAX; n++) {
+        bool ours = c->slots[n].state != SLOT_NONE;
+        int64_t end = ours ? kafka_end(c->kafka, n) : -1;
+
+        pthread_mutex_lock(&c->figures_lock);
+        c->figures[n].ours = ours;
+        c->figures[n].end = end;
+        pthread_mutex_unlock(&c->figures_lock);
+    }
+}
+
+static void look_around(struct consume *c)
+{
+    bool changed = atomic_exchange(&c->catalog_changed, false);
+
+    for (unsigned n = 0; n < KEYS_SLOTS_MAX; n++) {
+        if (c->slots[n].state == SLOT_UNMAPPED || (changed && c->slots[n].state != SLOT_NONE)) {
+            look_at_map(c, n);
+        }
+    }
+    for (size_t i = 0; i < SHARDS && changed; i++) {
+        if (c->shards[i].id) {
+            writer_sync(c->shards[i].writer);
+        }
+    }
+    count_pauses(c);
+    note_figures(c);
+}
+
+static const char *joined(const struct conf_list *list, char *to, size_t size)
+{
+    size_t at = 0;
+
+    to[0] = 0;
+    for (size_t i = 0; i < list->count && at < size; i++) {
+        at += (size_t)snprintf(to + at, size - at, "%s%s", i ? "," : "", list->items[i]);
+    }
+    return to;
+}
+
+int consume_new(const struct consume_options *o, struct consume **out, struct pofr_err *err)
+{
+    struct consume *c = calloc(1, sizeof(*c));
+    const struct worker_conf *conf = o->conf;
+    const struct kafka_events events = { c, assigned, revoked, take_message, out_of_range, fatal };
+    struct kafka_options ko = { .properties_file = conf->properties_file,
+                                .topic = conf->topic,
+                                .group = conf->group,
+                                .instance_id = conf->instance_id,
+                                .program = "pofr-worker",
+                                .queue_bytes = conf->queue_bytes };
+    struct errands_options eo = { .deadletter = conf->deadletter, .catalog = o->catalog, .wake = wake, .arg = c };
+    int code;
+
+    if (!c) {
+        return pofr_err_set(err, POFR_ENOMEM, "consumer");
+    }
+    c->o = *o;
+    pthread_mutex_init(&c->figures_lock, NULL);
+    ko.brokers = joined(&conf->brokers, c->brokers, sizeof(c->brokers));
+    eo.kafka = ko;
+    eo.kafka.topic = conf->topic;
+    for (unsigned n = 0; n < KEYS_SLOTS_MAX; n++) {
+        c->fetch[n].seek_to = -1;
+    }
+    code = kafka_consumer_new(&ko, &events, &c->kafka, err);
+    if (code == 0) {
+        code = errands_start(&eo, &c->errands, err);
+    }
+    if (code) {
+        kafka_consumer_close(c->kafka, 0);
+        free(c);
+        return code;
+    }
+    *out = c;
+    return 0;
+}
+
+int consume_run(struct consume *c, struct pofr_err *err)
+{
+    while (!atomic_load(&c->stop) && c->fatal.code == 0) {
+        int64_t now;
+
+        kafka_poll(c->kafka, POLL_MS);
+        take_answers(c);
+        now = clock_mono_us();
+        if (now >= c->rounds_at_us || atomic_load(&c->catalog_changed)) {
+            c->rounds_at_us = now + ROUNDS_US;
+            look_around(c);
+        }
+    }
+    if (c->fatal.code) {
+        *err = c->fatal;
+    }
+    return c->fatal.code;
+}
+
+void consume_stop(struct consume *c)
+{
+    atomic_store(&c->stop, true);
+}
+
+void consume_catalog_changed(struct consume *c)
+{
+    atomic_store(&c->catalog_changed, true);
+}
+
+/* The last offsets that were stored, for whoever looks at lag; then nothing is ours any more. */
+static void stop_writers(struct consume *c)
+{
+    int64_t limit_us = c->o.conf->drain_us;
+    int64_t due = clock_mono_us() + limit_us;
+
+    for (size_t i = 0; i < SHARDS; i++) {
+        if (c->shards[i].id) {
+            writer_stop(c->shards[i].writer);
+        }
+    }
+    for (size_t i = 0; i < SHARDS; i++) {
+        int64_t left = due - clock_mono_us();
+
+        if (c->shards[i].id && !writer_join(c->shards[i].writer, left > 0 ? left : 1)) {
+            log_error("consume", "drain_timeout", "shard=%s", c->shards[i].at.name);
+            log_flush();
+            _Exit(3); /* it holds messages of librdkafka: nothing can be taken apart in order any more */
+        }
+        c->shards[i].id = 0;
+    }
+}
+
+void consume_free(struct consume *c)
+{
+    if (!c) {
+        return;
+    }
+    for (unsigned n = 0; n < KEYS_SLOTS_MAX; n++) {
+        if (c->slots[n].state != SLOT_NONE && !c->fetch[n].paused) {
+            kafka_pause(c->kafka, n);
+            c->fetch[n].paused = true;
+        }
+    }
+    errands_stop(c->errands); /* before the writers, whose lists it may have */
+    stop_writers(c);
+    for (unsigned n = 0; n < KEYS_SLOTS_MAX; n++) {
+        c->slots[n].state = SLOT_NONE; /* what still comes is dropped */
+        c->fetch[n].shard = NULL;
+    }
+    kafka_consumer_close(c->kafka, LEAVE_MS);
+    pthread_mutex_destroy(&c->figures_lock);
+    free(c);
+}
+
+/* --- for other threads ---------------------------------------------------------------------------------------------------- */
+
+bool consume_is_ready(const struct consume *c, char *reason, size_t n)
+{
+    if (!keys_loaded(c->o.keys)) {
+        snprintf(reason, n, "nothing is known of the catalog");
+        return false;
+    }
+    if (!c->member) {
+        snprintf(reason, n, "not yet in the consumer group");
+        return false;
+    }
+    return true;
+}
+
+static void write_lag(struct consume *c, struct buf *out)
+{
+    const char *topic = c->o.conf->topic, *group = c->o.conf->group;
+
+    stat_write_head(out, "kafka_consumergroup_current_offset", STAT_TYPE_GAUGE, "",
+                    "Offset of the next message to store, by slot.");
+    for (unsigned n = 0; n < KEYS_SLOTS_MAX; n++) {
+        if (c->figures[n].ours) {
+            buf_printf(out,
+                       "kafka_consumergroup_current_offset{consumergroup=\"%s\",topic=\"%s\",partition=\"%u\"} %" PRId64
+                       "\n",
+                       group, topic, n, c->figures[n].next);
+        }
+    }
+    stat_write_head(out, "kafka_consumergroup_lag", STAT_TYPE_GAUGE, "",
+                    "Messages not stored yet, by slot; -1: not known.");
+    for (unsigned n = 0; n < KEYS_SLOTS_MAX; n++) {
+        const struct figure *f = &c->figures[n];
+
+        if (f->ours) {
+            buf_printf(out, "kafka_consumergroup_lag{consumergroup=\"%s\",topic=\"%s\",partition=\"%u\"} %" PRId64 "\n",
+                       group, topic, n,
+                       f->end < 0         ? -1
+                       : f->end > f->next ? f->end - f->next
+                                          : 0);
+        }
+    }
+}
+
+void consume_metrics(struct buf *out, void *consume)
+{
+    struct consume *c = consume;
+
+    pthread_mutex_lock(&c->figures_lock);
+    write_lag(c, out);
+    stat_write_head(out, "pofr_shard_up", STAT_TYPE_GAUGE, "", "Does the shard answer us?");
+    for (size_t i = 0; i < SHARDS; i++) {
+        if (c->shards[i].id) {
+            buf_printf(out, "pofr_shard_up{shard=\"%s\"} %d\n", c->shards[i].at.name, c->shards[i].up);
+        }
+    }
+    pthread_mutex_unlock(&c->figures_lock);
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Threads: the main thread is the poll thread. Signals are blocked in all threads and taken by one of their own, which
+ * sets flags and wakes the poll thread.
+ */
+#include "workers/worker.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/hostport.h"
+#include "common/catalog/keys.h"
+#include "common/kafka/topic_check.h"
+#include "common/os/clock.h"
+#include "common/os/conf.h"
+#include "common/os/fsio.h"
+#include "common/os/log.h"
+#include "common/os/metrics_http.h"
+#include "common/os/service.h"
+#include "workers/consume.h"
+#include "workers/worker_conf.h"
+#include "workers/worker_stats.h"
+
+struct worker {
+    struct conf *conf;
+    const struct worker_conf *c;
+    char name[190];
+    char brokers[1024];
+    char copy_path[4096];
+    struct hostport catalog;
+    int lock_fd;
+    struct stat_set *stats;
+    struct keys *keys;
+    struct consume *consume;
+    struct metrics_http *metrics;
+    pthread_t signals;
+    bool signals_run;
+    atomic_bool ending;
+};
+
+static struct db_address catalog_address(const struct worker *w)
+{
+    return (struct db_address){ .host = w->catalog.host,
+                                .port = w->catalog.port,
+                                .user = w->c->catalog_user,
+                                .password_file = w->c->catalog_password_file,
+                                .database = w->c->catalog_database,
+                                .connect_timeout_s = 3,
+                                .io_timeout_s = 10 };
+}
+
+static void catalog_changed(void *arg)
+{
+    struct worker *w = arg;
+    struct consume *c = w->consume;
+
+    if (c) {
+        consume_catalog_changed(c);
+    }
+}
+
+static bool is_ready(void *arg, char *reason, size_t n)
+{
+    const struct worker *w = arg;
+
+    return consume_is_ready(w->consume, reason, n);
+}
+
+/* --- start ---------------------------------------------------------------------------------------------------- */
+
+static int name_worker(struct worker *w, struct pofr_err *err)
+{
+    char host[128] = "";
+
+    if (w->c->name[0]) {
+        snprintf(w->name, sizeof(w->name), "%s", w->c->name);
+    } else if (gethostname(host, sizeof(host) - 1) == 0) {
+        snprintf(w->name, sizeof(w->name), "%s/%ld", host, (long)getpid());
+    }
+    return hostport_parse(slice_str(w->c->catalog_address), 3306, &w->catalog) == 0
+               ? 0
+               : pofr_err_set(err, POFR_ECONFIG, "[catalog] address");
+}
+
+static int open_state(struct worker *w, struct pofr_err *err)
+{
+    char lock[4096];
+    int code = fsio_mkdirs(w->c->state_dir, 0750, err);
+
+    snprintf(lock, sizeof(lock), "%s/lock", w->c->state_dir);
+    snprintf(w->copy_path, sizeof(w->copy_path), "%s/catalog.copy", w->c->state_dir);
+    return code ? code : fsio_lock(lock, &w->lock_fd, err);
+}
+
+static int open_keys(struct worker *w, struct pofr_err *err)
+{
+    const struct keys_options o = { .catalog = catalog_address(w),
+                                    .file = w->copy_path,
+                                    .area = "catalog",
+                                    .refresh_us = w->c->refresh_us,
+                                    .changed = catalog_changed,
+                                    .arg = w };
+    struct pofr_err first = { 0 };
+    int code = keys_open(&o, &w->keys, err);
+
+    if (code == 0 && keys_refresh(w->keys, &first) != 0) { /* it goes on trying; the copy may do meanwhile */
+        log_warn("catalog", "catalog_down", "error=\"%s\" copy=%s", first.text, keys_loaded(w->keys) ? "yes" : "no");
+    }
+    return code;
+}
+
+/* A topic that could lose or reorder messages is not read. */
+static int check_topic(struct worker *w, struct pofr_err *err)
+{
+    struct topic_admin *admin = NULL;
+    struct topic_facts facts;
+    int64_t limit = clock_mono_us() + w->c->start_wait_us;
+    int code;
+
+    w->brokers[0] = 0;
+    for (size_t i = 0, at = 0; i < w->c->brokers.count && at < sizeof(w->brokers); i++) {
+        at += (size_t)snprintf(w->brokers + at, sizeof(w->brokers) - at, "%s%s", i ? "," : "", w->c->brokers.items[i]);
+    }
+    code = topic_admin_open(w->brokers, w->c->properties_file, &admin, err);
+    if (code) {
+        return code;
+    }
+    do {
+        code = topic_check(admin, w->c->topic, 5000, &facts, err);
+    } while (code == POFR_ETIMEOUT && clock_mono_us() < limit);
+    if (code == 0) {
+        log_info("worker", "topic", "name=%s slots=%u replication=%u", w->c->topic, facts.partitions,
+                 facts.replication);
+    }
+    topic_admin_close(admin);
+    return code;
+}
+
+static int open_metrics(struct worker *w, struct pofr_err *err)
+{
+    const struct metrics_http_options o = {
+        .address = w->c->metrics_listen, .stats = w->stats, .ready = is_ready, .arg = w
+    };
+
+    stat_set_extra(w->stats, consume_metrics, w->consume);
+    return w->c->metrics_listen[0] ? metrics_http_start(&o, &w->metrics, err) : 0;
+}
+
+/* --- signals -------------------------------------------------------------------------------------------------- */
+
+static void changed(const char *section, const char *name, const char *before, const char *after, void *arg)
+{
+    (void)arg;
+    log_info("worker", "option_changed", "option=%s.%s before=\"%s\" after=\"%s\"", section, name, before, after);
+}
+
+/* All that may change at run time is read when the worker ends: so only what was asked for is checked here. */
+static void reload(struct worker *w)
+{
+    struct pofr_err err = { 0 };
+    struct conf *next = NULL;
+
+    service_reloading();
+    if (conf_reload(w->conf, changed, NULL, &next, &err) != 0) {
+        log_error("worker", "not_reloaded", "error=\"%s\"", err.text);
+    } else {
+        log_info("worker", "reloaded", "file=%s", conf_path(next));
+        conf_free(next);
+    }
+    service_ready();
+}
+
+static void *take_signals(void *arg)
+{
+    struct worker *w = arg;
+    sigset_t set;
+    int signo;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    while (!atomic_load(&w->ending)) {
+        struct timespec tick = { 1, 0 };
+
+        signo = sigtimedwait(&set, NULL, &tick);
+        if (signo == SIGHUP) {
+            reload(w);
+        } else if (signo == SIGTERM || signo == SIGINT) {
+            log_info("worker", "stopping", "signal=%d", signo);
+            consume_stop(w->consume);
+        }
+    }
+    return NULL;
+}
+
+static void block_signals(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+int worker_start(struct conf *conf, struct worker **out, struct pofr_err *err)
+{
+    struct worker *w = calloc(1, sizeof(*w));
+    struct consume_options co;
+    int code;
+
+    if (!w) {
+        return pofr_err_set(err, POFR_ENOMEM, "worker");
+    }
+    block_signals(); /* before any thread */
+    w->c = conf_values(conf);
+    w->lock_fd = -1;
+    code = name_worker(w, err);
+    if (code == 0) {
+        code = open_state(w, err);
+    }
+    if (code == 0) {
+        code = stat_new(worker_stats, WORKER_STATS, &w->stats, err);
+    }
+    if (code == 0) {
+        code = check_topic(w, err);
+    }
+    if (code == 0) {
+        code = open_keys(w, err);
+    }
+    if (code == 0) {
+        co = (struct consume_options){ w->c, w->name, w->keys, w->stats, catalog_address(w) };
+        code = consume_new(&co, &w->consume, err);
+    }
+    if (code == 0) {
+        code = keys_run(w->keys, err);
+    }
+    if (code == 0) {
+        code = open_metrics(w, err);
+    }
+    if (code) {
+        worker_free(w); /* not conf: the caller still has it */
+        return code;
+    }
+    w->conf = conf;
+    *out = w;
+    return 0;
+}
+
+int worker_run(struct worker *w, struct pofr_err *err)
+{
+    int rc = pthread_create(&w->signals, NULL, take_signals, w);
+
+    if (rc) {
+        errno = rc;
+        return pofr_err_sys(err, POFR_ESYSTEM, "signals' thread");
+    }
+    w->signals_run = true;
+    log_info("worker", "started", "name=%s version=%s", w->name, POFR_VERSION);
+    service_ready();
+    rc = consume_run(w->consume, err);
+    service_stopping();
+    return rc;
+}
+
+void worker_free(struct worker *w)
+{
+    if (!w) {
+        return;
+    }
+    metrics_http_stop(w->metrics);
+    if (w->stats) {
+        stat_set_extra(w->stats, NULL, NULL);
+    }
+    atomic_store(&w->ending, true);
+    if (w->signals_run) {
+        pthread_join(w->signals, NULL);
+    }
+    consume_free(w->consume);
+    w->consume = NULL;
+    keys_close(w->keys);
+    stat_free(w->stats);
+    fsio_close(&w->lock_fd);
+    if (w->conf) {
+        log_info("worker", "stopped", "name=%s", w->name);
+    }
+    conf_free(w->conf);
+    free(w);
+}
