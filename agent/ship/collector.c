@@ -17,7 +17,7 @@
 #include "common/os/retry.h"
 
 #define RECONNECT_MIN_US INT64_C(200000)
-#define RECONNECT_MAX_US INT64_C(10000000)
+#define RECONNECT_MAX_US INT64_C(3000000)
 #define LATER_MIN_US     INT64_C(100000)
 #define LATER_MAX_US     INT64_C(10000000)
 #define ASKED_MAX        16 /* questions without an answer */

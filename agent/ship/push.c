@@ -554,6 +554,8 @@ void push_change(struct push *p, const struct push_settings *settings)
         log_info("push", "gateway_changed", "from=%s:%u", used.host, (unsigned)used.port);
         close_link(p);
         wait_for(p, NEXT_GATEWAY_US);
+    } else if (p->state == PUSH_WAITING) {
+        wait_for(p, NEXT_GATEWAY_US); /* whoever reloads it does not want to wait */
     }
 }
 

@@ -40,7 +40,7 @@ POFR_MUST_USE int push_new(struct loop *loop, const struct push_options *options
                            struct pofr_err *err);
 void push_free(struct push *p);
 
-/* From now on; a session that is open goes on where its gateway is still named. */
+/* From now on; a session that is open goes on where its gateway is still named, and a wait after a failure is over. */
 void push_change(struct push *p, const struct push_settings *settings);
 
 /* Send nothing more, wait for the acks of what is under way for at most PUSH_DRAIN_US, then call stopped(). */

@@ -129,6 +129,7 @@ static void take(struct fake_collector *f, const struct ipc_message *m)
     case IPC_SHIPPER:
         f->shipper++;
         f->connected = m->shipper.connected;
+        f->failures = m->shipper.failures;
         break;
     default:
         fail_msg("the shipper said %s", ipc_type_name(m->type));

@@ -34,6 +34,7 @@ struct fake_collector {
     struct ipc_message wanted;
     uint8_t blob[IPC_BLOB_MAX]; /* last one signed */
     size_t blob_len;
+    uint64_t failures;       /* as SHIPPER said last */
     bool connected;          /* what SHIPPER said last */
     bool ack_before_refusal; /* an ack overtook a refusal that was not answered: never */
     bool refusal_open;

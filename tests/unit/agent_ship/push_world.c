@@ -58,7 +58,7 @@ static bool greet(struct ssh_peer_session *s, struct world *w, const struct plan
     if (plan->action == ACT_PENDING) {
         m.type = MESSAGE_REFUSE;
         m.refuse.code = MESSAGE_REFUSE_PENDING;
-        m.refuse.retry_ms = 1;
+        m.refuse.retry_ms = plan->n;
         ssh_peer_cork(s); /* so that REFUSE and the end of the connection come together */
         ssh_peer_send(s, &m);
         return false;
@@ -188,6 +188,7 @@ void world_start_push(struct world *w)
     o.settings.connect_us = 20 * CLOCK_US_PER_S;
     o.settings.retry_min_us = 1000;
     o.settings.retry_max_us = 20000;
+    w->settings = o.settings;
     assert_int_equal(push_new(w->loop, &o, &w->push, &err), 0);
 }
 

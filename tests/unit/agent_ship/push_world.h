@@ -24,7 +24,7 @@ enum action {
     ACT_ACK,        /* all that comes */
     ACT_ACK_SOME,   /* acks n, then drops the connection */
     ACT_REFUSE_ODD, /* finally, those with an odd sequence */
-    ACT_PENDING,    /* refuses the session */
+    ACT_PENDING,    /* refuses the session; it is to wait n ms */
     ACT_WRONG_ACK,  /* acks with another digest */
     ACT_SILENT,     /* WELCOME, then reads nothing until the other side closes */
     ACT_SLOW,       /* reads nothing until told, then acks */
@@ -52,6 +52,7 @@ struct world {
     struct fake_collector collector;
     struct ssh_peer *gateway;
     struct push *push;
+    struct push_settings settings; /* that it was started with */
     struct plan plan[8];
     unsigned plan_len;
     uint64_t rekey_bytes;

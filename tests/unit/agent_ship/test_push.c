@@ -250,6 +250,28 @@ static void a_gateway_with_another_key_gets_nothing(void **state)
     world_finish(w);
 }
 
+static void a_reload_ends_the_wait_and_may_name_other_gateways(void **state)
+{
+    const struct plan plan[] = { { ACT_PENDING, 600000, 0 }, { ACT_ACK, 0, 8 } };
+    struct world *w = world_begin(*state, plan, 2);
+    struct push_settings settings;
+
+    fake_collector_seal(&w->collector, 1, 300);
+    world_start_gateway(w);
+    world_start_push(w);
+    WAIT_UNTIL(w, w->collector.failures == 1); /* told to wait ten minutes */
+    settings = w->settings;
+    push_change(w->push, &settings);
+    WAIT_UNTIL(w, w->collector.acked == 1);
+    settings.gateways.list[0].port = 1; /* nobody there; and the session was with another */
+    push_change(w->push, &settings);
+    WAIT_UNTIL(w, w->collector.failures >= 2);
+    fake_collector_seal(&w->collector, 1, 300);
+    push_change(w->push, &w->settings);
+    WAIT_UNTIL(w, w->collector.acked == 2);
+    world_finish(w);
+}
+
 static void a_stop_waits_for_what_is_under_way(void **state)
 {
     const struct plan plan[] = { { ACT_SLOW, 0, 8 } };
@@ -341,6 +363,7 @@ int main(void)
         IN_FOLDER(a_gateways_last_words_are_heard),
         IN_FOLDER(a_collector_that_restarts_is_found_again),
         IN_FOLDER(a_gateway_with_another_key_gets_nothing),
+        IN_FOLDER(a_reload_ends_the_wait_and_may_name_other_gateways),
         IN_FOLDER(a_stop_waits_for_what_is_under_way),
         IN_FOLDER(a_stop_without_a_session_is_at_once),
         IN_FOLDER(an_idle_session_with_a_silent_gateway_stays_quiet),
