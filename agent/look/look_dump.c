@@ -4,6 +4,7 @@
  *
  *   look_dump [looks [milliseconds between]]     the first look in full, then one line of figures per look
  *   look_dump -q looks milliseconds              figures only
+ *   look_dump -e looks [milliseconds between]    events alone
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/look/events.h"
 #include "agent/look/look_proc.h"
 
 struct dump {
@@ -122,16 +124,73 @@ static int64_t now_us(clockid_t clock)
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
+static void print_event(void *ctx, const struct event *e)
+{
+    static const char *const names[] = { "?",   "fork",    "thread", "exec",     "exit", "thread_exit",
+                                         "ids", "session", "name",   "coredump" };
+
+    (void)ctx;
+    (void)printf("%" PRIu64 " %s pid=%u tid=%u parent=%u start=%" PRIu64 " status=%u", e->boot_us, names[e->kind], e->pid,
+                 e->tid, e->parent, e->start_jiffies, e->exit_status);
+    print_text("name", slice_of(e->name, e->name_len));
+    (void)printf("\n");
+}
+
+static void print_exec(void *ctx, const struct exec_seen *x)
+{
+    (void)ctx;
+    (void)printf("%" PRIu64 " program pid=%u start=%" PRIu64 " ppid=%u uid=%u", x->boot_us, x->pid, x->start_jiffies,
+                 x->ppid, x->euid);
+    print_text("command", x->command);
+    print_text("exe", x->exe);
+    print_text("arguments", x->arguments);
+    (void)printf("\n");
+}
+
+static int dump_events(long looks, long pause_ms)
+{
+    static const struct events_sink sink = { print_event, print_exec };
+    struct events *e = NULL;
+    struct events_figures f;
+    struct pofr_err err = { .code = 0 };
+
+    if (events_open(NULL, &e, &err) != 0) {
+        (void)fprintf(stderr, "look_dump: %s\n", err.text);
+        return EXIT_FAILURE;
+    }
+    for (long i = 0; i < looks; i++) {
+        uint64_t lost;
+
+        (void)usleep((useconds_t)pause_ms * 1000);
+        if (events_drain(e, &sink, NULL, &lost, &err) != 0) {
+            (void)fprintf(stderr, "look_dump: %s\n", err.text);
+            return EXIT_FAILURE;
+        }
+    }
+    events_figures(e, &f);
+    (void)printf("events: %s%s%s received=%" PRIu64 " lost=%" PRIu64 " gaps=%" PRIu64 " programs_read=%" PRIu64
+                 " missed=%" PRIu64 " lost=%" PRIu64 " asleep=%" PRIu64 "\n",
+                 events_mode(e), events_reason(e) ? ": " : "", events_reason(e) ? events_reason(e) : "", f.received, f.lost,
+                 f.sequence_gaps, f.execs_read, f.execs_missed, f.exec_events_lost, f.exec_asleep);
+    events_close(e);
+    return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
     static const struct look_sink sink = { held, process, process_held, file_held, file, files_end, process_end,
                                            blocked };
     struct dump d = { .quiet = argc > 1 && strcmp(argv[1], "-q") == 0 };
-    long looks = argc > 1 + d.quiet ? strtol(argv[1 + d.quiet], NULL, 10) : 1;
-    long pause_ms = argc > 2 + d.quiet ? strtol(argv[2 + d.quiet], NULL, 10) : 300;
+    bool events = argc > 1 && strcmp(argv[1], "-e") == 0;
+    int first = d.quiet || events ? 2 : 1;
+    long looks = argc > first ? strtol(argv[first], NULL, 10) : 1;
+    long pause_ms = argc > first + 1 ? strtol(argv[first + 1], NULL, 10) : 300;
     struct look_proc *l = NULL;
     struct pofr_err err = { .code = 0 };
 
+    if (events) {
+        return dump_events(looks, pause_ms);
+    }
     if (look_proc_new(NULL, &l, &err) != 0) {
         (void)fprintf(stderr, "look_dump: %s\n", err.text);
         return EXIT_FAILURE;

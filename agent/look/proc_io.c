@@ -134,13 +134,18 @@ static int stat_new(int dir, const char *name, int flags, unsigned mask, struct 
     return 0;
 }
 
+int proc_stat_now(int dir, const char *name, struct file_id *out)
+{
+    return stat_new(dir, name, 0, STATX_TYPE | STATX_MODE | STATX_INO | STATX_NLINK | STATX_CTIME | STATX_MNT_ID, out);
+}
+
 int proc_stat_target(struct look_thread *t, int dir, const char *name, struct file_id *out)
 {
     struct file_id id;
     int code;
 
     look_thread_enter(t);
-    code = stat_new(dir, name, 0, STATX_TYPE | STATX_MODE | STATX_INO | STATX_NLINK | STATX_CTIME | STATX_MNT_ID, &id);
+    code = proc_stat_now(dir, name, &id);
     if (!look_thread_leave(t)) {
         return PROC_LEFT;
     }

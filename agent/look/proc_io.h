@@ -36,6 +36,9 @@ struct file_id {
 /* Follows the link; never asks a server what the kernel's cache knows. */
 int proc_stat_target(struct look_thread *t, int dir, const char *name, struct file_id *out);
 
+/* The same on a thread that is no look's. */
+int proc_stat_now(int dir, const char *name, struct file_id *out);
+
 /* Of the link itself: its permission bits are the access mode of the descriptor. */
 int proc_stat_link(struct look_thread *t, int dir, const char *name, uint32_t *out_mode);
 

@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Against the running kernel: skipped, and said so, where it has no connector for us. */
+#include "agent/look/events.h"
+
+#include "tests/support/check.h"
+#include "tests/unit/look/model.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/look/parse_proc.h"
+#include "common/base/compiler.h"
+
+#define SEEN_MAX 200000u
+
+struct seen_exec {
+    uint32_t pid;
+    uint64_t boot_us, start_jiffies;
+    bool known, cut;
+    char arguments[64], command[17], exe[64];
+    uint32_t euid, ppid;
+};
+
+struct seen {
+    struct events *e;
+    struct event *events; /* room for SEEN_MAX */
+    size_t count;
+    struct seen_exec *execs;
+    size_t exec_count;
+    uint64_t lost;
+};
+
+static void text(char *out, size_t room, struct slice s)
+{
+    size_t len = s.len < room - 1 ? s.len : room - 1;
+
+    if (len > 0) {
+        memcpy(out, s.data, len);
+    }
+    out[len] = '\0';
+}
+
+static void on_event(void *ctx, const struct event *e)
+{
+    struct seen *s = ctx;
+
+    if (s->count < SEEN_MAX) {
+        s->events[s->count++] = *e;
+    }
+}
+
+static void on_exec(void *ctx, const struct exec_seen *x)
+{
+    struct seen *s = ctx;
+    struct seen_exec *at = &s->execs[s->exec_count];
+
+    if (s->exec_count == SEEN_MAX) {
+        return;
+    }
+    *at = (struct seen_exec){ .pid = x->pid, .boot_us = x->boot_us, .start_jiffies = x->start_jiffies,
+                              .known = x->arguments_known, .cut = x->arguments_cut, .euid = x->euid, .ppid = x->ppid };
+    text(at->arguments, sizeof(at->arguments), x->arguments);
+    text(at->command, sizeof(at->command), x->command);
+    text(at->exe, sizeof(at->exe), x->exe);
+    s->exec_count++;
+}
+
+static void drain(struct seen *s)
+{
+    static const struct events_sink sink = { on_event, on_exec };
+    struct pofr_err err = { .code = 0 };
+    uint64_t lost = 0;
+
+    assert_int_equal(events_drain(s->e, &sink, s, &lost, &err), 0);
+    s->lost += lost;
+}
+
+static bool begin(struct seen *s, struct events_conf conf)
+{
+    struct pofr_err err = { .code = 0 };
+
+    *s = (struct seen){ .count = 0 };
+    s->events = calloc(SEEN_MAX, sizeof(s->events[0]));
+    s->execs = calloc(SEEN_MAX, sizeof(s->execs[0]));
+    assert_true(s->events && s->execs);
+    assert_int_equal(events_open(&conf, &s->e, &err), 0);
+    if (!events_there(s->e)) {
+        assert_non_null(events_reason(s->e));
+        assert_string_equal(events_mode(s->e), "absent");
+        print_message("no connector: not tried (%s)\n", events_reason(s->e));
+        drain(s);
+        assert_int_equal(s->count, 0);
+    }
+    return events_there(s->e);
+}
+
+static void end(struct seen *s)
+{
+    events_close(s->e);
+    free(s->events);
+    free(s->execs);
+}
+
+static const struct event *find(const struct seen *s, pid_t pid, enum event_kind kind)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        if (s->events[i].pid == (uint32_t)pid && s->events[i].kind == kind) {
+            return &s->events[i];
+        }
+    }
+    return NULL;
+}
+
+/* Drains until it was told, or for a second. */
+static const struct event *await(struct seen *s, pid_t pid, enum event_kind kind)
+{
+    const struct event *e = NULL;
+
+    for (int i = 0; i < 1000 && !(e = find(s, pid, kind)); i++) {
+        (void)poll(NULL, 0, 1);
+        drain(s);
+    }
+    return e;
+}
+
+static uint64_t start_of(pid_t pid)
+{
+    char name[64], line[1024];
+    struct proc_stat stat;
+    ssize_t n;
+    int fd;
+
+    (void)snprintf(name, sizeof(name), "/proc/%d/stat", pid);
+    fd = open(name, O_RDONLY | O_CLOEXEC);
+    n = read(fd, line, sizeof(line));
+    (void)close(fd);
+    assert_true(n > 0);
+    assert_int_equal(proc_stat_parse(slice_of(line, (size_t)n), &stat), 0);
+    return stat.start_jiffies;
+}
+
+static int lives(int fd, void *arg)
+{
+    (void)arg;
+    (void)setsid();
+    (void)prctl(PR_SET_NAME, "a) S (b");
+    if (geteuid() == 0 && (setresgid(12345, 12345, 12345) != 0 || setresuid(54321, 3000000000u, 0) != 0)) {
+        return 1;
+    }
+    child_say(fd, 'r');
+    return child_hear(fd);
+}
+
+static void a_life_is_told_from_fork_to_exit(void **state)
+{
+    struct seen s;
+    struct child c;
+    const struct event *e;
+    uint64_t start;
+
+    (void)state;
+    if (begin(&s, (struct events_conf){ .no_exec_reader = true })) {
+        c = child_start(lives, NULL);
+        child_expect(&c, 'r');
+        start = start_of(c.pid);
+        child_tell(&c, 7);
+        assert_int_equal(waitpid(c.pid, NULL, 0), c.pid);
+        (void)close(c.fd);
+        e = await(&s, c.pid, EVENT_EXIT);
+        assert_non_null(e);
+        assert_int_equal(e->exit_status, 7 << 8);
+        assert_int_equal(e->parent, getpid());
+        e = find(&s, c.pid, EVENT_FORK);
+        assert_non_null(e);
+        assert_int_equal(e->parent, getpid());
+        assert_true(e->start_jiffies == start);
+        assert_non_null(find(&s, c.pid, EVENT_SESSION));
+        e = find(&s, c.pid, EVENT_NAME);
+        assert_non_null(e);
+        assert_int_equal(e->name_len, 7);
+        assert_memory_equal(e->name, "a) S (b", 7);
+        if (geteuid() == 0) {
+            assert_non_null(find(&s, c.pid, EVENT_IDS));
+        }
+        assert_int_equal(s.lost, 0);
+    }
+    end(&s);
+}
+
+static void one_ended_by_a_signal_says_so(void **state)
+{
+    struct seen s;
+    struct child c;
+    const struct event *e;
+
+    (void)state;
+    if (begin(&s, (struct events_conf){ .no_exec_reader = true })) {
+        c = child_start(lives, NULL);
+        child_expect(&c, 'r');
+        child_end(&c);
+        e = await(&s, c.pid, EVENT_EXIT);
+        assert_non_null(e);
+        assert_int_equal(e->exit_status, SIGKILL);
+    }
+    end(&s);
+}
+
+static void *goes_on(void *arg)
+{
+    int fd = (int)(intptr_t)((void **)arg)[0];
+
+    (void)pthread_join((pthread_t)((void **)arg)[1], NULL);
+    child_say(fd, 'r');
+    _exit(child_hear(fd));
+}
+
+static int leader_ends_first(int fd, void *arg)
+{
+    static void *args[2];
+    pthread_t thread;
+
+    (void)arg;
+    args[0] = (void *)(intptr_t)fd;
+    args[1] = (void *)pthread_self();
+    if (pthread_create(&thread, NULL, goes_on, args) != 0) {
+        return 1;
+    }
+    pthread_exit(NULL);
+}
+
+static void a_process_ends_with_its_last_thread(void **state)
+{
+    struct seen s;
+    struct child c;
+    const struct event *e;
+
+    (void)state;
+    if (begin(&s, (struct events_conf){ .no_exec_reader = true })) {
+        c = child_start(leader_ends_first, NULL);
+        child_expect(&c, 'r');
+        assert_non_null(await(&s, c.pid, EVENT_THREAD));
+        drain(&s);
+        assert_null(find(&s, c.pid, EVENT_EXIT)); /* only its leader did */
+        child_tell(&c, 9);
+        assert_int_equal(waitpid(c.pid, NULL, 0), c.pid);
+        (void)close(c.fd);
+        e = await(&s, c.pid, EVENT_EXIT);
+        assert_non_null(e);
+        assert_int_equal(e->exit_status, 9 << 8);
+    }
+    end(&s);
+}
+
+static void run(const char *const argv[])
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        (void)execv(argv[0], (char *const *)(uintptr_t)argv);
+        _exit(127);
+    }
+    assert_true(pid > 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+#define CHAINS 30
+
+static void a_reading_is_never_of_another_program_of_the_same_process(void **state)
+{
+    static const char *const argv[] = { "/bin/sh", "-c", "exec /bin/sh -c 'exec /bin/echo third' second", "first", NULL };
+    static const char *const begins[] = { "/bin/sh", "/bin/sh", "/bin/echo" };
+    struct seen s;
+    size_t known = 0;
+
+    (void)state;
+    if (begin(&s, (struct events_conf){ .exec_share = 50 }) && events_exec_reader_there(s.e)) {
+        int null = open("/dev/null", O_WRONLY | O_CLOEXEC), out = dup(1);
+
+        (void)fflush(stdout);
+        assert_int_equal(dup2(null, 1), 1);
+        for (int i = 0; i < CHAINS; i++) {
+            run(argv);
+        }
+        assert_int_equal(dup2(out, 1), 1);
+        (void)close(out);
+        (void)close(null);
+        (void)poll(NULL, 0, 50);
+        drain(&s);
+        for (size_t i = 0; i < s.count; i++) {
+            const struct event *fork_event = &s.events[i];
+            size_t step = 0;
+
+            if (fork_event->kind != EVENT_FORK || fork_event->parent != (uint32_t)getpid()) {
+                continue;
+            }
+            for (size_t k = i; k < s.count && step < 3; k++) {
+                const struct event *e = &s.events[k];
+
+                if (e->kind != EVENT_EXEC || e->pid != fork_event->pid) {
+                    continue;
+                }
+                for (size_t x = 0; x < s.exec_count; x++) {
+                    if (s.execs[x].pid == e->pid && s.execs[x].boot_us == e->boot_us && s.execs[x].known) {
+                        assert_string_equal(s.execs[x].arguments, begins[step]);
+                        if (step == 1) { /* told apart by length: "/bin/sh" NUL "-c" NUL "exec /bin/echo..." */
+                            assert_memory_equal(s.execs[x].arguments + 11, "exec /bin/echo", 14);
+                        } else if (step == 0) {
+                            assert_memory_equal(s.execs[x].arguments + 11, "exec /bin/sh", 12);
+                        }
+                        known++;
+                    }
+                }
+                step++;
+            }
+        }
+        assert_true(known > 0);
+    }
+    end(&s);
+}
+
+static void a_program_that_is_over_at_once_has_its_arguments_read(void **state)
+{
+    static const char *const argv[] = { "/bin/true", "one", "two", NULL };
+    struct seen s;
+    struct events_figures f;
+    size_t found = 0;
+
+    (void)state;
+    if (begin(&s, (struct events_conf){ .exec_share = 50 }) && events_exec_reader_there(s.e)) {
+        for (int i = 0; i < 50; i++) {
+            run(argv);
+        }
+        (void)poll(NULL, 0, 50);
+        drain(&s);
+        for (size_t i = 0; i < s.exec_count; i++) {
+            const struct seen_exec *x = &s.execs[i];
+
+            if (x->known && memcmp(x->arguments, "/bin/true\0one\0two", 18) == 0) {
+                const struct event *forked = find(&s, (pid_t)x->pid, EVENT_FORK);
+
+                found++;
+                assert_non_null(forked);
+                assert_true(x->start_jiffies == 0 || x->start_jiffies == forked->start_jiffies);
+                assert_true(x->ppid == 0 || x->ppid == (uint32_t)getpid());
+                assert_true(x->exe[0] == '\0' || strcmp(x->exe, "/usr/bin/true") == 0 || strcmp(x->exe, "/bin/true") == 0);
+            }
+        }
+        events_figures(s.e, &f);
+        print_message("%zu of 50 read, class %s\n", found, events_mode(s.e));
+        assert_true(found > 0);
+        assert_true(f.execs_read >= found);
+        assert_true(f.execs_read + f.execs_missed + f.exec_events_lost >= 50);
+    }
+    end(&s);
+}
+
+static void above_its_share_the_reader_sleeps_and_counts(void **state)
+{
+    static const char *const argv[] = { "/bin/true", "once", NULL };
+    struct seen s;
+    struct events_figures f;
+
+    (void)state;
+    if (begin(&s, (struct events_conf){ .exec_share = 1 }) && events_exec_reader_there(s.e)) {
+        drain(&s); /* its allowance is now a hundredth of the little time since */
+        drain(&s);
+        for (int i = 0; i < 100; i++) {
+            run(argv);
+        }
+        drain(&s);
+        (void)poll(NULL, 0, 20);
+        drain(&s);
+        events_figures(s.e, &f);
+        assert_true(f.exec_asleep > 0);
+        assert_true(f.execs_missed > 0);
+        assert_true(f.execs_read + f.execs_missed + f.exec_events_lost >= 100);
+    }
+    end(&s);
+}
+
+/* Run there alone; -1: anywhere. */
+static void on_cpu(int cpu)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    for (int i = 0; i < CPU_SETSIZE; i++) {
+        if (cpu < 0 || i == cpu) {
+            CPU_SET((unsigned)i, &set);
+        }
+    }
+    (void)sched_setaffinity(0, sizeof(set), &set); /* where it is refused the loop runs longer */
+}
+
+static void what_the_kernel_dropped_is_counted_exactly(void **state)
+{
+    struct seen s;
+    struct events_figures f;
+    uint64_t dropped;
+    size_t told = 0;
+
+    (void)state;
+    if (begin(&s, (struct events_conf){ .buffer_bytes = 8192, .no_exec_reader = true })) {
+        for (int i = 0; i < 300; i++) {
+            pid_t pid = fork();
+
+            if (pid == 0) {
+                _exit(0);
+            }
+            assert_int_equal(waitpid(pid, NULL, 0), pid);
+        }
+        drain(&s);
+        assert_true(s.lost > 0);
+        for (size_t i = 0; i < s.count; i++) {
+            told += s.events[i].kind == EVENT_FORK || s.events[i].kind == EVENT_EXIT;
+        }
+        assert_true(told + s.lost >= 600);
+        /* the next message of each CPU shows the same number by its sequence */
+        events_figures(s.e, &f);
+        dropped = f.lost;
+        for (int i = 0; i < 1000 && f.sequence_gaps < dropped; i++) {
+            on_cpu(i % (int)sysconf(_SC_NPROCESSORS_ONLN));
+            events_probe(s.e);
+            drain(&s);
+            events_figures(s.e, &f);
+        }
+        assert_true(f.sequence_gaps >= dropped);
+        assert_true(f.sequence_gaps <= f.lost);
+        on_cpu(-1);
+    }
+    end(&s);
+}
+
+static void a_probe_is_told_to_nobody(void **state)
+{
+    struct seen s;
+
+    (void)state;
+    if (begin(&s, (struct events_conf){ .no_exec_reader = true })) {
+        events_probe(s.e);
+        drain(&s);
+        (void)poll(NULL, 0, 20);
+        drain(&s);
+        for (size_t i = 0; i < s.count; i++) {
+            assert_true(s.events[i].kind != EVENT_FORK || s.events[i].parent != (uint32_t)getpid());
+        }
+        assert_true(events_there(s.e));
+    }
+    end(&s);
+}
+
+static int as_nobody_elsewhere(int fd, void *arg)
+{
+    struct events *e = NULL;
+
+    (void)arg;
+    if (unshare(CLONE_NEWNET) != 0) {
+        child_say(fd, 'n');
+        return 0;
+    }
+    if (events_open(NULL, &e, NULL) != 0 || events_there(e) || !events_reason(e)) {
+        return 1;
+    }
+    events_close(e);
+    child_say(fd, 'r');
+    return 0;
+}
+
+/* The kernel takes the subscription there, and tells nothing. */
+static void in_another_network_namespace_it_is_known_to_be_absent(void **state)
+{
+    struct child c = child_start(as_nobody_elsewhere, NULL);
+    char said = 0;
+
+    (void)state;
+    assert_int_equal(read(c.fd, &said, 1), 1);
+    if (said == 'n') {
+        print_message("no right to make a network namespace: not tried\n");
+    }
+    child_end(&c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(in_another_network_namespace_it_is_known_to_be_absent),
+        cmocka_unit_test(a_life_is_told_from_fork_to_exit),
+        cmocka_unit_test(one_ended_by_a_signal_says_so),
+        cmocka_unit_test(a_process_ends_with_its_last_thread),
+        cmocka_unit_test(a_reading_is_never_of_another_program_of_the_same_process),
+        cmocka_unit_test(a_program_that_is_over_at_once_has_its_arguments_read),
+        cmocka_unit_test(above_its_share_the_reader_sleeps_and_counts),
+        cmocka_unit_test(what_the_kernel_dropped_is_counted_exactly),
+        cmocka_unit_test(a_probe_is_told_to_nobody),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
