@@ -127,8 +127,7 @@ int main(int argc, char **argv)
     struct stat_set *stats = NULL;
     struct metrics_http *http = NULL;
     struct pofr_err err = { 0 };
-    int code;
-    int rc;
+    int code, rc;
 
     if (!options_parse(&spec, argc, argv, &options, &rc)) {
         return rc;

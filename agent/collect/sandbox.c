@@ -113,7 +113,7 @@ int sandbox_calls(struct pofr_err *err)
         seccomp_release(ctx);
     }
     if (rc == -ENOSYS || rc == -EINVAL) {
-        log_warn("collect", "no_seccomp", "error=\"%s\"", strerror(-rc));
+        log_warn("collect", "no_seccomp", "error=\"%s\"", strerrordesc_np(-rc));
         return 0; /* a kernel without it: the rights that were dropped still hold */
     }
     if (rc != 0) {

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "agent/collect/untold.h"
 #include "common/os/clock.h"
 #include "common/os/log.h"
 #include "common/os/stop_point.h"
@@ -37,14 +38,6 @@ struct job {
     struct ipc_range *ranges;
     size_t len;
     uint8_t data[];
-};
-
-/* Refused for want of room, and not told yet. */
-struct untold {
-    uint64_t records;
-    uint64_t from_boot_us, to_boot_us, from_wall_us, to_wall_us;
-    struct draft identity; /* run, boot, key of the newest; losses that its statement would have told */
-    bool any;
 };
 
 struct writer {
@@ -171,64 +164,14 @@ static int put(struct writer *w, const struct draft *d, bool last_resort)
 
 static void keep_untold(struct writer *w, const struct draft *d)
 {
-    struct untold *u = &w->untold;
-    struct draft *id = &u->identity;
     uint64_t records = draft_records(d);
-    bool same_boot = u->any && uuid_eq(&id->boot, &d->boot);
 
-    if (!same_boot) {
-        u->from_boot_us = d->from_boot_us;
-        u->from_wall_us = d->from_wall_us;
-    }
-    u->any = true;
-    u->records += records;
-    u->to_boot_us = d->to_boot_us;
-    u->to_wall_us = d->to_wall_us;
-    memcpy(id->run, d->run, sizeof(id->run));
-    memcpy(id->hash_key, d->hash_key, sizeof(id->hash_key));
-    id->boot = d->boot;
-    draft_lost(id, STATEMENT_LOST_SPOOL, records);
-    for (unsigned i = 0; i < d->lost_len; i++) {
-        draft_lost(id, (enum statement_lost)d->lost[i].kind, d->lost[i].here);
-    }
+    untold_add(&w->untold, d);
     (void)pthread_mutex_lock(&w->lock);
     w->figures.refused_full += records;
     w->refused_any = true;
     (void)pthread_mutex_unlock(&w->lock);
     log_warn("spool", "full", "records=%llu", (unsigned long long)records);
-}
-
-/* A bundle that says what was lost: one tick, one gap. */
-static struct draft *gap_draft(const struct untold *u)
-{
-    struct rec_encoder *e = NULL;
-    struct draft *d = draft_new();
-    struct record tick = { .kind = REC_TICK }, gap = { .kind = REC_GAP };
-    struct slice payload;
-
-    tick.tick = (struct rec_tick){ .boot_us = u->to_boot_us, .wall_us = u->to_wall_us };
-    gap.gap = (struct rec_gap){ .from = u->from_boot_us, .to = u->to_boot_us, .kind = REC_GAP_SPOOL, .lost = u->records };
-    if (d == NULL || rec_encoder_new(&e) != 0 || rec_put(e, &tick) != 0 || rec_put(e, &gap) != 0) {
-        goto fail;
-    }
-    *d = u->identity;
-    payload = rec_encoder_payload(e);
-    d->payload = malloc(payload.len);
-    if (d->payload == NULL) {
-        goto fail;
-    }
-    memcpy(d->payload, payload.data, payload.len);
-    d->payload_len = payload.len;
-    d->from_boot_us = d->to_boot_us = u->to_boot_us;
-    d->from_wall_us = d->to_wall_us = u->to_wall_us;
-    d->ticks = 1;
-    draft_count(d, e);
-    rec_encoder_free(e);
-    return d;
-fail:
-    rec_encoder_free(e);
-    draft_free(d);
-    return NULL;
 }
 
 static int tell_untold(struct writer *w, bool last_resort)
@@ -239,7 +182,7 @@ static int tell_untold(struct writer *w, bool last_resort)
     if (!w->untold.any) {
         return 0;
     }
-    d = gap_draft(&w->untold);
+    d = untold_draft(&w->untold);
     if (d == NULL) {
         return POFR_EFULL; /* no memory: told with the next */
     }

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/base/parse_num.h"
 #include "common/catalog/keys_parts.h"
 #include "common/os/clock.h"
 #include "common/os/fsio.h"
@@ -110,178 +109,11 @@ void keys_close(struct keys *k)
     free(k);
 }
 
-/* --- what the catalog answers, as structs ----------------------------------------------------------- */
-
 #define HOST_COLUMNS                                                                                                   \
     "host_id, host_uuid, slot, state + 0, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', enrolled), host, host_group"
 #define KEY_COLUMNS                                                                                                    \
     "key_id, public_key, host_id, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', valid_from), "                              \
     "IF(valid_to >= '9999-12-31', 9223372036854775807, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', valid_to))"
-
-static int64_t get_i64(const struct db_result *r, size_t row, size_t column)
-{
-    int64_t v = 0;
-
-    return parse_i64(db_get(r, row, column), INT64_MIN, INT64_MAX, &v) == 0 ? v : 0;
-}
-
-static void get_text(const struct db_result *r, size_t row, size_t column, char *to, size_t size)
-{
-    struct slice s = db_get(r, row, column);
-
-    if (s.len > size - 1) {
-        s.len = size - 1;
-    }
-    if (s.len > 0) {
-        memcpy(to, s.data, s.len);
-    }
-    to[s.len] = 0;
-}
-
-static int take_host(const struct db_result *r, size_t row, struct keys_host *h)
-{
-    struct slice uuid = db_get(r, row, 1);
-
-    memset(h, 0, sizeof(*h));
-    if (uuid.len != sizeof(h->uuid.b)) {
-        return POFR_EFORMAT;
-    }
-    h->host_id = db_get_u64(r, row, 0);
-    memcpy(h->uuid.b, uuid.data, sizeof(h->uuid.b));
-    h->slot = (uint16_t)db_get_u64(r, row, 2);
-    h->state = (enum keys_state)db_get_u64(r, row, 3); /* the enum's words stand in keys_state's order */
-    h->enrolled_us = get_i64(r, row, 4);
-    get_text(r, row, 5, h->host, sizeof(h->host));
-    get_text(r, row, 6, h->host_group, sizeof(h->host_group));
-    return 0;
-}
-
-static int take_key(const struct db_result *r, size_t row, struct keys_key *key)
-{
-    struct slice id = db_get(r, row, 0);
-    struct slice public_key = db_get(r, row, 1);
-
-    memset(key, 0, sizeof(*key));
-    if (id.len != 32 || public_key.len != 32) {
-        return POFR_EFORMAT;
-    }
-    memcpy(key->key_id, id.data, 32);
-    memcpy(key->public_key, public_key.data, 32);
-    key->host_id = db_get_u64(r, row, 2);
-    key->valid_from_us = get_i64(r, row, 3);
-    key->valid_to_us = get_i64(r, row, 4);
-    return 0;
-}
-
-struct answer {
-    struct db_result *hosts, *keys, *slots, *shards, *tombstones;
-};
-
-static void answer_free(struct answer *a)
-{
-    db_result_free(a->hosts);
-    db_result_free(a->keys);
-    db_result_free(a->slots);
-    db_result_free(a->shards);
-    db_result_free(a->tombstones);
-}
-
-static int put_hosts(struct keys_table *t, const struct db_result *r, bool *changed)
-{
-    int code = 0;
-
-    for (size_t i = 0; r && i < db_rows(r) && code == 0; i++) {
-        struct keys_host h;
-
-        code = take_host(r, i, &h);
-        if (code == 0) {
-            code = keys_table_put_host(t, &h, changed);
-        }
-    }
-    return code;
-}
-
-static int put_keys(struct keys_table *t, const struct db_result *r, bool *changed)
-{
-    int code = 0;
-
-    for (size_t i = 0; r && i < db_rows(r) && code == 0; i++) {
-        struct keys_key key;
-
-        code = take_key(r, i, &key);
-        if (code == 0) {
-            code = keys_table_put_key(t, &key, changed);
-        }
-    }
-    return code;
-}
-
-/* The host's row may be gone: what is left of it says that its bundles are dropped. */
-static int put_tombstones(struct keys_table *t, const struct db_result *r, bool *changed)
-{
-    int code = 0;
-
-    for (size_t i = 0; r && i < db_rows(r) && code == 0; i++) {
-        struct slice uuid = db_get(r, i, 0);
-        struct keys_host h = { 0 };
-        const struct keys_host_entry *known;
-
-        if (uuid.len != sizeof(h.uuid.b)) {
-            return POFR_EFORMAT;
-        }
-        memcpy(h.uuid.b, uuid.data, sizeof(h.uuid.b));
-        h.host_id = db_get_u64(r, i, 1);
-        h.slot = (uint16_t)(h.host_id % 1024);
-        h.state = KEYS_ERASED;
-        known = keys_table_host(t, &h.uuid);
-        if (known) {
-            h.host_id = known->host_id;
-            h.slot = known->slot;
-            h.enrolled_us = known->enrolled_us;
-        }
-        code = keys_table_put_host(t, &h, changed);
-    }
-    return code;
-}
-
-static int put_map(struct keys_table *t, const struct db_result *slots, const struct db_result *shards, bool *changed)
-{
-    struct keys_slot map[KEYS_SLOTS_MAX] = { 0 };
-    struct keys_shard *list;
-    size_t count = db_rows(shards);
-
-    for (size_t i = 0; i < db_rows(slots); i++) {
-        uint64_t slot = db_get_u64(slots, i, 0);
-
-        if (slot >= KEYS_SLOTS_MAX) {
-            return POFR_EFORMAT;
-        }
-        map[slot] =
-            (struct keys_slot){ (uint16_t)slot, (uint16_t)db_get_u64(slots, i, 1), (uint32_t)db_get_u64(slots, i, 2) };
-    }
-    if (count > KEYS_SHARDS_MAX) {
-        return POFR_EFULL;
-    }
-    list = calloc(count ? count : 1, sizeof(*list));
-    if (!list) {
-        return POFR_ENOMEM;
-    }
-    for (size_t i = 0; i < count; i++) {
-        list[i].shard_id = (uint16_t)db_get_u64(shards, i, 0);
-        list[i].port = (uint16_t)db_get_u64(shards, i, 3);
-        get_text(shards, i, 1, list[i].name, sizeof(list[i].name));
-        get_text(shards, i, 2, list[i].address, sizeof(list[i].address));
-    }
-    if (memcmp(map, t->slots, sizeof(map)) != 0 || count != t->shards_count ||
-        (count > 0 && memcmp(list, t->shards, count * sizeof(*list)) != 0)) {
-        *changed = true;
-    }
-    memcpy(t->slots, map, sizeof(map));
-    free(t->shards);
-    t->shards = list;
-    t->shards_count = count;
-    return 0;
-}
 
 /* --- asking ------------------------------------------------------------------------------------------- */
 
@@ -300,7 +132,7 @@ static int lost(struct keys *k, int code)
     return code;
 }
 
-static int ask_all(struct keys *k, uint64_t *change, struct answer *a, struct pofr_err *err)
+static int ask_all(struct keys *k, uint64_t *change, struct keys_answer *a, struct pofr_err *err)
 {
     struct db_result *seq = NULL;
     struct db_value since;
@@ -363,21 +195,12 @@ static void after_change(struct keys *k, bool changed)
     }
 }
 
-static int put_all(struct keys *k, const struct answer *a, uint64_t change, bool *changed)
+static int put_all(struct keys *k, const struct keys_answer *a, uint64_t change, bool *changed)
 {
     int code;
 
     pthread_rwlock_wrlock(&k->lock);
-    code = put_hosts(&k->table, a->hosts, changed);
-    if (code == 0) {
-        code = put_keys(&k->table, a->keys, changed);
-    }
-    if (code == 0) {
-        code = put_tombstones(&k->table, a->tombstones, changed);
-    }
-    if (code == 0 && !k->o.hosts_only) {
-        code = put_map(&k->table, a->slots, a->shards, changed);
-    }
+    code = keys_answer_put(&k->table, a, changed);
     if (code == 0) {
         *changed |= k->table.change != change;
         k->table.change = change;
@@ -390,7 +213,7 @@ static int put_all(struct keys *k, const struct answer *a, uint64_t change, bool
 
 int keys_refresh(struct keys *k, struct pofr_err *err)
 {
-    struct answer a = { 0 };
+    struct keys_answer a = { 0 };
     uint64_t change = 0;
     bool changed = false;
     int code;
@@ -407,7 +230,7 @@ int keys_refresh(struct keys *k, struct pofr_err *err)
         }
         after_change(k, changed);
     }
-    answer_free(&a);
+    keys_answer_free(&a);
     pthread_mutex_unlock(&k->refresh_lock);
     if (changed && k->o.changed) {
         k->o.changed(k->o.arg);
@@ -419,7 +242,7 @@ int keys_refresh(struct keys *k, struct pofr_err *err)
 static int ask_one(struct keys *k, const char *hosts_sql, const char *keys_sql, const struct db_value *v, bool *changed,
                    struct pofr_err *err)
 {
-    struct answer a = { 0 };
+    struct keys_answer a = { 0 };
     int code = connected(k, err);
 
     if (code == 0) {
@@ -431,17 +254,14 @@ static int ask_one(struct keys *k, const char *hosts_sql, const char *keys_sql, 
     lost(k, code);
     if (code == 0) {
         pthread_rwlock_wrlock(&k->lock);
-        code = put_hosts(&k->table, a.hosts, changed);
-        if (code == 0) {
-            code = put_keys(&k->table, a.keys, changed);
-        }
+        code = keys_answer_put(&k->table, &a, changed);
         pthread_rwlock_unlock(&k->lock);
         if (code) {
             (void)pofr_err_set(err, code, "the catalog's rows make no sense: %s", pofr_err_text(code));
         }
         after_change(k, *changed);
     }
-    answer_free(&a);
+    keys_answer_free(&a);
     return code;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * keys_parts.h -- what the files of keys share: the tables in memory. Not for others.
+ * keys_parts.h -- what the files of keys share: the tables in memory, the answer of the catalog. Not for others.
  */
 #pragma once
 
@@ -57,6 +57,15 @@ struct keys_key_entry *keys_table_key(const struct keys_table *t, const uint8_t 
 /* Add, or change what is there. *changed is set where something differs. POFR_ENOMEM, POFR_EFULL, POFR_EFORMAT. */
 POFR_MUST_USE int keys_table_put_host(struct keys_table *t, const struct keys_host *h, bool *changed);
 POFR_MUST_USE int keys_table_put_key(struct keys_table *t, const struct keys_key *key, bool *changed);
+
+/* What the catalog answered. NULL: it was not asked for that. */
+struct keys_answer {
+    struct db_result *hosts, *keys, *slots, *shards, *tombstones;
+};
+
+void keys_answer_free(struct keys_answer *a);
+/* Into the table. Errors as above; what came before the error is in it. */
+POFR_MUST_USE int keys_answer_put(struct keys_table *t, const struct keys_answer *a, bool *changed);
 
 /* The table as the file's bytes, and back into an empty table (POFR_EFORMAT, POFR_ETRUNCATED, POFR_ETOOBIG, POFR_ENOMEM). */
 void keys_file_write(const struct keys_table *t, struct buf *out);

@@ -24,10 +24,11 @@ int kafka_conf_set(struct rd_kafka_conf_s *conf, const char *name, const char *v
 
 static bool is_allowed(struct slice name)
 {
-    static const char *const prefixes[] = {
-        "security.",    "ssl.",        "sasl.",     "enable.ssl.",     "enable.sasl.",
-        "socket.",      "broker.",     "metadata.", "topic.metadata.", "reconnect.",
-        "connections.", "client.rack", "debug"};
+    static const char *const prefixes[] = { "security.",   "ssl.",         "sasl.",
+                                            "enable.ssl.", "enable.sasl.", "socket.",
+                                            "broker.",     "metadata.",    "topic.metadata.",
+                                            "reconnect.",  "connections.", "client.rack",
+                                            "debug" };
     size_t i;
 
     for (i = 0; i < pofr_countof(prefixes); i++) {
@@ -91,8 +92,8 @@ static int apply_file(struct rd_kafka_conf_s *conf, const char *file, struct pof
     return rc;
 }
 
-int kafka_conf_new(const char *brokers, const char *properties_file, const char *program,
-                   struct rd_kafka_conf_s **out, struct pofr_err *err)
+int kafka_conf_new(const char *brokers, const char *properties_file, const char *program, struct rd_kafka_conf_s **out,
+                   struct pofr_err *err)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     char id[64];

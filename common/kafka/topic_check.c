@@ -26,8 +26,7 @@ static void drop_log(const rd_kafka_t *rk, int level, const char *facility, cons
     (void)text;
 }
 
-int topic_admin_open(const char *brokers, const char *properties_file, struct topic_admin **out,
-                     struct pofr_err *err)
+int topic_admin_open(const char *brokers, const char *properties_file, struct topic_admin **out, struct pofr_err *err)
 {
     struct topic_admin *a;
     rd_kafka_conf_t *conf = NULL;
@@ -161,8 +160,7 @@ static int take_settings(const rd_kafka_ConfigResource_t *resource, const char *
 }
 
 /* Wait for the answer to what was asked with queue; NULL with err filled. The caller destroys both. */
-static rd_kafka_event_t *answer_of(rd_kafka_queue_t *queue, const char *topic, int timeout_ms,
-                                   struct pofr_err *err)
+static rd_kafka_event_t *answer_of(rd_kafka_queue_t *queue, const char *topic, int timeout_ms, struct pofr_err *err)
 {
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
 
@@ -184,14 +182,13 @@ static rd_kafka_AdminOptions_t *options_new(struct topic_admin *a, rd_kafka_admi
     char why[160];
 
     if (options) {
-        (void)rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, why,
-                                                        sizeof(why)); /* else its default */
+        (void)rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, why, sizeof(why)); /* else its default */
     }
     return options;
 }
 
-static int read_settings(struct topic_admin *a, const char *topic, bool judge, int timeout_ms,
-                         struct topic_facts *out, struct pofr_err *err)
+static int read_settings(struct topic_admin *a, const char *topic, bool judge, int timeout_ms, struct topic_facts *out,
+                         struct pofr_err *err)
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(a->rk);
     rd_kafka_AdminOptions_t *options = options_new(a, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout_ms);
@@ -206,8 +203,7 @@ static int read_settings(struct topic_admin *a, const char *topic, bool judge, i
     if (!event) {
         rc = err ? err->code : POFR_ETIMEOUT;
     } else {
-        resources =
-            rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &count);
+        resources = rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &count);
         rc = count == 1 ? take_settings(resources[0], topic, judge, out, err)
                         : pofr_err_set(err, POFR_EREFUSED, "kafka topic %s: no settings told", topic);
         rd_kafka_event_destroy(event);
@@ -220,10 +216,10 @@ static int read_settings(struct topic_admin *a, const char *topic, bool judge, i
     return rc;
 }
 
-static int look_at(struct topic_admin *a, const char *topic, bool judge, int timeout_ms,
-                   struct topic_facts *out, struct pofr_err *err)
+static int look_at(struct topic_admin *a, const char *topic, bool judge, int timeout_ms, struct topic_facts *out,
+                   struct pofr_err *err)
 {
-    struct topic_facts facts = {0, 0, 0, 0};
+    struct topic_facts facts = { 0, 0, 0, 0 };
     struct pofr_err local;
     int rc;
 
@@ -244,8 +240,7 @@ int topic_describe(struct topic_admin *a, const char *topic, int timeout_ms, str
     return look_at(a, topic, false, timeout_ms, out, err);
 }
 
-int topic_check(struct topic_admin *a, const char *topic, int timeout_ms, struct topic_facts *out,
-                struct pofr_err *err)
+int topic_check(struct topic_admin *a, const char *topic, int timeout_ms, struct topic_facts *out, struct pofr_err *err)
 {
     return look_at(a, topic, true, timeout_ms, out, err);
 }
@@ -289,8 +284,8 @@ static int ask_create(struct topic_admin *a, rd_kafka_NewTopic_t *wanted, const 
     return rc;
 }
 
-int topic_create(struct topic_admin *a, const char *topic, uint32_t partitions, uint32_t replication,
-                 int timeout_ms, struct pofr_err *err)
+int topic_create(struct topic_admin *a, const char *topic, uint32_t partitions, uint32_t replication, int timeout_ms,
+                 struct pofr_err *err)
 {
     const struct rd_kafka_metadata *m = NULL;
     rd_kafka_NewTopic_t *wanted;
@@ -325,14 +320,12 @@ int topic_create(struct topic_admin *a, const char *topic, uint32_t partitions, 
     if (e == RD_KAFKA_RESP_ERR_NO_ERROR && replication >= 3) {
         e = rd_kafka_NewTopic_set_config(wanted, "min.insync.replicas", "2");
     }
-    rc = e == RD_KAFKA_RESP_ERR_NO_ERROR ? ask_create(a, wanted, topic, timeout_ms, err)
-                                         : fail(err, e, topic, NULL);
+    rc = e == RD_KAFKA_RESP_ERR_NO_ERROR ? ask_create(a, wanted, topic, timeout_ms, err) : fail(err, e, topic, NULL);
     rd_kafka_NewTopic_destroy(wanted);
     return rc;
 }
 
-int topic_grow(struct topic_admin *a, const char *topic, uint32_t partitions, int timeout_ms,
-               struct pofr_err *err)
+int topic_grow(struct topic_admin *a, const char *topic, uint32_t partitions, int timeout_ms, struct pofr_err *err)
 {
     rd_kafka_NewPartitions_t *wanted;
     rd_kafka_AdminOptions_t *options;
@@ -359,8 +352,7 @@ int topic_grow(struct topic_admin *a, const char *topic, uint32_t partitions, in
     if (!event) {
         rc = err->code;
     } else {
-        results =
-            rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(event), &count);
+        results = rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(event), &count);
         rc = topic_result(results, count, topic, err);
         rd_kafka_event_destroy(event);
     }

@@ -26,23 +26,23 @@ POFR_MUST_USE int topic_admin_open(const char *brokers, const char *properties_f
 void topic_admin_close(struct topic_admin *a); /* NULL is allowed */
 
 /* POFR_ENOTFOUND: no such topic. POFR_ETIMEOUT: no broker answered in time. */
-POFR_MUST_USE int topic_describe(struct topic_admin *a, const char *topic, int timeout_ms,
-                                 struct topic_facts *out, struct pofr_err *err);
+POFR_MUST_USE int topic_describe(struct topic_admin *a, const char *topic, int timeout_ms, struct topic_facts *out,
+                                 struct pofr_err *err);
 
 /*
  * topic_describe(), and POFR_ECONFLICT where a setting differs from topic_rules: whoever is to publish or to
  * read must then not start (exit code 3).
  */
-POFR_MUST_USE int topic_check(struct topic_admin *a, const char *topic, int timeout_ms,
-                              struct topic_facts *out, struct pofr_err *err);
+POFR_MUST_USE int topic_check(struct topic_admin *a, const char *topic, int timeout_ms, struct topic_facts *out,
+                              struct pofr_err *err);
 
 /*
  * Make it with the settings of topic_rules; with 3 or more replicas also min.insync.replicas = 2.
  * replication 0: 3, or as many as there are brokers if they are fewer. POFR_EEXISTS; POFR_EREFUSED: the
  * cluster refused; POFR_ETIMEOUT; POFR_EUSAGE: partitions not 1 to TOPIC_PARTITIONS_MAX.
  */
-POFR_MUST_USE int topic_create(struct topic_admin *a, const char *topic, uint32_t partitions,
-                               uint32_t replication, int timeout_ms, struct pofr_err *err);
+POFR_MUST_USE int topic_create(struct topic_admin *a, const char *topic, uint32_t partitions, uint32_t replication,
+                               int timeout_ms, struct pofr_err *err);
 
 /* More partitions than now; hosts that are there stay in theirs. POFR_EUSAGE, POFR_EREFUSED, POFR_ETIMEOUT.
  */

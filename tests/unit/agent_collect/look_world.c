@@ -6,7 +6,7 @@
 
 static const char *const paths[] = { "/etc/passwd", "/var/log/syslog", "/tmp/a", "/tmp/b", "/usr/lib/libc.so", "pipe:[1]" };
 static const char *const programs[] = { "/bin/true", "/bin/sh", "/usr/sbin/sshd", "/usr/bin/postgres", "" };
-static const char *const directories[] = { "/", "/home/a", "/tmp" };
+static const char *const directories[] = { "/", "/srv/a", "/tmp" };
 
 #define PICK(w, list) (uint8_t) random_below(&(w)->random, sizeof(list) / sizeof((list)[0]))
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "common/catalog/keys.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,8 +20,8 @@ static struct keys_host host(uint64_t number, enum keys_state state, const char 
     h.slot = 7;
     h.state = state;
     h.enrolled_us = 1700000000000000 + (int64_t)number;
-    strcpy(h.host, name);
-    strcpy(h.host_group, "web");
+    (void)snprintf(h.host, sizeof(h.host), "%s", name);
+    (void)snprintf(h.host_group, sizeof(h.host_group), "web");
     return h;
 }
 
@@ -60,7 +61,7 @@ static void fill(struct keys_table *t)
     t->shards_count = 1;
     t->shards[0].shard_id = 3;
     t->shards[0].port = 3307;
-    strcpy(t->shards[0].address, "db.example");
+    (void)snprintf(t->shards[0].address, sizeof(t->shards[0].address), "db.example");
 }
 
 static void same_values_are_no_change_and_new_ones_are(void **state)
@@ -75,7 +76,7 @@ static void same_values_are_no_change_and_new_ones_are(void **state)
     assert_int_equal(keys_table_put_host(&t, &h, &changed), 0);
     assert_int_equal(keys_table_put_key(&t, &k, &changed), 0);
     assert_false(changed);
-    strcpy(h.host, "renamed");
+    (void)snprintf(h.host, sizeof(h.host), "renamed");
     h.state = KEYS_RETIRED;
     assert_int_equal(keys_table_put_host(&t, &h, &changed), 0);
     assert_true(changed);
