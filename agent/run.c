@@ -21,7 +21,11 @@
 
 #define STOP_LIMIT_S 30
 
-enum { COLLECTOR, SHIPPER, PARTS };
+enum {
+    COLLECTOR,
+    SHIPPER,
+    PARTS
+};
 
 static const char *const words[PARTS] = { "collect", "ship" };
 
@@ -29,7 +33,7 @@ static pid_t start_part(int part, const char *config, const sigset_t *mask)
 {
     pid_t parent = getpid();
     pid_t pid = fork();
-    char *argv[] = { (char *)(uintptr_t)"pofr-agent", (char *)(uintptr_t)words[part], (char *)(uintptr_t)"--config",
+    char *argv[] = { (char *)(uintptr_t) "pofr-agent", (char *)(uintptr_t)words[part], (char *)(uintptr_t) "--config",
                      (char *)(uintptr_t)config, NULL };
 
     if (pid != 0) {

@@ -128,10 +128,14 @@ static int take_last_state(struct run *r, struct spool *spool, struct pofr_err *
 
 static int open_spool(struct run *r, struct pofr_err *err)
 {
-    struct spool_conf sc = { .state_dir = r->conf->state_dir, .refused_limit = r->conf->refused_limit, .host = r->host,
+    struct spool_conf sc = { .state_dir = r->conf->state_dir,
+                             .refused_limit = r->conf->refused_limit,
+                             .host = r->host,
                              .key = r->key,
                              .limits = { .total = r->conf->spool_limit, .segment = r->conf->segment_size } };
-    struct writer_conf wc = { .queue_limit = r->conf->queue_limit, .retry_us = RETRY_US, .on_commit = on_commit, .ctx = r };
+    struct writer_conf wc = {
+        .queue_limit = r->conf->queue_limit, .retry_us = RETRY_US, .on_commit = on_commit, .ctx = r
+    };
     struct spool spool;
     int rc;
 
@@ -152,8 +156,9 @@ static int open_spool(struct run *r, struct pofr_err *err)
 
 static int start_collector(struct run *r, struct pofr_err *err)
 {
-    struct recording_conf cc = { .options = r->conf, .writer = r->writer, .boot = r->boot, .start = r->start,
-                                 .before = r->before };
+    struct recording_conf cc = {
+        .options = r->conf, .writer = r->writer, .boot = r->boot, .start = r->start, .before = r->before
+    };
     int rc;
 
     memcpy(cc.run, r->run, sizeof(cc.run));
@@ -192,7 +197,8 @@ static void on_stop(int signo, void *arg)
 static void on_change(const char *section, const char *name, const char *before, const char *after, void *arg)
 {
     (void)arg;
-    log_info("collect", "option_changed", "section=%s name=%s before=\"%s\" after=\"%s\"", section, name, before, after);
+    log_info("collect", "option_changed", "section=%s name=%s before=\"%s\" after=\"%s\"", section, name, before,
+             after);
 }
 
 static void on_reload(int signo, void *arg)
@@ -246,9 +252,14 @@ static int take_lock(struct run *r, struct pofr_err *err)
 
 static int start_ipc(struct run *r, struct pofr_err *err)
 {
-    struct ipc_server_conf ic = { .runtime_dir = r->conf->runtime_dir, .state_dir = r->conf->state_dir,
-                                  .shipper_user = r->conf->shipper_user, .host = r->host, .boot = r->boot,
-                                  .key = r->key, .writer = r->writer, .recording = r->recording };
+    struct ipc_server_conf ic = { .runtime_dir = r->conf->runtime_dir,
+                                  .state_dir = r->conf->state_dir,
+                                  .shipper_user = r->conf->shipper_user,
+                                  .host = r->host,
+                                  .boot = r->boot,
+                                  .key = r->key,
+                                  .writer = r->writer,
+                                  .recording = r->recording };
 
     memcpy(ic.run, r->run, sizeof(ic.run));
     return ipc_server_start(&ic, &r->ipc, err);

@@ -69,7 +69,9 @@ static int row_end(struct coverage_row *row, uint64_t at_us, state_emit_fn emit,
     struct record r = record_of(row, REC_END);
 
     r.coverage.iv.ended = at_us;
-    r.coverage.iv.last_seen = row->last_us > at_us ? at_us : row->last_us < row->first_us ? row->first_us : row->last_us;
+    r.coverage.iv.last_seen = row->last_us > at_us           ? at_us
+                              : row->last_us < row->first_us ? row->first_us
+                                                             : row->last_us;
     r.coverage.iv.end_source = REC_END_CHANGE;
     r.coverage.seen = row->seen;
     r.coverage.lost = row->lost;
@@ -78,10 +80,11 @@ static int row_end(struct coverage_row *row, uint64_t at_us, state_emit_fn emit,
     return emit(ctx, &r);
 }
 
-static int row_tick(struct coverage_row *row, uint64_t t, uint64_t t_before, bool closing, state_emit_fn emit, void *ctx)
+static int row_tick(struct coverage_row *row, uint64_t t, uint64_t t_before, bool closing, state_emit_fn emit,
+                    void *ctx)
 {
-    bool other = row->open && row->reported &&
-                 (!same(row->mode, row->next_mode) || !same(row->reason, row->next_reason));
+    bool other =
+        row->open && row->reported && (!same(row->mode, row->next_mode) || !same(row->reason, row->next_reason));
     bool loss_begins = row->open && row->tick_lost > 0 && row->lost == 0 && row->first_us < t_before;
     int rc = 0;
 

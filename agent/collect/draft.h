@@ -26,7 +26,7 @@ struct draft {
     bool recovered; /* of a run that is over: found in the journal */
     uint64_t from_boot_us, to_boot_us, from_wall_us, to_wall_us;
     uint64_t ticks;
-    uint64_t keyframe; /* as in struct statement */
+    uint64_t keyframe;             /* as in struct statement */
     unsigned counts_len, lost_len; /* ascending by kind; here alone counts */
     struct statement_count counts[STATEMENT_COUNTS_MAX];
     struct statement_count lost[64];
@@ -34,7 +34,7 @@ struct draft {
     uint64_t notes[DRAFT_NOTES_MAX];
 };
 
-struct draft *draft_new(void); /* NULL: no memory */
+struct draft *draft_new(void);    /* NULL: no memory */
 void draft_free(struct draft *d); /* NULL is allowed */
 
 void draft_lost(struct draft *d, enum statement_lost source, uint64_t n);

@@ -76,7 +76,9 @@ enum ipc_error {
     IPC_ERROR_RIGHTS = 5,  /* this peer may not */
 };
 
-struct ipc_range { uint64_t first, last; };
+struct ipc_range {
+    uint64_t first, last;
+};
 
 struct ipc_message {
     enum ipc_type type;
@@ -93,9 +95,16 @@ struct ipc_message {
             uint8_t public_key[32];
             uint8_t next_key[32]; /* a new key that is not entered yet; all zero: none */
         } key_is;
-        struct { struct slice blob; } sign;
-        struct { uint8_t signature[64]; } is_signed;
-        struct { uint64_t sequence; uint8_t digest[32]; } acked;
+        struct {
+            struct slice blob;
+        } sign;
+        struct {
+            uint8_t signature[64];
+        } is_signed;
+        struct {
+            uint64_t sequence;
+            uint8_t digest[32];
+        } acked;
         struct {
             uint64_t sequence;
             uint8_t digest[32];
@@ -106,21 +115,32 @@ struct ipc_message {
             unsigned len;
             struct ipc_range ranges[IPC_RANGES_MAX];
         } wanted;
-        struct { uint8_t public_key[32]; } entered;
+        struct {
+            uint8_t public_key[32];
+        } entered;
         struct {
             bool connected;
-            uint64_t since_wall_us;   /* connected, or not, since then */
-            uint64_t sent_bytes;      /* since the shipper's start */
+            uint64_t since_wall_us; /* connected, or not, since then */
+            uint64_t sent_bytes;    /* since the shipper's start */
             uint64_t bundles_acked;
             uint64_t sessions;
             uint64_t failures;
-            struct slice gateway;     /* address */
-            struct slice last_error;  /* empty: none */
+            struct slice gateway;    /* address */
+            struct slice last_error; /* empty: none */
         } shipper;
-        struct { uint64_t form; } status; /* enum ipc_status_form */
-        struct { struct slice text; } text;
-        struct { uint64_t code; uint64_t retry_ms; } error; /* enum ipc_error */
-        struct { uint64_t oldest, newest, acked; } news;
+        struct {
+            uint64_t form;
+        } status; /* enum ipc_status_form */
+        struct {
+            struct slice text;
+        } text;
+        struct {
+            uint64_t code;
+            uint64_t retry_ms;
+        } error; /* enum ipc_error */
+        struct {
+            uint64_t oldest, newest, acked;
+        } news;
     };
 };
 

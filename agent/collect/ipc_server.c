@@ -34,9 +34,9 @@ struct peer {
     int fd;
     uint64_t id;
     pid_t pid;
-    bool may_all;    /* shipper or root */
+    bool may_all; /* shipper or root */
     bool wants_news;
-    bool known;      /* its pid was told to the collector */
+    bool known; /* its pid was told to the collector */
 };
 
 struct ipc_server {
@@ -301,8 +301,7 @@ static void on_packet(int fd, uint32_t events, void *arg)
     if (n < 0 && (errno == EAGAIN || errno == EINTR) && (events & (EPOLLHUP | EPOLLERR)) == 0) {
         return;
     }
-    if (n <= 0 || (size_t)n > sizeof(p->server->in) ||
-        ipc_get(slice_of(p->server->in, (size_t)n), &m) != 0) {
+    if (n <= 0 || (size_t)n > sizeof(p->server->in) || ipc_get(slice_of(p->server->in, (size_t)n), &m) != 0) {
         drop(p);
         return;
     }
@@ -329,7 +328,10 @@ static void on_connect(int fd, uint32_t events, void *arg)
         (void)close(peer_fd); /* nothing was said */
         return;
     }
-    *p = (struct peer){ .server = s, .fd = peer_fd, .id = ++s->next_id, .pid = cred.pid,
+    *p = (struct peer){ .server = s,
+                        .fd = peer_fd,
+                        .id = ++s->next_id,
+                        .pid = cred.pid,
                         .may_all = cred.uid == 0 || cred.uid == s->shipper_uid };
     if (loop_fd_add(s->loop, peer_fd, EPOLLIN, on_packet, p, NULL) != 0) {
         fsio_close(&p->fd);

@@ -20,12 +20,13 @@ struct ipc_server_conf {
     const char *shipper_user; /* empty: our own uid */
     struct uuid host, boot;
     uint8_t run[16];
-    const struct sshkey *key;   /* borrowed, as all that follow */
+    const struct sshkey *key; /* borrowed, as all that follow */
     struct writer *writer;
     struct recording *recording; /* NULL: no figures of it */
 };
 
-POFR_MUST_USE int ipc_server_start(const struct ipc_server_conf *conf, struct ipc_server **out_server, struct pofr_err *err);
+POFR_MUST_USE int ipc_server_start(const struct ipc_server_conf *conf, struct ipc_server **out_server,
+                                   struct pofr_err *err);
 void ipc_server_stop(struct ipc_server *s); /* NULL is allowed; removes the socket */
 /* A bundle became durable: tell who wants to know. Any thread. */
 void ipc_server_news(struct ipc_server *s);

@@ -16,8 +16,8 @@
 struct journal {
     int fd;
     uint8_t mark[16];
-    uint64_t at;     /* where the next chunk goes; 0: no bundle begun */
-    bool broken;     /* a chunk is missing: nothing after it would count */
+    uint64_t at; /* where the next chunk goes; 0: no bundle begun */
+    bool broken; /* a chunk is missing: nothing after it would count */
     struct buf chunk;
 };
 

@@ -10,8 +10,8 @@
 
 #include "common/base/err.h"
 
-#define FIXED_BYTES   96u                      /* of a record, without its texts: more than they take */
-#define PART_HARD     (REC_PAYLOAD_MAX / 2)    /* a single process may make a part this large */
+#define FIXED_BYTES 96u                   /* of a record, without its texts: more than they take */
+#define PART_HARD   (REC_PAYLOAD_MAX / 2) /* a single process may make a part this large */
 
 struct gather {
     struct state *s;
@@ -19,13 +19,13 @@ struct gather {
     struct record head; /* KEYFRAME with counts, sums and key */
     struct record *list;
     size_t len, cap;
-    size_t unit;       /* where the process (socket) that is being gathered begins in list */
+    size_t unit; /* where the process (socket) that is being gathered begins in list */
     uint64_t bytes, unit_bytes;
     uint64_t part_bytes;
     uint32_t stamp;
     unsigned entity;
     uint64_t low, low_cookie;
-    bool skip;         /* the process that is being gathered is too large */
+    bool skip; /* the process that is being gathered is too large */
     uint64_t left_out;
 };
 
@@ -41,8 +41,8 @@ static uint64_t bytes_of(struct gather *g, const struct record *r)
     switch (r->entity) {
     case REC_PROCESS:
         return n + 160 + text_bytes(g, r->process.command) + text_bytes(g, r->process.exe) +
-               text_bytes(g, r->process.arguments) + text_bytes(g, r->process.cwd) +
-               text_bytes(g, r->process.cgroup) + text_bytes(g, r->process.container);
+               text_bytes(g, r->process.arguments) + text_bytes(g, r->process.cwd) + text_bytes(g, r->process.cgroup) +
+               text_bytes(g, r->process.container);
     case REC_FILE:
         return n + text_bytes(g, r->file.path) + text_bytes(g, r->file.command);
     case REC_SOCKET:

@@ -12,15 +12,15 @@
 struct pack {
     struct pack_conf conf;
     struct rec_encoder *encoder;
-    struct draft draft;      /* of the open bundle, but payload and counts */
-    bool open;               /* it has a tick */
-    size_t journaled;        /* bytes of it */
+    struct draft draft; /* of the open bundle, but payload and counts */
+    bool open;          /* it has a tick */
+    size_t journaled;   /* bytes of it */
     bool journal_begun;
-    struct rec_tick tick;    /* the one that is being made */
+    struct rec_tick tick; /* the one that is being made */
     bool tick_written;
     struct record *held;
     unsigned held_len;
-    unsigned keyframe;       /* in the open bundle */
+    unsigned keyframe; /* in the open bundle */
     struct pack_loss loss;
     struct pack_figures figures;
 };
@@ -199,7 +199,8 @@ static int reopen(struct pack *p)
 
 void pack_tick(struct pack *p, uint64_t boot_us, uint64_t wall_us, uint64_t skipped)
 {
-    p->tick = (struct rec_tick){ .boot_us = boot_us, .wall_us = wall_us, .skipped = skipped, .number = p->figures.ticks };
+    p->tick =
+        (struct rec_tick){ .boot_us = boot_us, .wall_us = wall_us, .skipped = skipped, .number = p->figures.ticks };
     p->tick_written = false;
     p->held_len = 0;
     p->figures.ticks++;
@@ -221,7 +222,8 @@ int pack_put(void *pack, const struct record *r)
         rc = put_now(p, r);
     }
     /* in a keyframe part nothing may come between: pack_part() has made room */
-    if (rc == 0 && r->verb != REC_SIGHT && r->kind != REC_KEYFRAME && rec_encoder_bytes(p->encoder) >= p->conf.close_bytes) {
+    if (rc == 0 && r->verb != REC_SIGHT && r->kind != REC_KEYFRAME &&
+        rec_encoder_bytes(p->encoder) >= p->conf.close_bytes) {
         rc = reopen(p);
     }
     return rc;

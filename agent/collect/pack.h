@@ -21,7 +21,7 @@
 struct pack;
 
 struct pack_conf {
-    struct writer *writer; /* NULL: closed bundles go to sink */
+    struct writer *writer;                    /* NULL: closed bundles go to sink */
     bool (*sink)(void *ctx, struct draft *d); /* takes d, or false */
     void *ctx;
     uint8_t run[16];

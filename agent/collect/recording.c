@@ -21,11 +21,11 @@
 #include "common/os/fsio.h"
 #include "common/os/log.h"
 
-#define TICK_APART      128u                    /* at least, between two ticks' moments */
-#define PART_BYTES      (160u * 1024u)
-#define GAP_TICKS_US    UINT64_C(1000000)       /* ticks missing for so long are a gap */
-#define KEYFRAME_APART  UINT64_C(10000000)      /* after gaps, not more often */
-#define RECORDERS_MAX   64u
+#define TICK_APART     128u /* at least, between two ticks' moments */
+#define PART_BYTES     (160u * 1024u)
+#define GAP_TICKS_US   UINT64_C(1000000)  /* ticks missing for so long are a gap */
+#define KEYFRAME_APART UINT64_C(10000000) /* after gaps, not more often */
+#define RECORDERS_MAX  64u
 
 struct recording {
     struct recording_conf conf;
@@ -34,15 +34,15 @@ struct recording {
     struct pack *pack;
     struct sources *sources;
     struct coverage coverage;
-    uint64_t t, t_before;      /* boot clock of this tick, of the one before */
-    uint64_t keyframe_us;      /* of the last one; 0: none yet */
+    uint64_t t, t_before; /* boot clock of this tick, of the one before */
+    uint64_t keyframe_us; /* of the last one; 0: none yet */
     bool keyframe_wanted;
     enum rec_keyframe_reason keyframe_reason;
-    bool first;                /* no look of this run yet */
-    bool restored;             /* the state goes on where the last run was */
+    bool first;    /* no look of this run yet */
+    bool restored; /* the state goes on where the last run was */
     bool lean;
     bool ended;
-    uint64_t lean_untold;      /* records left out since it began */
+    uint64_t lean_untold; /* records left out since it began */
     uint64_t lean_stripped, lean_since_us;
     struct recording_figures figures;
     char texts[DRAFT_NOTES_MAX][256]; /* of this tick's gap records */
@@ -62,8 +62,9 @@ static int restore_one(const struct record *open, void *ctx)
 
 static int make_state(struct recording *c, struct pofr_err *err)
 {
-    struct state_conf sc = { .emit = pack_put, .ctx = c->pack, .exec_grace_us = 2 * c->options.tick_us + 100000,
-                             .files_max = 1u << 20 };
+    struct state_conf sc = {
+        .emit = pack_put, .ctx = c->pack, .exec_grace_us = 2 * c->options.tick_us + 100000, .files_max = 1u << 20
+    };
     int rc = fsio_random(sc.string_key, sizeof(sc.string_key), err);
 
     memcpy(sc.hash_key, c->conf.hash_key, sizeof(sc.hash_key));
@@ -96,7 +97,9 @@ static void mark_ourselves(struct recording *c)
 int recording_new(const struct recording_conf *conf, struct recording **out_recording, struct pofr_err *err)
 {
     struct recording *c = calloc(1, sizeof(*c));
-    struct pack_conf pc = { .writer = conf->writer, .boot = conf->boot, .close_bytes = conf->options->bundle_size,
+    struct pack_conf pc = { .writer = conf->writer,
+                            .boot = conf->boot,
+                            .close_bytes = conf->options->bundle_size,
                             .close_us = (uint64_t)conf->options->bundle_age_us };
     int rc;
 
@@ -192,8 +195,8 @@ static int tell_start(struct recording *c)
     if (rc == 0 && start->past == SPOOL_PAST_REBUILT) {
         rc = put_finding(c, "head_rebuilt", "the chain's head was lost and found again in the last bundle");
     }
-    if (rc == 0 && !c->restored && (start->past == SPOOL_PAST_LOST ||
-                                    (head->sequence > 0 && uuid_eq(&head->boot, &c->conf.boot)))) {
+    if (rc == 0 && !c->restored &&
+        (start->past == SPOOL_PAST_LOST || (head->sequence > 0 && uuid_eq(&head->boot, &c->conf.boot)))) {
         rc = put_finding(c, "state_lost", "the last state of this boot is not on disk: numbers and parents begin anew");
     }
     want_keyframe(c, REC_KEYFRAME_START);
@@ -214,8 +217,9 @@ static int tell_lean(struct recording *c, bool lean)
         c->lean_since_us = c->t_before != 0 ? c->t_before : c->t;
         log_warn("collect", "lean", "files=0 arguments=0");
     } else if (!lean && c->lean) {
-        gap = (struct rec_gap){ .from = c->lean_since_us, .to = c->t, .kind = REC_GAP_SPOOL,
-                                .lost = f.untold - c->lean_untold };
+        gap = (struct rec_gap){
+            .from = c->lean_since_us, .to = c->t, .kind = REC_GAP_SPOOL, .lost = f.untold - c->lean_untold
+        };
         log_info("collect", "lean_over", "untold=%llu stripped=%llu", (unsigned long long)gap.lost,
                  (unsigned long long)(f.stripped - c->lean_stripped));
         pack_lost(c->pack, STATEMENT_LOST_SPOOL, gap.lost);
@@ -233,8 +237,9 @@ static int tell_news(struct recording *c, const struct writer_news *news)
 
     for (unsigned i = 0; i < news->refusals_len && rc == 0; i++) {
         const struct writer_refusal *r = &news->refusals[i];
-        struct rec_gap gap = { .from = c->t, .to = c->t, .kind = REC_GAP_REFUSED, .lost = r->records,
-                               .sequence = r->sequence };
+        struct rec_gap gap = {
+            .from = c->t, .to = c->t, .kind = REC_GAP_REFUSED, .lost = r->records, .sequence = r->sequence
+        };
 
         memcpy(c->texts[i], r->reason, sizeof(c->texts[i]));
         gap.digest = slice_of(r->digest, sizeof(r->digest));
@@ -247,8 +252,9 @@ static int tell_news(struct recording *c, const struct writer_news *news)
         want_keyframe(c, REC_KEYFRAME_GAP); /* the writer itself told the gap */
     }
     if (rc == 0 && pack_take_loss(c->pack, &loss)) {
-        rc = put_gap(c, &(struct rec_gap){ .from = loss.from_boot_us, .to = loss.to_boot_us, .kind = REC_GAP_WRITER,
-                                           .lost = loss.records });
+        rc = put_gap(
+            c, &(struct rec_gap){
+                   .from = loss.from_boot_us, .to = loss.to_boot_us, .kind = REC_GAP_WRITER, .lost = loss.records });
     }
     return rc;
 }

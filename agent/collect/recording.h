@@ -27,9 +27,9 @@ struct recording_conf {
     struct writer *writer;
     uint8_t run[16];
     struct uuid boot;
-    struct spool_start start;       /* what the spool held */
-    struct snapshot *before;        /* the last state of this boot, or NULL; borrowed for recording_new() */
-    uint8_t hash_key[16];           /* of this boot */
+    struct spool_start start; /* what the spool held */
+    struct snapshot *before;  /* the last state of this boot, or NULL; borrowed for recording_new() */
+    uint8_t hash_key[16];     /* of this boot */
 };
 
 POFR_MUST_USE int recording_new(const struct recording_conf *conf, struct recording **out_recording,

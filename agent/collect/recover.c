@@ -49,7 +49,8 @@ static void find_hash_key(const struct bundle_view *v, struct spool_head *next, 
     if (v->statement.keyframe != 0 && bundle_payload(v, &arena, &payload) == 0 && draft_read(&d, payload, &len) == 0) {
         memcpy(next->hash_key, d.hash_key, sizeof(next->hash_key));
     } else if (!uuid_eq(&next->boot, &before->boot)) {
-        memset(next->hash_key, 0, sizeof(next->hash_key)); /* unknown: the rebuilt state brings it, or a new one is made */
+        memset(next->hash_key, 0,
+               sizeof(next->hash_key)); /* unknown: the rebuilt state brings it, or a new one is made */
     }
     arena_free(&arena);
 }
@@ -143,8 +144,7 @@ static int adopt(struct spool *s, struct spool_start *start, struct pofr_err *er
         struct bundle_view v;
         uint64_t segment = head->segment, end;
 
-        if (head->sequence == 0 ||
-            segments_read_at(&s->segments, segment, head->offset, &e, &block, &end, NULL) != 0 ||
+        if (head->sequence == 0 || segments_read_at(&s->segments, segment, head->offset, &e, &block, &end, NULL) != 0 ||
             !is_ours(s, buf_slice(&block), head, &v)) {
             segment = head->sequence + 1;
             if (segments_read_at(&s->segments, segment, 0, &e, &block, &end, NULL) != 0 ||

@@ -74,20 +74,50 @@ int sandbox_user(const struct agent_conf *conf, struct pofr_err *err)
 }
 
 static const int denied[] = {
-    SCMP_SYS(execve),        SCMP_SYS(execveat),       SCMP_SYS(mount),          SCMP_SYS(umount2),
-    SCMP_SYS(pivot_root),    SCMP_SYS(chroot),         SCMP_SYS(move_mount),     SCMP_SYS(open_tree),
-    SCMP_SYS(fsopen),        SCMP_SYS(fsmount),        SCMP_SYS(fsconfig),       SCMP_SYS(init_module),
-    SCMP_SYS(finit_module),  SCMP_SYS(delete_module),  SCMP_SYS(kexec_load),     SCMP_SYS(kexec_file_load),
-    SCMP_SYS(ptrace),        SCMP_SYS(process_vm_writev), SCMP_SYS(process_vm_readv), SCMP_SYS(reboot),
-    SCMP_SYS(swapon),        SCMP_SYS(swapoff),        SCMP_SYS(settimeofday),   SCMP_SYS(clock_settime),
-    SCMP_SYS(clock_adjtime), SCMP_SYS(adjtimex),       SCMP_SYS(sethostname),    SCMP_SYS(setdomainname),
-    SCMP_SYS(bpf),           SCMP_SYS(userfaultfd),    SCMP_SYS(add_key),        SCMP_SYS(request_key),
-    SCMP_SYS(keyctl),        SCMP_SYS(acct),           SCMP_SYS(quotactl),       SCMP_SYS(io_uring_setup),
-    SCMP_SYS(pidfd_getfd),   SCMP_SYS(mknod),          SCMP_SYS(mknodat),
+    SCMP_SYS(execve),
+    SCMP_SYS(execveat),
+    SCMP_SYS(mount),
+    SCMP_SYS(umount2),
+    SCMP_SYS(pivot_root),
+    SCMP_SYS(chroot),
+    SCMP_SYS(move_mount),
+    SCMP_SYS(open_tree),
+    SCMP_SYS(fsopen),
+    SCMP_SYS(fsmount),
+    SCMP_SYS(fsconfig),
+    SCMP_SYS(init_module),
+    SCMP_SYS(finit_module),
+    SCMP_SYS(delete_module),
+    SCMP_SYS(kexec_load),
+    SCMP_SYS(kexec_file_load),
+    SCMP_SYS(ptrace),
+    SCMP_SYS(process_vm_writev),
+    SCMP_SYS(process_vm_readv),
+    SCMP_SYS(reboot),
+    SCMP_SYS(swapon),
+    SCMP_SYS(swapoff),
+    SCMP_SYS(settimeofday),
+    SCMP_SYS(clock_settime),
+    SCMP_SYS(clock_adjtime),
+    SCMP_SYS(adjtimex),
+    SCMP_SYS(sethostname),
+    SCMP_SYS(setdomainname),
+    SCMP_SYS(bpf),
+    SCMP_SYS(userfaultfd),
+    SCMP_SYS(add_key),
+    SCMP_SYS(request_key),
+    SCMP_SYS(keyctl),
+    SCMP_SYS(acct),
+    SCMP_SYS(quotactl),
+    SCMP_SYS(io_uring_setup),
+    SCMP_SYS(pidfd_getfd),
+    SCMP_SYS(mknod),
+    SCMP_SYS(mknodat),
 };
 
 /* Families that reach the network. sock_diag asks by netlink; AF_UNIX is the shipper's. */
-static const int denied_families[] = { AF_INET, AF_INET6, AF_PACKET, AF_VSOCK, AF_BLUETOOTH, AF_CAN, AF_TIPC, AF_X25, AF_XDP };
+static const int denied_families[] = { AF_INET, AF_INET6, AF_PACKET, AF_VSOCK, AF_BLUETOOTH,
+                                       AF_CAN,  AF_TIPC,  AF_X25,    AF_XDP };
 
 int sandbox_calls(struct pofr_err *err)
 {

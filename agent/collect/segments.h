@@ -35,14 +35,14 @@ struct segments {
     struct segments_limits limits;
     struct segment *list; /* by first */
     size_t len, cap;
-    uint64_t bytes;       /* of all */
-    int fd;               /* of the last of list, where it is written; -1: the next append begins a new one */
-    uint64_t offset;      /* end of what is written in it */
+    uint64_t bytes;         /* of all */
+    int fd;                 /* of the last of list, where it is written; -1: the next append begins a new one */
+    uint64_t offset;        /* end of what is written in it */
     uint64_t offset_before; /* before the last append */
-    uint64_t acked;       /* all up to here may go */
+    uint64_t acked;         /* all up to here may go */
     struct ipc_range wanted[IPC_RANGES_MAX]; /* but not these */
     unsigned wanted_len;
-    int read_fd;          /* reading: the segment it has open, and a place in it */
+    int read_fd; /* reading: the segment it has open, and a place in it */
     uint64_t read_first, read_sequence, read_offset;
 };
 

@@ -219,7 +219,8 @@ static void look_processes(struct sources *s, struct coverage *coverage, struct 
                               : look_proc_limits(s->proc);
     coverage_report(coverage, "processes", whole ? "gate, list from events" : "gate, list from /proc", reason,
                     r.processes, r.blocked + r.over_limit, !r.complete);
-    coverage_report(coverage, "files", "links", r.sliced > 0 ? "large tables are read in parts" : NULL, r.files, 0, false);
+    coverage_report(coverage, "files", "links", r.sliced > 0 ? "large tables are read in parts" : NULL, r.files, 0,
+                    false);
 }
 
 /* --- sockets --------------------------------------------------------------------------------------------------- */
@@ -278,7 +279,7 @@ static void look_sockets(struct sources *s, struct coverage *coverage)
 #if defined(COLLECT_HOST)
 
 static const unsigned entity_of[LOOK_FACTS] = {
-    [LOOK_USERS] = REC_USER,       [LOOK_GROUPS] = REC_GROUP,     [LOOK_NETINT] = REC_NETINT,
+    [LOOK_USERS] = REC_USER,        [LOOK_GROUPS] = REC_GROUP,      [LOOK_NETINT] = REC_NETINT,
     [LOOK_NETROUTE] = REC_NETROUTE, [LOOK_HOSTINFO] = REC_HOSTINFO, [LOOK_HWINFO] = REC_HWINFO,
     [LOOK_LOGIN] = REC_LOGIN,
 };

@@ -78,8 +78,9 @@ int spool_open(const struct spool_conf *conf, struct spool *out_spool, struct sp
     char dir[PATH_MAX];
     int rc;
 
-    *out_spool = (struct spool){ .conf = *conf, .chain = { .fd = -1 }, .segments = { .fd = -1, .read_fd = -1 },
-                                 .journal = { .fd = -1 } };
+    *out_spool = (struct spool){
+        .conf = *conf, .chain = { .fd = -1 }, .segments = { .fd = -1, .read_fd = -1 }, .journal = { .fd = -1 }
+    };
     buf_init(&out_spool->block, BUNDLE_MAX);
     if (snprintf(dir, sizeof(dir), "%s/%s", conf->state_dir, SPOOL_DIR) >= (int)sizeof(dir)) {
         return pofr_err_set(err, POFR_ETOOBIG, "%s: path too long", conf->state_dir);
@@ -285,7 +286,8 @@ int spool_refused(struct spool *s, uint64_t sequence, const uint8_t digest[32], 
         rc = refused_keep(s->dir, sequence, buf_slice(&block), s->conf.refused_limit, &dropped, err);
     }
     if (rc == 0) {
-        *out_records = block.len > 0 && bundle_open(buf_slice(&block), &v, NULL) == 0 ? statement_records(&v.statement) : 0;
+        *out_records =
+            block.len > 0 && bundle_open(buf_slice(&block), &v, NULL) == 0 ? statement_records(&v.statement) : 0;
         s->chain.head.refused_bytes_dropped += dropped;
         for (; at > 0 && s->refused[at - 1].sequence > sequence; at--) {
             s->refused[at] = s->refused[at - 1];

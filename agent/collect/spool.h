@@ -25,7 +25,7 @@ struct spool_conf {
     const struct sshkey *key; /* borrowed */
 };
 
-enum spool_past { /* what the start found */
+enum spool_past {        /* what the start found */
     SPOOL_PAST_NONE = 1, /* nothing: this host's first start */
     SPOOL_PAST_LOST,     /* it did record before, but nothing is left */
     SPOOL_PAST_REBUILT,  /* the head was lost, and found again in the last whole bundle */
@@ -54,9 +54,9 @@ struct spool {
     struct segments segments;
     struct journal journal;
     enum spool_past past;
-    bool begun;    /* this run has a bundle */
-    bool marked;   /* the state folder says that this host has recorded */
-    uint64_t acked_seen; /* told by the shipper; the head's waits for gap records */
+    bool begun;                                        /* this run has a bundle */
+    bool marked;                                       /* the state folder says that this host has recorded */
+    uint64_t acked_seen;                               /* told by the shipper; the head's waits for gap records */
     struct spool_refusal refused[DRAFT_NOTES_MAX * 4]; /* ascending */
     unsigned refused_len;
     struct buf block;

@@ -37,8 +37,8 @@ struct state_conf {
     uint8_t string_key[16]; /* random */
     state_emit_fn emit;
     void *ctx;
-    int64_t exec_grace_us;  /* how long the arguments of one that is gone may still come: 0 where nobody reads them */
-    uint64_t files_max;     /* of all processes; more are not held, and counted: 0: no limit */
+    int64_t exec_grace_us; /* how long the arguments of one that is gone may still come: 0 where nobody reads them */
+    uint64_t files_max;    /* of all processes; more are not held, and counted: 0: no limit */
 };
 
 POFR_MUST_USE int state_new(const struct state_conf *conf, struct state **out_state);
@@ -89,7 +89,13 @@ POFR_MUST_USE int state_tick_end(struct state *s);
 
 /* --- questions ------------------------------------------------------------------------------------------ */
 
-enum state_group { STATE_PROCESSES, STATE_FILES, STATE_SOCKETS, STATE_FACTS, STATE_GROUPS };
+enum state_group {
+    STATE_PROCESSES,
+    STATE_FILES,
+    STATE_SOCKETS,
+    STATE_FACTS,
+    STATE_GROUPS
+};
 
 struct state_sum {
     uint64_t count;

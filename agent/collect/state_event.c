@@ -68,8 +68,8 @@ static const struct exec_info *exec_find(struct state *s, uint32_t pid, uint64_t
 {
     struct exec_info key = { .pid = pid, .at_us = at_us };
     struct exec_info *key_at = &key;
-    struct exec_info **found = s->execs.len == 0 ? NULL
-                                                 : bsearch(&key_at, s->execs.data, s->execs.len, sizeof(key_at), exec_cmp);
+    struct exec_info **found =
+        s->execs.len == 0 ? NULL : bsearch(&key_at, s->execs.data, s->execs.len, sizeof(key_at), exec_cmp);
 
     if (found == NULL) {
         return NULL;
@@ -134,7 +134,8 @@ static void on_fork(struct state *s, const struct event *e)
     struct proc *p = proc_by_pid(s, e->pid);
 
     if (p != NULL) {
-        uint64_t apart = p->id.jiffies > e->start_jiffies ? p->id.jiffies - e->start_jiffies : e->start_jiffies - p->id.jiffies;
+        uint64_t apart =
+            p->id.jiffies > e->start_jiffies ? p->id.jiffies - e->start_jiffies : e->start_jiffies - p->id.jiffies;
 
         if (apart <= 1) {
             return; /* a look saw it before its fork was told */

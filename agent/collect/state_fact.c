@@ -29,10 +29,10 @@ struct text_field {
 #define HWINFO_F(number, name, type, role)   TEXT_##type(REC_HWINFO, offsetof(struct record, hwinfo.name))
 #define LOGIN_F(number, name, type, role)    TEXT_##type(REC_LOGIN, offsetof(struct record, login.name))
 
-static const struct text_field texts[] = {
-    POFR_USER_FIELDS(USER_F) POFR_GROUP_FIELDS(GROUP_F) POFR_NETINT_FIELDS(NETINT_F) POFR_NETROUTE_FIELDS(NETROUTE_F)
-        POFR_HOSTINFO_FIELDS(HOSTINFO_F) POFR_HWINFO_FIELDS(HWINFO_F) POFR_LOGIN_FIELDS(LOGIN_F)
-};
+static const struct text_field texts[] = { POFR_USER_FIELDS(USER_F) POFR_GROUP_FIELDS(GROUP_F)
+                                               POFR_NETINT_FIELDS(NETINT_F) POFR_NETROUTE_FIELDS(NETROUTE_F)
+                                                   POFR_HOSTINFO_FIELDS(HOSTINFO_F) POFR_HWINFO_FIELDS(HWINFO_F)
+                                                       POFR_LOGIN_FIELDS(LOGIN_F) };
 
 static struct slice *text_at(struct record *r, size_t i)
 {
@@ -57,7 +57,8 @@ static void texts_drop(struct state *s, struct record *r)
         struct slice *at = text_at(r, i);
 
         if (texts[i].entity == r->entity && at->len > 0) {
-            strpool_drop(&s->strings, (struct str *)(void *)((uint8_t *)(uintptr_t)at->data - offsetof(struct str, bytes)));
+            strpool_drop(&s->strings,
+                         (struct str *)(void *)((uint8_t *)(uintptr_t)at->data - offsetof(struct str, bytes)));
         }
     }
 }

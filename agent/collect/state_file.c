@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CAND_NEW, CAND_HELD }; /* in told, of cand_files alone */
+enum {
+    CAND_NEW,
+    CAND_HELD
+}; /* in told, of cand_files alone */
 
 void file_record(const struct proc *p, const struct file *f, struct record *out, unsigned verb)
 {

@@ -48,7 +48,10 @@ struct exec_note { /* an exec event whose version is not told yet */
     const struct exec_info *info; /* what the exec reader saw; NULL: nothing */
 };
 
-enum exit_known { EXIT_UNKNOWN, EXIT_TOLD };
+enum exit_known {
+    EXIT_UNKNOWN,
+    EXIT_TOLD
+};
 
 struct proc {
     struct ident id;
@@ -59,16 +62,16 @@ struct proc {
     uint64_t read_us;    /* tick of the last look that read it */
     uint64_t hash;       /* of v, where told */
     uint64_t cpu_us;
-    uint64_t look;       /* number of the last look that named it */
-    uint64_t missing_us; /* tick of the first complete look that did not; 0: none */
-    uint64_t end_us;     /* dying: when */
+    uint64_t look;         /* number of the last look that named it */
+    uint64_t missing_us;   /* tick of the first complete look that did not; 0: none */
+    uint64_t end_us;       /* dying: when */
     struct exec_note exec; /* at_us 0: none */
     struct file *files;    /* by (thread, fd) */
     uint32_t files_len;
     uint32_t exit_status;
     uint8_t told, parent_known, start_unseen, exit_known, ended;
-    uint8_t listed;      /* in fresh */
-    uint8_t image;       /* v is of an exec, no longer what fork copied */
+    uint8_t listed; /* in fresh */
+    uint8_t image;  /* v is of an exec, no longer what fork copied */
     uint8_t blocked;
 };
 
@@ -84,7 +87,7 @@ struct recent { /* an identity that ended not long ago */
     uint64_t ended_us, tick_us;
 };
 
-struct sock_owner { /* one interval */
+struct sock_owner {  /* one interval */
     struct ident id; /* pid 0: none known */
     uint64_t first_seen, hash, inode, peer_inode;
     struct str *command;
@@ -95,7 +98,7 @@ struct sock {
     uint64_t netns, cookie;
     uint32_t cookie_kind;
     uint32_t family, protocol, type, local_port, remote_port, uid, interface; /* AT */
-    struct str *local_address, *remote_address;                             /* AT */
+    struct str *local_address, *remote_address;                               /* AT */
     uint64_t inode, peer_inode;
     uint64_t bytes_sent, bytes_received;
     uint64_t look, first_us, last_seen;
@@ -150,25 +153,25 @@ struct state {
     struct state_sum sums[STATE_GROUPS];
     struct state_figures figures;
     struct buf scratch;
-    uint64_t t, t_before; /* this tick, the one before */
-    uint64_t look;        /* number of this look */
+    uint64_t t, t_before;                          /* this tick, the one before */
+    uint64_t look;                                 /* number of this look */
     uint64_t facts_seen[REC_LOGIN - REC_USER + 1]; /* tick of the last look */
     uint32_t stamp;
     int err;
     bool lean, first;
-    bool events_there;  /* events were whole in this tick and the one before */
+    bool events_there; /* events were whole in this tick and the one before */
     bool owners_dirty, socks_fresh, sock_first;
     bool look_complete;
 
     /* the process that is being read */
     struct proc *cur;
-    bool cur_new;            /* cur is not in by_pid yet */
+    bool cur_new; /* cur is not in by_pid yet */
     bool cur_ignored;
     bool cur_zombie;
     struct version cand;
     uint64_t cand_cpu_us, cand_start;
-    struct vec cand_files;   /* struct file */
-    struct vec cand_ranges;  /* struct range */
+    struct vec cand_files;  /* struct file */
+    struct vec cand_ranges; /* struct range */
 };
 
 void state_fail(struct state *s, int code);

@@ -202,7 +202,7 @@ static void on_socket(void *ctx, const struct rec_socket *r)
         k->start_unseen = s->sock_first;
         s->socks_fresh = true;
     } else if (k->look == s->t) {
-        return; /* the same twice in one look */
+        return;                    /* the same twice in one look */
     } else if (!sock_same(k, r)) { /* its intervals end; resolve() begins new ones, for those who hold it now */
         for (uint32_t i = 0; i < k->owners_len; i++) {
             own_end(s, k, &k->owners[i], s->t, k->last_seen, REC_END_CHANGE);
@@ -387,9 +387,8 @@ static int gone_cmp(const void *a, const void *b)
 static void owner_left(struct state *s, struct sock *k, struct sock_owner *o, bool taken_over)
 {
     struct gone key = { .id = o->id };
-    const struct gone *g = s->gone.len == 0 || o->id.pid == 0
-                               ? NULL
-                               : bsearch(&key, s->gone.data, s->gone.len, sizeof(key), gone_cmp);
+    const struct gone *g =
+        s->gone.len == 0 || o->id.pid == 0 ? NULL : bsearch(&key, s->gone.data, s->gone.len, sizeof(key), gone_cmp);
 
     if (g != NULL) {
         own_end(s, k, o, g->ended_us, g->ended_us, g->source);

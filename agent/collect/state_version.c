@@ -76,8 +76,8 @@ void version_drop(struct state *s, struct version *v)
 /* Texts are the same where the pointers are: the pool holds each once. */
 bool version_same(const struct version *a, const struct version *b)
 {
-    bool arguments = (a->arguments == b->arguments && a->arguments_cut == b->arguments_cut &&
-                      a->unreadable == b->unreadable);
+    bool arguments =
+        (a->arguments == b->arguments && a->arguments_cut == b->arguments_cut && a->unreadable == b->unreadable);
 
     /* a was told without its arguments; b, read in full, is the same program all the same */
     if (a->stripped != b->stripped) {

@@ -240,9 +240,7 @@ static struct proc *restored(const struct state *s, const struct ident *id)
 static int file_restore(struct state *s, const struct record *r)
 {
     const struct rec_file *in = &r->file;
-    struct ident id = { .pid = (uint32_t)in->pid,
-                        .jiffies = in->start_jiffies,
-                        .number = (uint32_t)in->start_number };
+    struct ident id = { .pid = (uint32_t)in->pid, .jiffies = in->start_jiffies, .number = (uint32_t)in->start_number };
     struct proc *p = restored(s, &id);
     struct file *files, *f;
     uint32_t at;

@@ -39,8 +39,8 @@ void strpool_fini(struct strpool *p);
 
 /* A reference to the string; NULL for the empty one, and where there is no memory (p->err). */
 struct str *strpool_get(struct strpool *p, struct slice s);
-struct str *strpool_ref(struct str *s);                   /* NULL is allowed */
-void strpool_drop(struct strpool *p, struct str *s);      /* NULL is allowed */
+struct str *strpool_ref(struct str *s);                                   /* NULL is allowed */
+void strpool_drop(struct strpool *p, struct str *s);                      /* NULL is allowed */
 void strpool_replace(struct strpool *p, struct str **at, struct str *by); /* takes the reference by */
 void strpool_sweep(struct strpool *p);
 

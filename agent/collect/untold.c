@@ -35,7 +35,8 @@ struct draft *untold_draft(const struct untold *u)
     struct slice payload;
 
     tick.tick = (struct rec_tick){ .boot_us = u->to_boot_us, .wall_us = u->to_wall_us };
-    gap.gap = (struct rec_gap){ .from = u->from_boot_us, .to = u->to_boot_us, .kind = REC_GAP_SPOOL, .lost = u->records };
+    gap.gap =
+        (struct rec_gap){ .from = u->from_boot_us, .to = u->to_boot_us, .kind = REC_GAP_SPOOL, .lost = u->records };
     if (d == NULL || rec_encoder_new(&e) != 0 || rec_put(e, &tick) != 0 || rec_put(e, &gap) != 0) {
         goto fail;
     }

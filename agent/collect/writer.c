@@ -21,7 +21,13 @@
 #define LEAN_OFF     85u
 #define GAP_AGAIN_US INT64_C(600000000)
 
-enum job_kind { JOB_JOURNAL, JOB_SEAL, JOB_ACKED, JOB_WANTED, JOB_REFUSED };
+enum job_kind {
+    JOB_JOURNAL,
+    JOB_SEAL,
+    JOB_ACKED,
+    JOB_WANTED,
+    JOB_REFUSED
+};
 
 struct job {
     struct job *next;
@@ -54,7 +60,7 @@ struct writer {
     bool refused_any;
     struct waiting {
         struct writer_refusal refusal;
-        bool given; /* to the capture thread */
+        bool given;                  /* to the capture thread */
     } refusals[DRAFT_NOTES_MAX * 4]; /* until their gap records are durable */
     unsigned refusals_len;
     struct writer_figures figures;
@@ -446,8 +452,7 @@ static bool push(struct writer *w, struct job *j)
     bool fits;
 
     (void)pthread_mutex_lock(&w->lock);
-    fits = !w->stopping &&
-           (control ? w->controls < CONTROL_MAX : w->queue_bytes + j->bytes <= w->conf.queue_limit);
+    fits = !w->stopping && (control ? w->controls < CONTROL_MAX : w->queue_bytes + j->bytes <= w->conf.queue_limit);
     if (fits) {
         *w->last = j;
         w->last = &j->next;
@@ -546,8 +551,8 @@ void writer_wanted(struct writer *w, const struct ipc_range *ranges, unsigned le
     }
 }
 
-bool writer_refused(struct writer *w, uint64_t sequence, const uint8_t digest[32], struct slice reason, writer_done_fn fn,
-                    void *ctx, uint64_t cookie)
+bool writer_refused(struct writer *w, uint64_t sequence, const uint8_t digest[32], struct slice reason,
+                    writer_done_fn fn, void *ctx, uint64_t cookie)
 {
     struct job *j = job_new(JOB_REFUSED, SLICE_EMPTY);
 

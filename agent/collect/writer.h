@@ -66,8 +66,8 @@ void writer_acked(struct writer *w, uint64_t sequence, const uint8_t digest[32])
 void writer_wanted(struct writer *w, const struct ipc_range *ranges, unsigned len);
 /* fn is called by the writer's thread with 0 or a code. false: too much at once; fn is not called. */
 typedef void (*writer_done_fn)(void *ctx, uint64_t cookie, int code);
-bool writer_refused(struct writer *w, uint64_t sequence, const uint8_t digest[32], struct slice reason, writer_done_fn fn,
-                    void *ctx, uint64_t cookie);
+bool writer_refused(struct writer *w, uint64_t sequence, const uint8_t digest[32], struct slice reason,
+                    writer_done_fn fn, void *ctx, uint64_t cookie);
 
 struct writer_figures {
     uint64_t sequence, acked, oldest; /* durable; oldest in the spool */
@@ -75,13 +75,13 @@ struct writer_figures {
     uint64_t ticks_total, records_total, lost_total;
     uint64_t bytes, bytes_held, limit;
     uint64_t queue_bytes;
-    uint64_t bundles, bundle_bytes;   /* since the start */
-    uint64_t refused_full;            /* records, since the start: no room in the spool */
-    uint64_t errors;                  /* of the disk */
-    uint64_t journal_missed;          /* ticks that the journal could not take */
-    uint64_t acks_unknown;            /* acks of what is not there */
-    bool failing;                     /* the disk does not take what it should, now */
+    uint64_t bundles, bundle_bytes; /* since the start */
+    uint64_t refused_full;          /* records, since the start: no room in the spool */
+    uint64_t errors;                /* of the disk */
+    uint64_t journal_missed;        /* ticks that the journal could not take */
+    uint64_t acks_unknown;          /* acks of what is not there */
+    bool failing;                   /* the disk does not take what it should, now */
     bool lean;
-    char error[200];                  /* the last one */
+    char error[200]; /* the last one */
 };
 void writer_figures(struct writer *w, struct writer_figures *out);

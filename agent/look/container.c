@@ -74,8 +74,7 @@ static struct slice between(struct slice s, const char *prefix, const char *suff
 {
     struct slice p = slice_str(prefix), e = slice_str(suffix);
 
-    if (s.len <= p.len + e.len || !slice_starts_with(s, p) ||
-        !slice_eq(slice_sub(s, s.len - e.len, e.len), e)) {
+    if (s.len <= p.len + e.len || !slice_starts_with(s, p) || !slice_eq(slice_sub(s, s.len - e.len, e.len), e)) {
         return SLICE_EMPTY;
     }
     return slice_sub(s, p.len, s.len - p.len - e.len);

@@ -27,23 +27,23 @@ enum event_kind {
     EVENT_EXEC,     /* pid executed a program */
     EVENT_EXIT,     /* the whole process ended, with status */
     EVENT_THREAD_EXIT,
-    EVENT_IDS,      /* a uid or gid of pid changed */
-    EVENT_SESSION,  /* pid made a session */
-    EVENT_NAME,     /* pid, or a thread of it, has another name */
+    EVENT_IDS,     /* a uid or gid of pid changed */
+    EVENT_SESSION, /* pid made a session */
+    EVENT_NAME,    /* pid, or a thread of it, has another name */
     EVENT_COREDUMP,
 };
 
 struct event {
     enum event_kind kind;
-    uint32_t pid;           /* thread group */
+    uint32_t pid; /* thread group */
     uint32_t tid;
-    uint32_t parent;        /* FORK: the creator; EXIT: the parent then, 0 where the kernel does not tell */
-    uint64_t boot_us;       /* when: boot clock, suspended time included */
-    uint64_t start_jiffies; /* FORK: as /proc/PID/stat will show it */
-    uint32_t exit_status;   /* EXIT: as wait(2) gives it */
+    uint32_t parent;                /* FORK: the creator; EXIT: the parent then, 0 where the kernel does not tell */
+    uint64_t boot_us;               /* when: boot clock, suspended time included */
+    uint64_t start_jiffies;         /* FORK: as /proc/PID/stat will show it */
+    uint32_t exit_status;           /* EXIT: as wait(2) gives it */
     uint32_t id_real, id_effective; /* IDS */
-    bool is_gid;            /* IDS */
-    uint8_t name[16];       /* NAME: NUL-padded */
+    bool is_gid;                    /* IDS */
+    uint8_t name[16];               /* NAME: NUL-padded */
     uint32_t name_len;
 };
 
@@ -54,27 +54,27 @@ struct exec_seen {
     uint64_t start_jiffies; /* 0: it was gone before this could be read */
     struct slice arguments; /* raw */
     bool arguments_cut;
-    bool arguments_known;   /* false: gone, or a kernel thread */
-    struct slice exe;       /* link's text; empty: gone */
+    bool arguments_known; /* false: gone, or a kernel thread */
+    struct slice exe;     /* link's text; empty: gone */
     bool exe_deleted;
     uint64_t exe_device, exe_inode; /* 0: gone */
-    uint32_t euid, egid;    /* owner of the directory; ids_known */
+    uint32_t euid, egid;            /* owner of the directory; ids_known */
     bool ids_known;
-    struct slice command;   /* comm; empty: gone */
+    struct slice command; /* comm; empty: gone */
     uint32_t ppid;
     uint32_t session, tty;
 };
 
-struct events_conf {            /* 0: the default */
-    uint32_t buffer_bytes;      /* 25 MiB, where SO_RCVBUFFORCE is allowed */
-    uint32_t exec_share;        /* percent of a CPU for the exec reader: 5 */
-    uint32_t exec_ring_bytes;   /* 1 MiB */
+struct events_conf {          /* 0: the default */
+    uint32_t buffer_bytes;    /* 25 MiB, where SO_RCVBUFFORCE is allowed */
+    uint32_t exec_share;      /* percent of a CPU for the exec reader: 5 */
+    uint32_t exec_ring_bytes; /* 1 MiB */
     bool no_exec_reader;
 };
 
-struct events_figures { /* totals since open */
-    uint64_t received, lost;           /* connector, all kinds */
-    uint64_t sequence_gaps;            /* the check: gaps of the sequence numbers, all CPUs */
+struct events_figures {      /* totals since open */
+    uint64_t received, lost; /* connector, all kinds */
+    uint64_t sequence_gaps;  /* the check: gaps of the sequence numbers, all CPUs */
     uint64_t malformed;
     uint64_t execs_read, execs_missed; /* exec reader: arguments read, not read (too late, over its share, ring full) */
     uint64_t exec_events_lost;         /* dropped by its socket */
@@ -88,10 +88,10 @@ struct events_figures { /* totals since open */
 POFR_MUST_USE int events_open(const struct events_conf *conf, struct events **out_events, struct pofr_err *err);
 void events_close(struct events *e);
 
-bool events_there(const struct events *e);            /* the connector works */
+bool events_there(const struct events *e); /* the connector works */
 bool events_exec_reader_there(const struct events *e);
-const char *events_mode(const struct events *e);      /* for coverage: "connector", "connector+fifo", "absent" ... */
-const char *events_reason(const struct events *e);    /* why not better; NULL: nothing to say. Both static text */
+const char *events_mode(const struct events *e);   /* for coverage: "connector", "connector+fifo", "absent" ... */
+const char *events_reason(const struct events *e); /* why not better; NULL: nothing to say. Both static text */
 
 struct events_sink {
     void (*event)(void *ctx, const struct event *e);

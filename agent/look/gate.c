@@ -260,8 +260,7 @@ static void spread_groups(struct gate *g)
     for (size_t i = 0; i < g->count; i++) {
         struct gate_entry *e = g->entries[i];
 
-        if (e->group != 0 && !e->moved &&
-            (all || bsearch(&e->group, moved, count, sizeof(moved[0]), compare_u32))) {
+        if (e->group != 0 && !e->moved && (all || bsearch(&e->group, moved, count, sizeof(moved[0]), compare_u32))) {
             e->group_moved = true;
         }
     }

@@ -40,7 +40,9 @@ struct gate_table {
     struct gate_file files[];
 };
 
-enum { GATE_NAMESPACES = 7 };
+enum {
+    GATE_NAMESPACES = 7
+};
 
 struct gate_entry {
     uint32_t pid;
@@ -51,20 +53,20 @@ struct gate_entry {
     uint64_t attributes;    /* hash of what is cheap to read again */
     uint32_t ns[GATE_NAMESPACES];
     uint32_t threads;
-    uint32_t thread_from;   /* comparing threads goes on from this tid */
-    uint32_t group;         /* shares its files with the others of this number; 0: none */
-    uint8_t readings;       /* counts up; decides what is verified in turn */
-    bool known;             /* it was read: start, clock, attributes hold */
-    bool has_clock;         /* clock_ns holds */
+    uint32_t thread_from; /* comparing threads goes on from this tid */
+    uint32_t group;       /* shares its files with the others of this number; 0: none */
+    uint8_t readings;     /* counts up; decides what is verified in turn */
+    bool known;           /* it was read: start, clock, attributes hold */
+    bool has_clock;       /* clock_ns holds */
     bool kernel_thread;
-    bool exited;            /* a zombie that was delivered */
+    bool exited; /* a zombie that was delivered */
     bool hint_read, hint_thread;
-    bool threads_pending;   /* not all threads were compared */
-    bool moved;             /* in this look: the clock is another, or there is none */
-    bool group_moved;       /* in this look: that of one which shares its files */
-    bool clock_works;       /* in this look: now_ns holds */
-    bool gone;              /* in this look */
-    bool reconcile;         /* in this look: its turn */
+    bool threads_pending; /* not all threads were compared */
+    bool moved;           /* in this look: the clock is another, or there is none */
+    bool group_moved;     /* in this look: that of one which shares its files */
+    bool clock_works;     /* in this look: now_ns holds */
+    bool gone;            /* in this look */
+    bool reconcile;       /* in this look: its turn */
     struct gate_table *tables;
 };
 

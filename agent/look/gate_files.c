@@ -39,7 +39,8 @@ void gate_drop_table(struct gate_entry *e, uint32_t thread)
 }
 
 /* Files of t below low, and above high. */
-static void count_outside(const struct gate_table *t, uint32_t low, uint32_t high, size_t *out_before, size_t *out_after)
+static void count_outside(const struct gate_table *t, uint32_t low, uint32_t high, size_t *out_before,
+                          size_t *out_after)
 {
     size_t before = 0, upto;
 

@@ -28,14 +28,14 @@ enum look_fact {
     LOOK_FACTS
 };
 
-struct look_host_conf {        /* NULL: the default */
-    const char *root;          /* "" : in front of every path (tests) */
-    uint32_t ids_max;          /* 4096: ids asked of NSS that are remembered */
+struct look_host_conf { /* NULL: the default */
+    const char *root;   /* "" : in front of every path (tests) */
+    uint32_t ids_max;   /* 4096: ids asked of NSS that are remembered */
 };
 
 struct look_fact_result {
-    bool changed;       /* it was delivered */
-    bool complete;      /* changed: what was not delivered is not there any more */
+    bool changed;  /* it was delivered */
+    bool complete; /* changed: what was not delivered is not there any more */
     uint32_t items;
     uint32_t over_limit;
     const char *reason; /* why not complete; static text or NULL */

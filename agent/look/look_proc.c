@@ -38,7 +38,11 @@ struct left_behind {
     uint32_t penalty; /* its place */
 };
 
-enum stage { STAGE_BEGIN, STAGE_READ, STAGE_DONE };
+enum stage {
+    STAGE_BEGIN,
+    STAGE_READ,
+    STAGE_DONE
+};
 
 struct look_proc {
     struct look_proc_conf conf;
@@ -50,7 +54,7 @@ struct look_proc {
     uint32_t left_count;
     uint32_t *pids; /* listed, or hinted as new */
     size_t pids_count, pids_room;
-    bool looked; /* at least once */
+    bool looked;    /* at least once */
     bool list_lost; /* hints did not fit: list at the next look */
     /* the look going on */
     struct look_ask ask;
@@ -267,7 +271,8 @@ static int list(struct look_proc *l, uint32_t *out_unannounced)
         }
         text = slice_of(c->r->dents, (size_t)n);
         while (code == 0 && proc_dirent_next(&text, &pid)) {
-            if (!gate_find(&l->gate, pid) && !(hinted > 0 && bsearch(&pid, l->pids, hinted, sizeof(pid), compare_pids))) {
+            if (!gate_find(&l->gate, pid) &&
+                !(hinted > 0 && bsearch(&pid, l->pids, hinted, sizeof(pid), compare_pids))) {
                 unannounced++;
             }
             code = add_pid(l, pid);
@@ -448,8 +453,7 @@ int look_proc_run(struct look_proc *l, const struct look_ask *ask, const struct 
             }
             break;
         }
-        if (!l->thread &&
-            (code = look_thread_new(proc_reader_own, proc_reader_disown, &l->thread, err)) != 0) {
+        if (!l->thread && (code = look_thread_new(proc_reader_own, proc_reader_disown, &l->thread, err)) != 0) {
             return code;
         }
         if (!look_thread_run(l->thread, look, l, l->conf.watchdog_ms)) {

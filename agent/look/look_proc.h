@@ -32,17 +32,17 @@
 
 struct look_proc;
 
-struct look_proc_conf {           /* 0 or NULL: the default */
-    const char *root;             /* "/proc" */
-    uint32_t watchdog_ms;         /* 1000: no progress for so long: go on without the process */
-    uint32_t left_behind_max;     /* 8 threads */
-    uint32_t processes_max;       /* 262144: more are counted as unseen */
-    uint32_t files_slice;         /* 8192: descriptors of one table that one look reads; the rest in the next looks */
-    uint32_t thread_checks;       /* 256: threads asked per look whether they have a table of files of their own */
-    int64_t reconcile_us;         /* 30 s: each process is read again within this time, whatever the gate says */
+struct look_proc_conf {       /* 0 or NULL: the default */
+    const char *root;         /* "/proc" */
+    uint32_t watchdog_ms;     /* 1000: no progress for so long: go on without the process */
+    uint32_t left_behind_max; /* 8 threads */
+    uint32_t processes_max;   /* 262144: more are counted as unseen */
+    uint32_t files_slice;     /* 8192: descriptors of one table that one look reads; the rest in the next looks */
+    uint32_t thread_checks;   /* 256: threads asked per look whether they have a table of files of their own */
+    int64_t reconcile_us;     /* 30 s: each process is read again within this time, whatever the gate says */
 };
 
-enum look_why { /* why a process was read */
+enum look_why {         /* why a process was read */
     LOOK_WHY_FIRST = 1, /* not known yet, or the sink said that it does not hold it */
     LOOK_WHY_CLOCK,     /* its CPU clock moved */
     LOOK_WHY_GROUP,     /* that of a process moved that shares its files */
@@ -110,19 +110,19 @@ struct look_ask {
 };
 
 struct look_result {
-    bool complete;         /* false: the look came to no end (too many threads left behind, no memory, no /proc) */
-    uint32_t processes;    /* delivered, held, or blocked */
-    uint32_t read;         /* delivered */
-    uint32_t reconciled;   /* of these, LOOK_WHY_RECONCILE */
-    uint32_t vanished;     /* gone while they were being read */
-    uint32_t torn;         /* descriptors left out because they changed under each of three readings */
+    bool complete;       /* false: the look came to no end (too many threads left behind, no memory, no /proc) */
+    uint32_t processes;  /* delivered, held, or blocked */
+    uint32_t read;       /* delivered */
+    uint32_t reconciled; /* of these, LOOK_WHY_RECONCILE */
+    uint32_t vanished;   /* gone while they were being read */
+    uint32_t torn;       /* descriptors left out because they changed under each of three readings */
     uint32_t blocked;
-    uint32_t left_behind;  /* threads that hang somewhere now */
-    uint32_t unannounced;  /* list: found without a hint (not counted at the first look) */
-    uint32_t over_limit;   /* processes beyond processes_max */
-    uint32_t sliced;       /* tables of files that were read in part */
+    uint32_t left_behind;     /* threads that hang somewhere now */
+    uint32_t unannounced;     /* list: found without a hint (not counted at the first look) */
+    uint32_t over_limit;      /* processes beyond processes_max */
+    uint32_t sliced;          /* tables of files that were read in part */
     uint32_t threads_pending; /* threads whose table of files is still to be compared */
-    uint64_t files;        /* delivered or held */
+    uint64_t files;           /* delivered or held */
 };
 
 /* Starts the look's thread. POFR_ESYSTEM, POFR_ENOMEM, POFR_EPERMISSION, POFR_ENOTFOUND (no procfs there). */
@@ -142,8 +142,8 @@ enum look_hint {
 void look_proc_hint(struct look_proc *l, uint32_t pid, enum look_hint hint);
 
 /* 0 also where the look came to no end: see result. Negative: nothing was looked at (POFR_EFULL: all threads are left behind). */
-POFR_MUST_USE int look_proc_run(struct look_proc *l, const struct look_ask *ask, const struct look_sink *sink, void *ctx,
-                                struct look_result *out_result, struct pofr_err *err);
+POFR_MUST_USE int look_proc_run(struct look_proc *l, const struct look_ask *ask, const struct look_sink *sink,
+                                void *ctx, struct look_result *out_result, struct pofr_err *err);
 
 /* What can be said for coverage and doctor: NULL or why something is not seen ("kcmp: ..."). Static text. */
 const char *look_proc_limits(const struct look_proc *l);

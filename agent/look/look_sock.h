@@ -25,10 +25,10 @@
 
 struct look_sock;
 
-struct look_sock_conf {      /* 0 or NULL: the default */
-    const char *root;        /* "/proc" */
-    uint32_t sockets_max;    /* 1048576 of one namespace: more are counted as unseen */
-    bool text_only;          /* never sock_diag (for tests) */
+struct look_sock_conf {   /* 0 or NULL: the default */
+    const char *root;     /* "/proc" */
+    uint32_t sockets_max; /* 1048576 of one namespace: more are counted as unseen */
+    bool text_only;       /* never sock_diag (for tests) */
 };
 
 struct look_netns {
@@ -38,17 +38,23 @@ struct look_netns {
 
 struct look_netns_result {
     uint64_t inode;
-    bool complete;        /* what was not delivered is not there any more */
-    bool text;            /* some of it from /proc/PID/net */
-    bool interrupted;     /* it changed under the look twice: something may have been missed */
-    uint32_t refused;     /* families that could be read in neither way: 1u << enum look_sock_family */
-    uint32_t sockets;     /* delivered */
+    bool complete;    /* what was not delivered is not there any more */
+    bool text;        /* some of it from /proc/PID/net */
+    bool interrupted; /* it changed under the look twice: something may have been missed */
+    uint32_t refused; /* families that could be read in neither way: 1u << enum look_sock_family */
+    uint32_t sockets; /* delivered */
     uint32_t over_limit;
-    const char *reason;   /* why not better; NULL: nothing to say. Static text */
+    const char *reason; /* why not better; NULL: nothing to say. Static text */
 };
 
 enum look_sock_family {
-    LOOK_SOCK_TCP, LOOK_SOCK_UDP, LOOK_SOCK_UDPLITE, LOOK_SOCK_RAW, LOOK_SOCK_UNIX, LOOK_SOCK_PACKET, LOOK_SOCK_NETLINK,
+    LOOK_SOCK_TCP,
+    LOOK_SOCK_UDP,
+    LOOK_SOCK_UDPLITE,
+    LOOK_SOCK_RAW,
+    LOOK_SOCK_UNIX,
+    LOOK_SOCK_PACKET,
+    LOOK_SOCK_NETLINK,
     LOOK_SOCK_FAMILIES
 };
 

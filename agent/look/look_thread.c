@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define PARTS 5
+#define PARTS       5
 #define STACK_BYTES (256u * 1024u)
 
 struct look_thread {

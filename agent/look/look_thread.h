@@ -18,7 +18,11 @@
 #include "common/base/compiler.h"
 #include "common/base/err.h"
 
-enum look_thread_phase { LOOK_THREAD_RUNS, LOOK_THREAD_IN_KERNEL, LOOK_THREAD_LEFT };
+enum look_thread_phase {
+    LOOK_THREAD_RUNS,
+    LOOK_THREAD_IN_KERNEL,
+    LOOK_THREAD_LEFT
+};
 
 struct look_thread;
 

@@ -12,8 +12,14 @@
  * that are no text. No field after it holds a ')', so the last one in the text ends it.
  */
 enum stat_field { /* numbers of proc(5) */
-    STAT_STATE = 3, STAT_PPID = 4, STAT_SESSION = 6, STAT_TTY = 7, STAT_FLAGS = 9, STAT_THREADS = 20,
-    STAT_START = 22, STAT_EXIT_CODE = 52,
+    STAT_STATE = 3,
+    STAT_PPID = 4,
+    STAT_SESSION = 6,
+    STAT_TTY = 7,
+    STAT_FLAGS = 9,
+    STAT_THREADS = 20,
+    STAT_START = 22,
+    STAT_EXIT_CODE = 52,
 };
 
 static int stat_field_parse(struct proc_stat *s, unsigned field, struct slice word)
@@ -219,7 +225,10 @@ int proc_fdinfo_flags_parse(struct slice text, uint32_t *out_flags)
 bool proc_dirent_next(struct slice *text, uint32_t *out_number)
 {
     /* struct linux_dirent64: u64 inode, s64 offset, u16 length, u8 type, name with NUL */
-    enum { AT_LENGTH = 16, AT_NAME = 19 };
+    enum {
+        AT_LENGTH = 16,
+        AT_NAME = 19
+    };
 
     while (text->len > AT_NAME) {
         uint16_t length;

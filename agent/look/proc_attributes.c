@@ -22,7 +22,15 @@
 #define FULL_EVERY 8 /* readings */
 
 static const char *const ns_names[GATE_NAMESPACES] = { "net", "mnt", "pid", "user", "uts", "ipc", "cgroup" };
-enum { NS_NET, NS_MNT, NS_PID, NS_USER, NS_UTS, NS_IPC, NS_CGROUP };
+enum {
+    NS_NET,
+    NS_MNT,
+    NS_PID,
+    NS_USER,
+    NS_UTS,
+    NS_IPC,
+    NS_CGROUP
+};
 
 static bool is_gone(ssize_t code)
 {
@@ -74,9 +82,14 @@ static void begin_record(struct proc_reading *g, const struct gate_entry *e)
 {
     const struct proc_stat *s = &g->stat;
 
-    g->p = (struct rec_process){ .pid = e->pid, .start_jiffies = s->start_jiffies, .ppid = s->ppid,
-                                 .session = s->session, .tty = s->tty, .command = s->comm,
-                                 .kernel_thread = is_kernel_thread(s) ? 1 : 0, .login_uid = REC_LOGIN_UID_UNSET,
+    g->p = (struct rec_process){ .pid = e->pid,
+                                 .start_jiffies = s->start_jiffies,
+                                 .ppid = s->ppid,
+                                 .session = s->session,
+                                 .tty = s->tty,
+                                 .command = s->comm,
+                                 .kernel_thread = is_kernel_thread(s) ? 1 : 0,
+                                 .login_uid = REC_LOGIN_UID_UNSET,
                                  .cpu_us = e->now_ns / 1000 };
 }
 
@@ -276,9 +289,17 @@ static int read_namespaces(struct proc_context *c, int task, struct gate_entry *
 /* What read_cheap() found, as one number. */
 static uint64_t hash_cheap(struct proc_context *c, const struct rec_process *p, const struct file_id *exe)
 {
-    uint64_t parts[] = { p->session, p->tty, p->ruid | p->euid << 32, p->suid | p->fsuid << 32, p->rgid | p->egid << 32,
-                         p->sgid | p->fsgid << 32, p->unreadable | p->arguments_cut << 32, proc_file_hash(c, exe),
-                         siphash24(c->key, p->command), siphash24(c->key, p->arguments), siphash24(c->key, p->cwd) };
+    uint64_t parts[] = { p->session,
+                         p->tty,
+                         p->ruid | p->euid << 32,
+                         p->suid | p->fsuid << 32,
+                         p->rgid | p->egid << 32,
+                         p->sgid | p->fsgid << 32,
+                         p->unreadable | p->arguments_cut << 32,
+                         proc_file_hash(c, exe),
+                         siphash24(c->key, p->command),
+                         siphash24(c->key, p->arguments),
+                         siphash24(c->key, p->cwd) };
 
     return siphash24(c->key, slice_of(parts, sizeof(parts)));
 }
@@ -351,10 +372,9 @@ static int same_program(struct proc_context *c, const struct gate_entry *e, cons
     if (code != 0 || (code = proc_attributes_stat(c, x->dir, g)) != 0) {
         return code;
     }
-    *out_same = exe.device == g->exe.device && exe.inode == g->exe.inode &&
-                after.ruid == g->p.ruid && after.euid == g->p.euid && after.suid == g->p.suid &&
-                after.rgid == g->p.rgid && after.egid == g->p.egid && after.sgid == g->p.sgid &&
-                slice_eq(g->stat.comm, slice_of(comm, len));
+    *out_same = exe.device == g->exe.device && exe.inode == g->exe.inode && after.ruid == g->p.ruid &&
+                after.euid == g->p.euid && after.suid == g->p.suid && after.rgid == g->p.rgid &&
+                after.egid == g->p.egid && after.sgid == g->p.sgid && slice_eq(g->stat.comm, slice_of(comm, len));
     return 0;
 }
 
@@ -374,8 +394,8 @@ int proc_attributes_what_now(struct proc_context *c, const struct gate_entry *e,
 }
 
 /* One try. *out_again: it executed another program meanwhile, or shows no arguments. */
-static int try_attributes(struct proc_context *c, struct gate_entry *e, const struct proc_target *x, struct proc_reading *g,
-                          bool *out_again)
+static int try_attributes(struct proc_context *c, struct gate_entry *e, const struct proc_target *x,
+                          struct proc_reading *g, bool *out_again)
 {
     bool in_full = x->why != LOOK_WHY_CLOCK && x->why != LOOK_WHY_GROUP, same, stays = true;
     int code;
@@ -409,7 +429,8 @@ static int try_attributes(struct proc_context *c, struct gate_entry *e, const st
     return code;
 }
 
-int proc_attributes_read(struct proc_context *c, struct gate_entry *e, const struct proc_target *x, struct proc_reading *g)
+int proc_attributes_read(struct proc_context *c, struct gate_entry *e, const struct proc_target *x,
+                         struct proc_reading *g)
 {
     bool again = true;
     int code = 0;
@@ -428,7 +449,7 @@ int proc_attributes_exited(struct proc_context *c, const struct gate_entry *e, i
     if ((code = read_ids(c, e->pid, dir, &g->p)) == 0) {
         code = read_login(c, dir, &g->p);
     }
-    g->p.unreadable |= REC_UNREADABLE_EXE | REC_UNREADABLE_ARGUMENTS | REC_UNREADABLE_CWD | REC_UNREADABLE_FILES |
-                       REC_UNREADABLE_NS;
+    g->p.unreadable |=
+        REC_UNREADABLE_EXE | REC_UNREADABLE_ARGUMENTS | REC_UNREADABLE_CWD | REC_UNREADABLE_FILES | REC_UNREADABLE_NS;
     return code;
 }

@@ -40,4 +40,5 @@ POFR_MUST_USE int proc_attributes_exited(struct proc_context *c, const struct ga
                                          struct proc_reading *g);
 
 /* Something was not there. 0: the process is, its memory is not. PROC_GONE, PROC_TORN, PROC_LEFT. */
-POFR_MUST_USE int proc_attributes_what_now(struct proc_context *c, const struct gate_entry *e, const struct proc_target *x);
+POFR_MUST_USE int proc_attributes_what_now(struct proc_context *c, const struct gate_entry *e,
+                                           const struct proc_target *x);

@@ -26,14 +26,16 @@
 #include "common/base/err.h"
 #include "common/base/siphash.h"
 
-#define VERIFY_EVERY  8
-#define TRIES         3
-#define ACCESS_BITS   7u
+#define VERIFY_EVERY 8
+#define TRIES        3
+#define ACCESS_BITS  7u
 
 uint64_t proc_file_hash(const struct proc_context *c, const struct file_id *id)
 {
-    uint64_t parts[] = { id->device, id->inode, id->mount, (uint64_t)id->ctime_s,
-                         (uint64_t)id->ctime_ns << 32 | id->links, id->mode & S_IFMT };
+    uint64_t parts[] = {
+        id->device,       id->inode, id->mount, (uint64_t)id->ctime_s, (uint64_t)id->ctime_ns << 32 | id->links,
+        id->mode & S_IFMT
+    };
 
     if (id->device == c->pipe_device || id->device == c->socket_device) {
         parts[3] = parts[4] = 0; /* a pipe's ctime moves with each write, and says nothing */
@@ -73,7 +75,7 @@ struct descriptor {
     uint32_t fd;
     char name[12];
     struct file_id id;
-    bool known;      /* id holds */
+    bool known; /* id holds */
     bool is_socket, is_pipe;
     uint8_t synthetic[32]; /* "socket:[1]" */
     struct slice text;
@@ -233,9 +235,16 @@ static int deliver_file(struct proc_context *c, const struct proc_target *x, con
 {
     uint64_t inode;
     enum proc_link link = proc_link_parse(d->text, &inode);
-    struct rec_file f = { .pid = x->process->pid, .start_jiffies = x->process->start_jiffies, .thread = t->thread,
-                          .fd = d->fd, .path = d->text, .path_cut = d->cut, .kind = kind_of(d, link),
-                          .access_mode = d->access, .device = d->id.device, .inode = d->known ? d->id.inode : inode };
+    struct rec_file f = { .pid = x->process->pid,
+                          .start_jiffies = x->process->start_jiffies,
+                          .thread = t->thread,
+                          .fd = d->fd,
+                          .path = d->text,
+                          .path_cut = d->cut,
+                          .kind = kind_of(d, link),
+                          .access_mode = d->access,
+                          .device = d->id.device,
+                          .inode = d->known ? d->id.inode : inode };
     bool deleted = false;
     int code = proc_files_deleted(c, x->task, &d->id, &f.path, &deleted);
 
@@ -283,7 +292,8 @@ static int read_file(struct proc_context *c, struct gate_entry *e, const struct 
         if ((code = read_id(c, t, d)) != 0) {
             return code;
         }
-        if (old && old->id == d->now.id && !verify && id_says_all(c, d) && c->sink->file_held(c->ctx, t->thread, d->fd)) {
+        if (old && old->id == d->now.id && !verify && id_says_all(c, d) &&
+            c->sink->file_held(c->ctx, t->thread, d->fd)) {
             d->now = *old;
             return 0;
         }
@@ -343,7 +353,8 @@ static int read_block(struct proc_context *c, struct gate_entry *e, const struct
 }
 
 /* One table, or a slice of it; fds is its open directory. */
-static int read_table(struct proc_context *c, struct gate_entry *e, const struct proc_target *x, int fds, uint32_t thread)
+static int read_table(struct proc_context *c, struct gate_entry *e, const struct proc_target *x, int fds,
+                      uint32_t thread)
 {
     struct table t = { .fds = fds, .thread = thread, .old = gate_table(e, thread) };
     uint32_t from = t.old && t.old->more ? t.old->from : 0, next = 0;
@@ -353,7 +364,8 @@ static int read_table(struct proc_context *c, struct gate_entry *e, const struct
     int code = 0;
 
     c->step = PROC_STEP_FILES;
-    if (from > 0 && lseek(fds, (off_t)from + 2, SEEK_SET) < 0) { /* after "." and "..", descriptors stand at their number */
+    if (from > 0 &&
+        lseek(fds, (off_t)from + 2, SEEK_SET) < 0) { /* after "." and "..", descriptors stand at their number */
         from = 0;
     }
     while (code == 0 && next == 0 && (n = proc_getdents(c->t, fds, c->r->dents, sizeof(c->r->dents))) > 0) {
@@ -433,8 +445,7 @@ static int check_threads(struct proc_context *c, struct gate_entry *e, const str
         return tasks == PROC_LEFT ? PROC_LEFT : 0;
     }
     e->threads_pending = false;
-    while (code == 0 && !e->threads_pending &&
-           (n = proc_getdents(c->t, tasks, c->r->dents, sizeof(c->r->dents))) > 0) {
+    while (code == 0 && !e->threads_pending && (n = proc_getdents(c->t, tasks, c->r->dents, sizeof(c->r->dents))) > 0) {
         struct slice text = slice_of(c->r->dents, (size_t)n);
 
         while (code == 0 && proc_dirent_next(&text, &tid)) {

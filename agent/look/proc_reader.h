@@ -50,18 +50,18 @@ struct proc_context {
     void *ctx;
     struct look_result *result;
     uint64_t socket_device, pipe_device, anon_device;
-    uint8_t key[16];        /* of the gate's hashes */
+    uint8_t key[16]; /* of the gate's hashes */
     uint32_t files_slice;
-    bool pidfd_ids;         /* PIDFD_GET_INFO works here */
-    bool sees_exits;        /* stat shows a zombie's exit status to us */
+    bool pidfd_ids;  /* PIDFD_GET_INFO works here */
+    bool sees_exits; /* stat shows a zombie's exit status to us */
     bool no_kcmp;
     uint32_t thread_checks; /* comparisons left in this look */
     struct proc_penalties penalties;
     /* the process being read: what the owner must finish if this is left behind */
-    bool delivered;         /* process() was called, process_end() not yet */
-    uint32_t uid;           /* its real uid, once known; else UINT32_MAX */
-    uint32_t avoid;         /* enum proc_step: not asked of it */
-    uint32_t step;          /* enum proc_step: where the reading is; set before the thread can hang */
+    bool delivered; /* process() was called, process_end() not yet */
+    uint32_t uid;   /* its real uid, once known; else UINT32_MAX */
+    uint32_t avoid; /* enum proc_step: not asked of it */
+    uint32_t step;  /* enum proc_step: where the reading is; set before the thread can hang */
     uint64_t start_jiffies;
     struct look_how how;
 };
@@ -80,9 +80,9 @@ POFR_MUST_USE int proc_reader_process(struct proc_context *c, struct gate_entry 
  * base_tid: whose task that is. 0, PROC_LEFT or POFR_ENOMEM.
  */
 struct proc_target {
-    int dir;       /* of the process */
-    int task;      /* whose files, exe, ... are read: dir, or a live thread's where the leader is dead */
-    int fds;       /* its directory fd/, or -1 */
+    int dir;  /* of the process */
+    int task; /* whose files, exe, ... are read: dir, or a live thread's where the leader is dead */
+    int fds;  /* its directory fd/, or -1 */
     uint32_t task_id;
     enum look_why why;
     bool threads_changed;

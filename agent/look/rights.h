@@ -9,7 +9,7 @@
 #include "common/base/compiler.h"
 
 struct rights_row {
-    const char *name;    /* "capability SYS_PTRACE", "proc connector", "sock_diag", ...; static */
+    const char *name; /* "capability SYS_PTRACE", "proc connector", "sock_diag", ...; static */
     bool available;
     const char *detail;  /* what was seen, and what is lost where it is not there */
     bool needed_for_all; /* without it something is not recorded (and not merely dearer) */

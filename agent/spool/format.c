@@ -10,10 +10,10 @@
 #include "common/base/parse_num.h"
 #include "common/record/limits.h"
 
-#define ENTRY_MAGIC 0x73466f50u /* "PoFs" */
-#define CHUNK_MAGIC 0x6a466f50u /* "PoFj" */
-#define SLOT_MAGIC  0x68466f50u /* "PoFh" */
-#define SLOT_HEADER 12u         /* magic, crc, length */
+#define ENTRY_MAGIC  0x73466f50u /* "PoFs" */
+#define CHUNK_MAGIC  0x6a466f50u /* "PoFj" */
+#define SLOT_MAGIC   0x68466f50u /* "PoFh" */
+#define SLOT_HEADER  12u         /* magic, crc, length */
 #define HEAD_VERSION 1u
 
 #define CHUNK_BODY_MAX (16u * 1024u * 1024u)

@@ -39,8 +39,8 @@
 #include "common/base/uuid.h"
 #include "common/evidence/statement.h"
 
-#define SPOOL_DIR     "spool"   /* in the state folder */
-#define SPOOL_HEAD    "head"    /* in the spool */
+#define SPOOL_DIR     "spool" /* in the state folder */
+#define SPOOL_HEAD    "head"  /* in the spool */
 #define SPOOL_JOURNAL "open"
 #define SPOOL_REFUSED "refused"
 
@@ -49,7 +49,7 @@
 
 /* --- names ---------------------------------------------------------------------------------------- */
 
-char *spool_segment_name(uint64_t first_sequence, char out[SPOOL_NAME_SIZE]); /* returns out */
+char *spool_segment_name(uint64_t first_sequence, char out[SPOOL_NAME_SIZE]);  /* returns out */
 bool spool_segment_name_parse(const char *name, uint64_t *out_first_sequence); /* exactly that form */
 char *spool_refused_name(uint64_t sequence, char out[SPOOL_NAME_SIZE]);
 bool spool_refused_name_parse(const char *name, uint64_t *out_sequence);
@@ -91,20 +91,20 @@ POFR_MUST_USE int spool_entry_get(struct slice in, struct spool_entry *out_entry
 
 struct spool_head {
     uint64_t generation;
-    uint64_t sequence;       /* of the last bundle; 0: none yet */
-    uint8_t digest[32];      /* of its statement */
-    uint64_t segment;        /* first sequence of the segment that holds it */
-    uint64_t offset;         /* end of its entry in that segment */
-    uint64_t acked;          /* all up to here are acked or finally refused */
+    uint64_t sequence;  /* of the last bundle; 0: none yet */
+    uint8_t digest[32]; /* of its statement */
+    uint64_t segment;   /* first sequence of the segment that holds it */
+    uint64_t offset;    /* end of its entry in that segment */
+    uint64_t acked;     /* all up to here are acked or finally refused */
     struct uuid host;
-    uint8_t run[16];         /* of the last bundle */
-    struct uuid boot;        /* of the last bundle */
-    uint8_t hash_key[16];    /* of that boot */
-    uint64_t to_boot_us;     /* its last tick */
+    uint8_t run[16];      /* of the last bundle */
+    struct uuid boot;     /* of the last bundle */
+    uint8_t hash_key[16]; /* of that boot */
+    uint64_t to_boot_us;  /* its last tick */
     uint64_t to_wall_us;
     uint64_t ticks_total;
     uint64_t refused_bytes_dropped; /* of refused/, because of its limit */
-    bool clean;              /* its run ended in order, and this is all of it */
+    bool clean;                     /* its run ended in order, and this is all of it */
     unsigned counts_len, lost_len;  /* totals since the host's first; here is not kept */
     struct statement_count counts[STATEMENT_COUNTS_MAX];
     struct statement_count lost[64];
@@ -133,12 +133,12 @@ enum spool_chunk_type {
 };
 
 struct spool_begin {
-    uint64_t sequence;    /* the one that it will get */
+    uint64_t sequence; /* the one that it will get */
     uint8_t previous[32];
     uint8_t run[16];
     struct uuid boot;
     uint8_t hash_key[16];
-    uint64_t lost_len;    /* losses counted for this bundle before it began */
+    uint64_t lost_len;               /* losses counted for this bundle before it began */
     struct statement_count lost[64]; /* kind and here */
 };
 

@@ -95,8 +95,14 @@ static void names_have_one_form(void **state)
 
 static struct spool_head head_of(uint64_t generation)
 {
-    struct spool_head h = { .generation = generation, .sequence = 9, .segment = 4, .offset = 1234, .acked = 3,
-                            .ticks_total = 77, .counts_len = 2, .lost_len = 1 };
+    struct spool_head h = { .generation = generation,
+                            .sequence = 9,
+                            .segment = 4,
+                            .offset = 1234,
+                            .acked = 3,
+                            .ticks_total = 77,
+                            .counts_len = 2,
+                            .lost_len = 1 };
 
     memset(h.digest, 0xab, 32);
     memset(h.hash_key, 0xcd, 16);

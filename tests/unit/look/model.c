@@ -36,8 +36,7 @@ static void free_slice(struct slice s)
     free((void *)(uintptr_t)s.data);
 }
 
-#define EACH_TEXT(FN, a)                                                                                     \
-    FN((a).command), FN((a).exe), FN((a).arguments), FN((a).cwd), FN((a).cgroup), FN((a).container)
+#define EACH_TEXT(FN, a) FN((a).command), FN((a).exe), FN((a).arguments), FN((a).cwd), FN((a).cgroup), FN((a).container)
 
 static void drop_process(struct model *m, size_t i)
 {
@@ -297,8 +296,8 @@ static void on_blocked(void *ctx, uint32_t pid, uint64_t start_jiffies)
 
 void model_look(struct model *m, struct look_proc *l, struct look_ask ask)
 {
-    static const struct look_sink sink = { on_held, on_process, on_process_held, on_file_held, on_file, on_files_end,
-                                           on_process_end, on_blocked };
+    static const struct look_sink sink = { on_held, on_process,   on_process_held, on_file_held,
+                                           on_file, on_files_end, on_process_end,  on_blocked };
     struct pofr_err err = { .code = 0 };
 
     m->now_us += 300000;
@@ -442,7 +441,8 @@ static bool all_asleep(pid_t pid)
         if (fd >= 0) {
             (void)close(fd);
         }
-        asleep = asleep && (n < 0 || (proc_stat_parse(slice_of(text, (size_t)n), &s) == 0 && (s.state == 'S' || s.state == 'Z')));
+        asleep = asleep &&
+                 (n < 0 || (proc_stat_parse(slice_of(text, (size_t)n), &s) == 0 && (s.state == 'S' || s.state == 'Z')));
     }
     (void)closedir(d);
     return asleep;

@@ -26,7 +26,7 @@ ssize_t __wrap_readlinkat(int dir, const char *name, char *out, size_t room);
 static struct {
     const char *name;
     atomic_int times;
-    bool hangs;       /* until release */
+    bool hangs; /* until release */
     struct child *kill;
 } hook;
 static int release_fd = -1;

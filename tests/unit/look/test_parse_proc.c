@@ -8,8 +8,8 @@
 
 #include "common/base/err.h"
 
-#define STAT_TAIL                                                                                            \
-    " S 1 4242 4000 34816 4242 4194304 100 0 0 0 7 3 0 0 20 0 3 0 305419 8192 200 18446744073709551615 1 2 " \
+#define STAT_TAIL                                                                                                      \
+    " S 1 4242 4000 34816 4242 4194304 100 0 0 0 7 3 0 0 20 0 3 0 305419 8192 200 18446744073709551615 1 2 "           \
     "3 4 5 0 0 0 0 0 0 0 17 1 0 0 0 0 0 6 7 8 9 10 11 12 256\n"
 
 static struct proc_stat parse(const char *comm_and_rest, size_t len)
@@ -22,7 +22,8 @@ static struct proc_stat parse(const char *comm_and_rest, size_t len)
 
 static void a_stat_line_is_read_from_its_last_parenthesis(void **state)
 {
-    static const char *const names[] = { "sleep", "a) S 1 (b", ") R 2 3 4", "", "(((", ")))", "x\ny", "###1###", "a b", "\xff\xfe)" };
+    static const char *const names[] = { "sleep", "a) S 1 (b", ") R 2 3 4", "",    "(((",
+                                         ")))",   "x\ny",      "###1###",   "a b", "\xff\xfe)" };
 
     (void)state;
     for (size_t i = 0; i < pofr_countof(names); i++) {
@@ -66,7 +67,13 @@ static void an_old_kernels_shorter_line_has_no_exit_status(void **state)
 
 static void a_stat_line_that_is_none_is_refused(void **state)
 {
-    static const char *const lines[] = { "", "1", "1 (", "1 )x(", "x (a) S 1", "1 (a)", "1 (a) SS 1 1 1 1 1 1 1",
+    static const char *const lines[] = { "",
+                                         "1",
+                                         "1 (",
+                                         "1 )x(",
+                                         "x (a) S 1",
+                                         "1 (a)",
+                                         "1 (a) SS 1 1 1 1 1 1 1",
                                          "1 (a) S 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 x 1 1",
                                          "99999999999 (a) S 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1" };
     struct proc_stat s;
@@ -114,8 +121,12 @@ static void ids_above_2_to_31_are_ids(void **state)
 
 static void a_status_without_both_lines_is_refused(void **state)
 {
-    static const char *const texts[] = { "", "Uid:\t1\t1\t1\t1\n", "Gid:\t1\t1\t1\t1\n", "Uid:\t1\t1\t1\nGid:\t1\t1\t1\t1\n",
-                                         "Uid:\t1\t1\t1\t4294967296\nGid:\t1\t1\t1\t1\n", " Uid:\t1\t1\t1\t1\nGid:\t1\t1\t1\t1\n" };
+    static const char *const texts[] = { "",
+                                         "Uid:\t1\t1\t1\t1\n",
+                                         "Gid:\t1\t1\t1\t1\n",
+                                         "Uid:\t1\t1\t1\nGid:\t1\t1\t1\t1\n",
+                                         "Uid:\t1\t1\t1\t4294967296\nGid:\t1\t1\t1\t1\n",
+                                         " Uid:\t1\t1\t1\t1\nGid:\t1\t1\t1\t1\n" };
     struct proc_ids ids;
 
     (void)state;
@@ -157,7 +168,8 @@ static void links_tell_what_they_are(void **state)
 
 static void deleted_is_a_suffix_with_something_before_it(void **state)
 {
-    struct slice twice = slice_str("/a (deleted) (deleted)"), alone = slice_str(" (deleted)"), none = slice_str("/a(deleted)");
+    struct slice twice = slice_str("/a (deleted) (deleted)"), alone = slice_str(" (deleted)"),
+                 none = slice_str("/a(deleted)");
 
     (void)state;
     assert_true(proc_link_deleted(&twice));
