@@ -48,6 +48,7 @@ struct peer {
 
     bool authenticated; /* by SSH */
     bool is_known;      /* counted as such by limits */
+    bool is_watched;    /* by the loop */
     bool is_broken;     /* to be closed: set in libssh's callbacks, where that is not allowed */
     bool is_eof;
     bool deaf;       /* libssh is at work below us: what comes in stays in its buffer */

@@ -8,6 +8,8 @@
  *   - A paused session takes nothing in on_data(). Its bytes stay in libssh's buffer, the window closes; only
  *     ssh_channel_read_nonblocking() opens it again.
  *   - What is written goes to a buffer without limit when the socket is full: so nothing is written then.
+ *   - It closes the socket by itself when it breaks. The next connection has the same number then: whoever still watches
+ *     it under the old name takes one for the other. So a lost socket is not watched for one moment longer.
  *
  * A peer whose connection is gone stays until Kafka has reported all that it published.
  */
@@ -56,9 +58,27 @@ static void count_handshake(struct peer *p)
     stat_add_by(p->lane->o.stats, STAT_gateway_handshakes, how, 1);
 }
 
+static void unwatch(struct peer *p)
+{
+    if (p->is_watched) {
+        loop_fd_remove(p->lane->loop, p->fd);
+        p->is_watched = false;
+    }
+}
+
+/* Has libssh closed the socket? */
+static bool lost_socket(struct peer *p)
+{
+    if (ssh_get_fd(p->ssh) == p->fd) {
+        return false;
+    }
+    unwatch(p);
+    return true;
+}
+
 static void ssh_close(struct peer *p)
 {
-    loop_fd_remove(p->lane->loop, p->fd);
+    unwatch(p);
     if (p->event) {
         (void)ssh_event_remove_session(p->event, p->ssh); /* it may never have been added */
     }
@@ -132,13 +152,11 @@ static void pull(struct peer *p)
 
     p->deaf = true;
     for (i = 0; i < PULLS && (wants = session_wants(p->session)) > 0; i++) {
-        n = ssh_channel_read_nonblocking(p->channel, bytes, (uint32_t)(wants < PULL_SIZE ? wants : PULL_SIZE),
-                                         0);
+        n = ssh_channel_read_nonblocking(p->channel, bytes, (uint32_t)(wants < PULL_SIZE ? wants : PULL_SIZE), 0);
         if (n <= 0) {
             break;
         }
-        if (session_input(p->session, slice_of(bytes, (size_t)n)) != (size_t)n &&
-            !session_is_over(p->session)) {
+        if (session_input(p->session, slice_of(bytes, (size_t)n)) != (size_t)n && !session_is_over(p->session)) {
             p->is_broken = true; /* it wanted that much */
         }
     }
@@ -240,6 +258,7 @@ void peer_settle(struct peer *p)
         } else {
             tick_without_session(p, now);
         }
+        p->is_broken |= lost_socket(p);
     }
     if (p->fd < 0 || p->is_broken) {
         peer_close(p, p->is_eof ? END_PEER : END_BROKEN);
@@ -264,6 +283,7 @@ static void on_events(int fd, uint32_t events, void *arg)
             break;
         }
     }
+    p->is_broken |= lost_socket(p);
     lane_put(&p->lane->dirty, p);
 }
 
@@ -340,11 +360,14 @@ void peer_open(struct lane *l, int fd, const struct sockaddr_storage *from)
         close(fd);
         return;
     }
-    if (!ssh_open(p) || loop_fd_add(l->loop, fd, EPOLLIN, on_events, p, NULL) != 0) {
-        p->is_broken = true;
+    p->is_watched =
+        ssh_open(p) && ssh_get_fd(p->ssh) == fd && loop_fd_add(l->loop, fd, EPOLLIN, on_events, p, NULL) == 0;
+    if (p->is_watched) {
+        p->epoll = EPOLLIN;
+        lane_put(&l->dirty, p);
+    } else {
+        peer_close(p, END_BROKEN);
     }
-    p->epoll = EPOLLIN;
-    lane_put(&l->dirty, p);
 }
 
 struct peer *peer_find(struct lane *l, uint64_t number)
