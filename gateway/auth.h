@@ -18,8 +18,8 @@
 struct keys;
 
 /* 0, or the DENIAL_* + 1. */
-POFR_MUST_USE int auth_judge(const struct keys *keys, const char *user, const uint8_t key[32],
-                             int64_t now_wall_us, struct session_identity *out);
+POFR_MUST_USE int auth_judge(const struct keys *keys, const char *user, const uint8_t key[32], int64_t now_wall_us,
+                             struct session_identity *out);
 /* The same for a session that is there: by its host and key. With a key that is unknown now it is refused. */
 void auth_judge_again(const struct keys *keys, const struct session_identity *was, int64_t now_wall_us,
                       struct session_identity *out);

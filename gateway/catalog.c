@@ -29,7 +29,8 @@ struct catalog {
     struct ask *first, **last;
     unsigned count;
     bool stop, refresh;
-    struct db *db;
+    struct db *db; /* from here on the thread's own */
+    bool down;
 };
 
 /* --- questions ---------------------------------------------------------------------------------------- */
@@ -78,16 +79,17 @@ static void read_wanted(struct catalog *c)
     rc = ask_db(c, sql, &limit, 1, &r, &err);
     if (rc == 0) {
         take_wanted(c, r);
-    } else {
+    } else if (!c->down) { /* once: until it is back it is asked every few seconds */
         log_warn("catalog", "no_answer", "error=\"%s\"", err.text);
     }
+    c->down = rc != 0;
     stat_put(c->o.stats, STAT_gateway_catalog_up, rc == 0 ? 1 : 0);
     db_result_free(r);
 }
 
 static void look_up(struct catalog *c, struct ask *a)
 {
-    struct pofr_err err = {0};
+    struct pofr_err err = { 0 };
     int rc = keys_ask_key(c->o.keys, a->key, &err);
 
     a->found = rc == 0 ? LOOKUP_FOUND : rc == POFR_ENOTFOUND ? LOOKUP_UNKNOWN : LOOKUP_UNAVAILABLE;
@@ -97,8 +99,7 @@ static void look_up(struct catalog *c, struct ask *a)
     stat_add_by(c->o.stats, STAT_gateway_lookups, a->found, 1);
 }
 
-static int call_enrol(struct catalog *c, const struct enrol_facts *f, struct db_result **out,
-                      struct pofr_err *err)
+static int call_enrol(struct catalog *c, const struct enrol_facts *f, struct db_result **out, struct pofr_err *err)
 {
     static const char sql[] = "CALL enrol_host(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     char text[UUID_TEXT_SIZE];
@@ -168,7 +169,7 @@ static int take_enrolled(const struct db_result *r, struct enrol_result *out)
 static void enrol(struct catalog *c, struct ask *a)
 {
     struct db_result *r = NULL;
-    struct pofr_err err = {0};
+    struct pofr_err err = { 0 };
     int rc;
 
     a->result.what = ENROLMENT_UNAVAILABLE;
@@ -193,7 +194,7 @@ static void enrol(struct catalog *c, struct ask *a)
 /* The next one, or NULL when the list of wanted bundles is due or the end has come (*out_stop). */
 static struct ask *wait_for_work(struct catalog *c, int64_t due_us, bool *out_stop)
 {
-    struct timespec due = {due_us / CLOCK_US_PER_S, due_us % CLOCK_US_PER_S * 1000};
+    struct timespec due = { due_us / CLOCK_US_PER_S, due_us % CLOCK_US_PER_S * 1000 };
     struct ask *a;
 
     pthread_mutex_lock(&c->lock);

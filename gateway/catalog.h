@@ -26,9 +26,12 @@ struct wanted;
 
 #define CATALOG_ASKS_MAX 1024u /* that wait; more are refused */
 
-enum ask_kind { ASK_KEY, ASK_ENROL };
+enum ask_kind {
+    ASK_KEY,
+    ASK_ENROL
+};
 
-struct ask { /* on the heap; the catalog's until its note is delivered, then the deliverer's to free */
+struct ask {          /* on the heap; the catalog's until its note is delivered, then the deliverer's to free */
     struct note note; /* deliver is set by the asker */
     struct mailbox *mailbox;
     uint64_t session; /* the asker's number for whom it is: that one may be gone by then */

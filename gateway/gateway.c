@@ -87,15 +87,13 @@ static int take_names(struct gateway *g, struct pofr_err *err)
         return pofr_err_sys(err, POFR_ESYSTEM, "the machine's name");
     }
     for (i = 0; i < g->c->brokers.count; i++) {
-        n = snprintf(g->brokers + used, sizeof(g->brokers) - used, "%s%s", i > 0 ? "," : "",
-                     g->c->brokers.items[i]);
+        n = snprintf(g->brokers + used, sizeof(g->brokers) - used, "%s%s", i > 0 ? "," : "", g->c->brokers.items[i]);
         if (n < 0 || (size_t)n >= sizeof(g->brokers) - used) {
             return pofr_err_set(err, POFR_ECONFIG, "[kafka] brokers: too long");
         }
         used += (size_t)n;
     }
-    return hostport_parse(slice_str(g->c->catalog_address), 3306,
-                          &g->catalog_at); /* was checked with the file */
+    return hostport_parse(slice_str(g->c->catalog_address), 3306, &g->catalog_at); /* was checked with the file */
 }
 
 static int open_state(struct gateway *g, struct pofr_err *err)
@@ -119,7 +117,7 @@ static int open_state(struct gateway *g, struct pofr_err *err)
 
 static struct db_address catalog_address(const struct gateway *g)
 {
-    struct db_address a = {0};
+    struct db_address a = { 0 };
 
     a.host = g->catalog_at.host;
     a.port = g->catalog_at.port;
@@ -144,7 +142,7 @@ static void on_keys_changed(void *arg)
 
 static int open_keys(struct gateway *g, struct pofr_err *err)
 {
-    struct keys_options o = {0};
+    struct keys_options o = { 0 };
     int rc;
 
     snprintf(g->catalog_file, sizeof(g->catalog_file), "%s/catalog", g->c->state_dir);
@@ -182,8 +180,8 @@ static int check_topic(struct gateway *g, struct pofr_err *err)
     if (rc != 0) {
         return rc;
     }
-    while (may_come_right(rc = topic_check(g->admin, g->c->topic, TOPIC_ASK_MS, &facts, err)) &&
-           !g->draining && clock_mono_us() < deadline) {
+    while (may_come_right(rc = topic_check(g->admin, g->c->topic, TOPIC_ASK_MS, &facts, err)) && !g->draining &&
+           clock_mono_us() < deadline) {
         log_warn("gateway", "waits_for_kafka", "error=\"%s\"", err->text);
         if (loop_once(g->loop, TICK_US, &why) != 0) {
             break;
@@ -205,7 +203,7 @@ static int check_topic(struct gateway *g, struct pofr_err *err)
 
 static int open_catalog(struct gateway *g, struct pofr_err *err)
 {
-    struct catalog_options o = {0};
+    struct catalog_options o = { 0 };
 
     o.address = catalog_address(g);
     o.keys = g->keys;
@@ -228,7 +226,7 @@ static unsigned lanes_wanted(const struct gateway_conf *c)
 
 static int open_lanes(struct gateway *g, struct pofr_err *err)
 {
-    struct lane_options o = {0};
+    struct lane_options o = { 0 };
     unsigned i;
     int rc = 0;
 
@@ -284,7 +282,7 @@ static bool is_ready(void *arg, char *reason, size_t n)
 
 static int open_metrics(struct gateway *g, struct pofr_err *err)
 {
-    struct metrics_http_options o = {0};
+    struct metrics_http_options o = { 0 };
     int rc;
 
     if (!g->c->metrics_listen[0]) {
@@ -388,10 +386,10 @@ static void on_end(int signo, void *arg)
     struct gateway *g = (struct gateway *)arg;
     unsigned i;
 
-    log_info("gateway", g->draining ? "stops" : "drains", "signal=%d sessions=%u", signo,
-             limits_sessions(g->limits));
+    log_info("gateway", g->draining ? "stops" : "drains", "signal=%d sessions=%u", signo, limits_sessions(g->limits));
     service_stopping();
     atomic_store(&g->unready, true);
+    sockets_refuse(&g->sockets);
     for (i = 0; i < g->lanes_count; i++) {
         if (g->draining) { /* the second time: now */
             lane_stop(g->lanes[i]);
@@ -408,8 +406,8 @@ static void on_end(int signo, void *arg)
 static void on_change(const char *section, const char *name, const char *before, const char *after, void *arg)
 {
     (void)arg;
-    log_info("gateway", "option_changed", "section=%s option=%s before=\"%s\" after=\"%s\"", section, name,
-             before, after);
+    log_info("gateway", "option_changed", "section=%s option=%s before=\"%s\" after=\"%s\"", section, name, before,
+             after);
 }
 
 static void reload_topic(struct gateway *g)
@@ -497,7 +495,7 @@ static int take_signals(struct gateway *g, struct pofr_err *err)
 
 static int drop_rights(struct pofr_err *err)
 {
-    struct service_identity who = {0};
+    struct service_identity who = { 0 };
 
     who.uid = geteuid();
     who.gid = getegid();

@@ -11,9 +11,8 @@ static const struct conf_option options[] = {
     CONF_STRING(struct gateway_conf, name, "name", "", 0,
                 "The name that stands in each message's header pofr-gateway and in WELCOME. Empty: the "
                 "machine's host name."),
-    CONF_LIST(
-        struct gateway_conf, listen, "listen", "0.0.0.0:2222", CONF_NONEMPTY,
-        "Addresses and ports to listen on, numbers, no names. Not used where systemd passes the sockets."),
+    CONF_LIST(struct gateway_conf, listen, "listen", "0.0.0.0:2222", CONF_NONEMPTY,
+              "Addresses and ports to listen on, numbers, no names. Not used where systemd passes the sockets."),
     CONF_SECRET_FILE(
         struct gateway_conf, host_key_file, "host_key_file", "/var/lib/pofr/gateway/host_key", CONF_NONEMPTY,
         "The Ed25519 key by which agents know the gateway, in OpenSSH's format. All gateways that agents may "
@@ -32,16 +31,15 @@ static const struct conf_option options[] = {
     CONF_SECTION("limits", "What peers may take. Each limit is per gateway process."),
     CONF_UINT(struct gateway_conf, sessions, "sessions", "20000", "1", "1000000", "sessions", CONF_RELOAD,
               "Connections at once. The limit of open files must be above it."),
-    CONF_UINT(struct gateway_conf, sessions_per_address, "sessions_per_address", "4096", "1", "1000000",
-              "sessions", CONF_RELOAD,
+    CONF_UINT(struct gateway_conf, sessions_per_address, "sessions_per_address", "4096", "1", "1000000", "sessions",
+              CONF_RELOAD,
               "Connections at once from one IPv4 address or one IPv6 /64 network. Raise it where a whole "
               "fleet comes through one NAT."),
-    CONF_UINT(struct gateway_conf, unauthenticated, "unauthenticated", "1024", "1", "1000000", "sessions",
-              CONF_RELOAD, "Connections at once that have not yet shown a known key."),
-    CONF_UINT(
-        struct gateway_conf, unauthenticated_per_address, "unauthenticated_per_address", "256", "1",
-        "1000000", "sessions", CONF_RELOAD,
-        "The same, from one IPv4 address or one IPv6 /64 network: what one stranger can take from others."),
+    CONF_UINT(struct gateway_conf, unauthenticated, "unauthenticated", "1024", "1", "1000000", "sessions", CONF_RELOAD,
+              "Connections at once that have not yet shown a known key."),
+    CONF_UINT(struct gateway_conf, unauthenticated_per_address, "unauthenticated_per_address", "256", "1", "1000000",
+              "sessions", CONF_RELOAD,
+              "The same, from one IPv4 address or one IPv6 /64 network: what one stranger can take from others."),
     CONF_USEC(struct gateway_conf, auth_us, "auth_time", "10s", "1s", "5min", CONF_RELOAD,
               "From the connection to the end of the login, and from there to the first message."),
     CONF_USEC(struct gateway_conf, message_us, "message_time", "60s", "5s", "30min", CONF_RELOAD,
@@ -55,9 +53,8 @@ static const struct conf_option options[] = {
     CONF_SIZE(struct gateway_conf, session_memory, "session_memory", "16M", "1M", "1G", CONF_RELOAD,
               "Unacked bytes of one session beyond which nothing more is read from it. One bundle is always "
               "taken."),
-    CONF_SIZE(
-        struct gateway_conf, memory, "memory", "512M", "32M", "64G", 0,
-        "Unacked bytes of all sessions, divided among the threads. Beyond it agents are told to slow down."),
+    CONF_SIZE(struct gateway_conf, memory, "memory", "512M", "32M", "64G", 0,
+              "Unacked bytes of all sessions, divided among the threads. Beyond it agents are told to slow down."),
 
     CONF_SECTION("kafka", "Where bundles go."),
     CONF_LIST(struct gateway_conf, brokers, "brokers", NULL, CONF_REQUIRED | CONF_NONEMPTY,
@@ -70,10 +67,8 @@ static const struct conf_option options[] = {
               "How long a start waits for Kafka to answer, before it ends with exit code 3."),
 
     CONF_SECTION("catalog", "The MariaDB database that knows hosts, keys and tokens."),
-    CONF_STRING(struct gateway_conf, catalog_address, "address", NULL, CONF_REQUIRED | CONF_NONEMPTY,
-                "host:port"),
-    CONF_STRING(struct gateway_conf, catalog_database, "database", "pofr_catalog", CONF_NONEMPTY,
-                "Its name."),
+    CONF_STRING(struct gateway_conf, catalog_address, "address", NULL, CONF_REQUIRED | CONF_NONEMPTY, "host:port"),
+    CONF_STRING(struct gateway_conf, catalog_database, "database", "pofr_catalog", CONF_NONEMPTY, "Its name."),
     CONF_STRING(struct gateway_conf, catalog_user, "user", "pofr_gateway", CONF_NONEMPTY,
                 "The account: it reads keys and the list of wanted bundles, and calls one procedure."),
     CONF_SECRET_FILE(struct gateway_conf, catalog_password_file, "password_file", "", 0,
@@ -94,8 +89,7 @@ static int check(const void *values, struct pofr_err *err)
 
     for (i = 0; i < c->listen.count; i++) {
         if (hostport_parse(slice_str(c->listen.items[i]), -1, &at) != 0) {
-            return pofr_err_set(err, POFR_ECONFIG, "[gateway] listen: %s is not address:port",
-                                c->listen.items[i]);
+            return pofr_err_set(err, POFR_ECONFIG, "[gateway] listen: %s is not address:port", c->listen.items[i]);
         }
     }
     if (hostport_parse(slice_str(c->catalog_address), 3306, &at) != 0) {

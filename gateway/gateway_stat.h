@@ -17,7 +17,13 @@ enum gateway_stat {
 
 extern const struct stat_def gateway_stats[GATEWAY_STAT_COUNT];
 
-enum refusal { REFUSAL_SESSIONS, REFUSAL_ADDRESS, REFUSAL_UNAUTHENTICATED, REFUSAL_FILES, REFUSAL_MEMORY };
+enum refusal {
+    REFUSAL_SESSIONS,
+    REFUSAL_ADDRESS,
+    REFUSAL_UNAUTHENTICATED,
+    REFUSAL_FILES,
+    REFUSAL_MEMORY
+};
 
 enum handshake {
     HANDSHAKE_HOST,
@@ -29,7 +35,13 @@ enum handshake {
     HANDSHAKE_BROKEN
 };
 
-enum denial { DENIAL_METHOD, DENIAL_KEY_TYPE, DENIAL_USER, DENIAL_OTHER_HOST, DENIAL_SIGNATURE };
+enum denial {
+    DENIAL_METHOD,
+    DENIAL_KEY_TYPE,
+    DENIAL_USER,
+    DENIAL_OTHER_HOST,
+    DENIAL_SIGNATURE
+};
 
 enum request_refused {
     REQUEST_CHANNEL,
@@ -88,6 +100,10 @@ enum delivery_error {
     DELIVERY_OTHER
 };
 
-enum lookup_result { LOOKUP_FOUND, LOOKUP_UNKNOWN, LOOKUP_UNAVAILABLE };
+enum lookup_result {
+    LOOKUP_FOUND,
+    LOOKUP_UNKNOWN,
+    LOOKUP_UNAVAILABLE
+};
 
 const char *session_end_name(enum session_end why); /* the word of the .def */

@@ -14,5 +14,4 @@ struct pofr_err;
  * public half is written to path.pub; "credential:NAME" is only read. out_fingerprint: as ssh-keygen -l shows
  * it.
  */
-POFR_MUST_USE int hostkey_open(const char *path, struct buf *out, char out_fingerprint[64],
-                               struct pofr_err *err);
+POFR_MUST_USE int hostkey_open(const char *path, struct buf *out, char out_fingerprint[64], struct pofr_err *err);

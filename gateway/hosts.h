@@ -20,7 +20,11 @@
 struct hosts;
 struct pofr_err;
 
-enum host_claim_state { CLAIM_NONE, CLAIM_WAITS, CLAIM_HOLDS };
+enum host_claim_state {
+    CLAIM_NONE,
+    CLAIM_WAITS,
+    CLAIM_HOLDS
+};
 
 struct host_claim { /* zeroed, then host, mailbox and note.deliver set by the claimant; the rest is ours */
     struct uuid host;

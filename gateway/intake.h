@@ -29,5 +29,5 @@ struct intake {
  * sequence is the one that the message names, host that of the session. 0, or POFR_ENOMEM (nothing is known
  * of the bundle then).
  */
-POFR_MUST_USE int intake_check(struct slice block, uint64_t sequence, const struct uuid *host,
-                               uint64_t bundle_max, const struct keys *keys, struct intake *out);
+POFR_MUST_USE int intake_check(struct slice block, uint64_t sequence, const struct uuid *host, uint64_t bundle_max,
+                               const struct keys *keys, struct intake *out);

@@ -166,8 +166,7 @@ static void on_drain(struct note *n, void *arg)
         l->draining = true;
         listener_stop(l);
         each_peer(l, drain_peer);
-        if (loop_timer_set(l->loop, &l->drain_timer, atomic_load(&l->drain_deadline_us), on_deadline, l) !=
-            0) {
+        if (loop_timer_set(l->loop, &l->drain_timer, atomic_load(&l->drain_deadline_us), on_deadline, l) != 0) {
             l->stopping = true;
         }
     }
@@ -240,14 +239,14 @@ static int make_bind(struct lane *l, struct pofr_err *err)
         enum ssh_bind_options_e option;
         const char *value;
     } options[] = {
-        {SSH_BIND_OPTIONS_BANNER, "pofr"},
-        {SSH_BIND_OPTIONS_KEY_EXCHANGE, "curve25519-sha256,curve25519-sha256@libssh.org"},
-        {SSH_BIND_OPTIONS_HOSTKEY_ALGORITHMS, "ssh-ed25519"},
-        {SSH_BIND_OPTIONS_PUBKEY_ACCEPTED_KEY_TYPES, "ssh-ed25519"},
-        {SSH_BIND_OPTIONS_CIPHERS_C_S, ciphers},
-        {SSH_BIND_OPTIONS_CIPHERS_S_C, ciphers},
-        {SSH_BIND_OPTIONS_HMAC_C_S, macs},
-        {SSH_BIND_OPTIONS_HMAC_S_C, macs},
+        { SSH_BIND_OPTIONS_BANNER, "pofr" },
+        { SSH_BIND_OPTIONS_KEY_EXCHANGE, "curve25519-sha256,curve25519-sha256@libssh.org" },
+        { SSH_BIND_OPTIONS_HOSTKEY_ALGORITHMS, "ssh-ed25519" },
+        { SSH_BIND_OPTIONS_PUBKEY_ACCEPTED_KEY_TYPES, "ssh-ed25519" },
+        { SSH_BIND_OPTIONS_CIPHERS_C_S, ciphers },
+        { SSH_BIND_OPTIONS_CIPHERS_S_C, ciphers },
+        { SSH_BIND_OPTIONS_HMAC_C_S, macs },
+        { SSH_BIND_OPTIONS_HMAC_S_C, macs },
     };
     struct buf text = BUF_INIT(16384);
     ssh_key key = NULL;
@@ -257,8 +256,7 @@ static int make_bind(struct lane *l, struct pofr_err *err)
 
     l->bind = ssh_bind_new();
     buf_append(&text, l->o.host_key);
-    if (!l->bind || !buf_cstr(&text) ||
-        ssh_bind_options_set(l->bind, SSH_BIND_OPTIONS_PROCESS_CONFIG, &no) != SSH_OK ||
+    if (!l->bind || !buf_cstr(&text) || ssh_bind_options_set(l->bind, SSH_BIND_OPTIONS_PROCESS_CONFIG, &no) != SSH_OK ||
         ssh_pki_import_privkey_base64(buf_cstr(&text), NULL, NULL, NULL, &key) != SSH_OK ||
         ssh_bind_options_set(l->bind, SSH_BIND_OPTIONS_IMPORT_KEY, key) != SSH_OK) { /* takes the key */
         rc = pofr_err_set(err, POFR_ECONFIG, "libssh does not take the host key");

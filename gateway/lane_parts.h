@@ -27,7 +27,11 @@
 
 #define PEER_TEXT_SIZE 64 /* "[2001:db8::1]:65535" */
 
-enum peer_list { PEER_DIRTY, PEER_BLOCKED, PEER_LISTS };
+enum peer_list {
+    PEER_DIRTY,
+    PEER_BLOCKED,
+    PEER_LISTS
+};
 
 struct peer {
     struct lane *lane;
@@ -51,6 +55,7 @@ struct peer {
     bool is_watched;    /* by the loop */
     bool is_broken;     /* to be closed: set in libssh's callbacks, where that is not allowed */
     bool is_eof;
+    bool said_end;   /* our EOF is out */
     bool deaf;       /* libssh is at work below us: what comes in stays in its buffer */
     bool stalled;    /* there may be bytes in that buffer */
     int64_t over_us; /* when its session was over; 0: is not */

@@ -91,7 +91,7 @@ const struct limit_values *limits_values(const struct limits *l)
 
 void limit_address_of(const struct sockaddr *sa, struct limit_address *out)
 {
-    static const uint8_t v4_in_v6[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    static const uint8_t v4_in_v6[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
     memset(out, 0, sizeof(*out));
     if (sa->sa_family == AF_INET) {

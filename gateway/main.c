@@ -25,18 +25,17 @@ static int fail(int code, const struct pofr_err *err)
 int main(int argc, char **argv)
 {
     char libraries[2][64];
-    const char *const lines[] = {libraries[0], libraries[1], NULL};
+    const char *const lines[] = { libraries[0], libraries[1], NULL };
     const struct options_spec spec = {
         .program = "pofr-gateway",
-        .what =
-            "Takes bundles from agents over SSH, checks them, gives them to Kafka, and acks what Kafka has.",
+        .what = "Takes bundles from agents over SSH, checks them, gives them to Kafka, and acks what Kafka has.",
         .synopsis = "",
         .conf = &gateway_conf_table,
         .libraries = lines,
     };
     struct options options;
     struct gateway *g = NULL;
-    struct pofr_err err = {0};
+    struct pofr_err err = { 0 };
     int rc, code;
 
     snprintf(libraries[0], sizeof(libraries[0]), "libssh %s", ssh_version(0));

@@ -10,6 +10,7 @@
  *   - What is written goes to a buffer without limit when the socket is full: so nothing is written then.
  *   - It closes the socket by itself when it breaks. The next connection has the same number then: whoever still watches
  *     it under the old name takes one for the other. So a lost socket is not watched for one moment longer.
+ *   - The bytes of a peer whose session is over are not read any more, but its EOF must be: so they are dropped.
  *
  * A peer whose connection is gone stays until Kafka has reported all that it published.
  */
@@ -27,7 +28,7 @@
 #define DOPOLLS   16                   /* of one wake; libssh reads 4 KiB at each */
 #define PULL_SIZE 65536u               /* read out of libssh's buffer at once */
 #define PULLS     16                   /* of one turn */
-#define LINGER_US (5 * CLOCK_US_PER_S) /* for the last words */
+#define LINGER_US (3 * CLOCK_US_PER_S) /* for the last words */
 
 void peer_break(struct peer *p)
 {
@@ -217,6 +218,28 @@ static void tick_without_session(struct peer *p, int64_t now)
     }
 }
 
+/*
+ * The last answer, then the channel's end, then the peer closes. Were we to close, libssh2 would find the lost
+ * connection before the answer that lies in its buffer, and never give it to the agent.
+ */
+static void say_goodbye(struct peer *p, int64_t now)
+{
+    if (p->over_us == 0) {
+        p->over_us = now;
+    }
+    if (session_is_idle(p->session)) {
+        hosts_release(p->lane->o.hosts, &p->claim); /* the host's next session need not wait for this peer */
+    }
+    if (!p->is_broken && session_output(p->session).len == 0 && !p->said_end) {
+        p->said_end = true;
+        p->deaf = true;
+        p->is_broken |= ssh_channel_send_eof(p->channel) != SSH_OK;
+        p->deaf = false;
+    }
+    p->is_broken |= p->is_eof || now >= p->over_us + LINGER_US;
+    wake_at(p, p->over_us + LINGER_US);
+}
+
 static void settle_session(struct peer *p, int64_t now)
 {
     if (p->stalled && !p->is_broken && session_wants(p->session) > 0) {
@@ -231,9 +254,7 @@ static void settle_session(struct peer *p, int64_t now)
     }
     flush(p);
     if (session_is_over(p->session)) {
-        p->over_us = p->over_us != 0 ? p->over_us : now;
-        p->is_broken |= session_output(p->session).len == 0 || now >= p->over_us + LINGER_US;
-        wake_at(p, p->over_us + LINGER_US);
+        say_goodbye(p, now);
     }
 }
 

@@ -84,7 +84,7 @@ static void log_denied(const struct peer *p, const char *user, const char *reaso
 /* Called for the offer of a key, and again for the signature; only the second lets it in. */
 static int on_key(ssh_session ssh, const char *user, struct ssh_key_struct *key, char state, void *arg)
 {
-    static const char *const reasons[] = {"method", "key_type", "user", "other_host", "signature"};
+    static const char *const reasons[] = { "method", "key_type", "user", "other_host", "signature" };
     struct peer *p = (struct peer *)arg;
     struct session_identity who;
     uint8_t bytes[32];
@@ -170,7 +170,7 @@ static int on_message(ssh_session ssh, ssh_message m, void *arg)
 
 static void log_opened(const struct peer *p)
 {
-    static const char *const roles[] = {"enrol", "unknown", "host", "refused"};
+    static const char *const roles[] = { "enrol", "unknown", "host", "refused" };
     char host[UUID_TEXT_SIZE] = "";
 
     log_info("session", "opened", "peer=%s host=%s as=%s", p->text,
@@ -247,7 +247,9 @@ static int on_data(ssh_session ssh, ssh_channel channel, void *data, uint32_t le
         peer_break(p);
         return 0;
     }
-    if (!p->deaf && !p->is_broken) {
+    if (session_is_over(p->session)) {
+        taken = len; /* dropped: what is behind them, its EOF, is waited for */
+    } else if (!p->deaf && !p->is_broken) {
         taken = session_input(p->session, slice_of(data, len));
     } else {
         lane_put(&p->lane->dirty, p);

@@ -170,4 +170,4 @@ static int publish(void *peer, struct flight *f)
     return publisher_send(p->lane->publisher, &m);
 }
 
-const struct session_ops peer_ops = {.claim = claim, .lookup = lookup, .enrol = enrol, .publish = publish};
+const struct session_ops peer_ops = { .claim = claim, .lookup = lookup, .enrol = enrol, .publish = publish };

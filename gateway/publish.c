@@ -53,15 +53,15 @@ static int configure(struct rd_kafka_conf_s *conf, const struct publisher_option
     const struct {
         const char *name, *value;
     } properties[] = {
-        {"enable.idempotence", "true"},
-        {"acks", "all"},
-        {"message.timeout.ms", "0"}, /* never: a host's bundles must not overtake one that was given up */
-        {"linger.ms", "5"},
-        {"socket.nagle.disable", "true"},
-        {"compression.codec", "none"}, /* payloads are compressed */
-        {"message.max.bytes", "16777216"},
-        {"queue.buffering.max.messages", MESSAGES_MAX},
-        {"queue.buffering.max.kbytes", queue_kbytes},
+        { "enable.idempotence", "true" },
+        { "acks", "all" },
+        { "message.timeout.ms", "0" }, /* never: a host's bundles must not overtake one that was given up */
+        { "linger.ms", "5" },
+        { "socket.nagle.disable", "true" },
+        { "compression.codec", "none" }, /* payloads are compressed */
+        { "message.max.bytes", "16777216" },
+        { "queue.buffering.max.messages", MESSAGES_MAX },
+        { "queue.buffering.max.kbytes", queue_kbytes },
     };
     size_t i;
     int rc = 0;
@@ -167,8 +167,7 @@ static void report(struct publisher *p, const rd_kafka_message_t *m)
         stat_put(p->o.stats, STAT_gateway_kafka_up, 1);
     } else {
         stat_add_by(p->o.stats, STAT_kafka_delivery_errors, class_of(m->err), 1);
-        log_warn("publish", "not_delivered", "partition=%d error=\"%s\"", m->partition,
-                 rd_kafka_err2str(m->err));
+        log_warn("publish", "not_delivered", "partition=%d error=\"%s\"", m->partition, rd_kafka_err2str(m->err));
     }
     p->o.reported(p->o.arg, m->_private, delivered);
 }
@@ -217,8 +216,7 @@ static void make_anew(void *arg)
     struct pofr_err err;
 
     client_free(p);
-    if (client_new(p, &err) !=
-        0) { /* it worked at the start: the file of properties may be gone for a moment */
+    if (client_new(p, &err) != 0) { /* it worked at the start: the file of properties may be gone for a moment */
         log_error("publish", "no_client", "error=\"%s\"", err.text);
         if (loop_timer_after(p->o.loop, &p->again, AGAIN_US, make_anew, p) != 0) {
             log_error("publish", "no_timer", "");
@@ -272,8 +270,7 @@ void publisher_close(struct publisher *p)
         return;
     }
     if (p->unreported > 0) {
-        (void)rd_kafka_purge(p->rk, RD_KAFKA_PURGE_F_QUEUE |
-                                        RD_KAFKA_PURGE_F_INFLIGHT); /* reports say what it did */
+        (void)rd_kafka_purge(p->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT); /* reports say what it did */
         while (p->unreported > 0) {
             take_events(p, 100);
         }
@@ -353,8 +350,8 @@ int publisher_send(struct publisher *p, const struct publish_message *m)
     uuid_format(m->host, key);
     e = rd_kafka_producev(p->rk, RD_KAFKA_V_RKT(p->topic), RD_KAFKA_V_PARTITION((int32_t)m->slot),
                           RD_KAFKA_V_MSGFLAGS(0), RD_KAFKA_V_KEY(key, UUID_TEXT_LEN),
-                          RD_KAFKA_V_VALUE((void *)(uintptr_t)m->block.data, m->block.len),
-                          RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(m->opaque), RD_KAFKA_V_END);
+                          RD_KAFKA_V_VALUE((void *)(uintptr_t)m->block.data, m->block.len), RD_KAFKA_V_HEADERS(headers),
+                          RD_KAFKA_V_OPAQUE(m->opaque), RD_KAFKA_V_END);
     if (e != RD_KAFKA_RESP_ERR_NO_ERROR) {
         rd_kafka_headers_destroy(headers);
         return code_of(p, e);

@@ -46,13 +46,11 @@ struct publisher_options {
     struct loop *loop;
     struct stat_set *stats;
     void (*reported)(void *arg, void *opaque, bool delivered);
-    void (*progressed)(
-        void *arg); /* after a run of reports, and when the client was made anew: there may be room */
+    void (*progressed)(void *arg); /* after a run of reports, and when the client was made anew: there may be room */
     void *arg;
 };
 
-POFR_MUST_USE int publisher_open(const struct publisher_options *o, struct publisher **out,
-                                 struct pofr_err *err);
+POFR_MUST_USE int publisher_open(const struct publisher_options *o, struct publisher **out, struct pofr_err *err);
 /* What was not reported yet is reported as not delivered first. NULL is allowed. */
 void publisher_close(struct publisher *p);
 

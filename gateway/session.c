@@ -26,8 +26,7 @@
 #define SLOW_DOWN_US (20 * CLOCK_US_PER_S)
 #define SLOW_DOWN_MS 1000u
 
-int session_new(const struct session_env *env, const struct session_identity *who, void *peer,
-                struct session **out)
+int session_new(const struct session_env *env, const struct session_identity *who, void *peer, struct session **out)
 {
     struct session *s = (struct session *)calloc(1, sizeof(*s));
 
@@ -67,7 +66,7 @@ void session_send(struct session *s, const struct message *m)
 
 static void send_slow_down(struct session *s)
 {
-    struct message m = {.type = MESSAGE_SLOW_DOWN};
+    struct message m = { .type = MESSAGE_SLOW_DOWN };
 
     m.slow_down.wait_ms = SLOW_DOWN_MS;
     session_send(s, &m);
@@ -117,7 +116,7 @@ void session_end(struct session *s, enum session_end why)
 void session_refuse(struct session *s, enum message_refuse code, const char *reason, uint64_t retry_ms,
                     enum session_end why)
 {
-    struct message m = {.type = MESSAGE_REFUSE};
+    struct message m = { .type = MESSAGE_REFUSE };
 
     m.refuse.code = code;
     m.refuse.reason = slice_str(reason);
@@ -202,8 +201,7 @@ void session_reported(struct flight *f, bool delivered)
         flights_remove(&s->flights, f);
         flights_free_one(&s->flights, f);
         if (!s->over) {
-            session_refuse(s, MESSAGE_REFUSE_UNAVAILABLE, "Kafka did not take a bundle", RETRY_SOON_MS,
-                           END_DELIVERY);
+            session_refuse(s, MESSAGE_REFUSE_UNAVAILABLE, "Kafka did not take a bundle", RETRY_SOON_MS, END_DELIVERY);
         }
         return;
     }
@@ -249,12 +247,11 @@ static void take_bundle(struct session *s, const struct message *m)
     }
     if (sequence <= s->last_sequence) {
         stat_add_by(s->env->stats, STAT_gateway_bundles, BUNDLE_ORDER, 1);
-        session_refuse(s, MESSAGE_REFUSE_ORDER, "out of sequence within the session", RETRY_SOON_MS,
-                       END_ORDER);
+        session_refuse(s, MESSAGE_REFUSE_ORDER, "out of sequence within the session", RETRY_SOON_MS, END_ORDER);
         return;
     }
-    if (intake_check(m->bundle.block, sequence, &s->who.host, atomic_load(&s->env->limits->bundle_max),
-                     s->env->keys, &in) != 0 ||
+    if (intake_check(m->bundle.block, sequence, &s->who.host, atomic_load(&s->env->limits->bundle_max), s->env->keys,
+                     &in) != 0 ||
         (f = flights_add(&s->flights, &s->frame, m->bundle.block, sequence, &in)) == NULL) {
         session_refuse(s, MESSAGE_REFUSE_BUSY, "out of memory", RETRY_SOON_MS, END_RESOURCES);
         return;
@@ -262,8 +259,7 @@ static void take_bundle(struct session *s, const struct message *m)
     f->session = s;
     f->doubt = breaks_chain(s, sequence, &in);
     stat_add(s->env->stats, STAT_gateway_doubts, f->doubt ? 1 : 0);
-    stat_add(s->env->stats, STAT_gateway_skips,
-             s->last_sequence != 0 && sequence != s->last_sequence + 1 ? 1 : 0);
+    stat_add(s->env->stats, STAT_gateway_skips, s->last_sequence != 0 && sequence != s->last_sequence + 1 ? 1 : 0);
     s->last_sequence = sequence;
     s->last_readable = in.readable;
     memcpy(s->last_digest, in.digest, sizeof(s->last_digest));
@@ -282,7 +278,7 @@ static void take_bundle(struct session *s, const struct message *m)
 static void take_message(struct session *s, const struct message *m)
 {
     enum message_type first = s->who.role == SESSION_ENROL ? MESSAGE_ENROL : MESSAGE_HELLO;
-    struct message pong = {.type = MESSAGE_PONG};
+    struct message pong = { .type = MESSAGE_PONG };
 
     if (s->state == SESSION_FIRST) {
         if (m->type != first) {
@@ -416,7 +412,7 @@ static int64_t earlier(int64_t a, int64_t b)
 
 static int64_t tick_open(struct session *s, int64_t now)
 {
-    struct message ping = {.type = MESSAGE_PING};
+    struct message ping = { .type = MESSAGE_PING };
     int64_t message_us = atomic_load(&s->env->limits->message_us);
 
     if (s->pause != 0) {

@@ -94,8 +94,7 @@ void session_sent(struct session *s, size_t n);
 
 /* Answers to ops. */
 void session_claimed(struct session *s);
-void session_judged(struct session *s,
-                    const struct session_identity *who); /* NULL: the catalog does not answer */
+void session_judged(struct session *s, const struct session_identity *who); /* NULL: the catalog does not answer */
 /* refuse 0: enrolled. */
 void session_enrolled(struct session *s, const struct message *answer);
 void session_reported(struct flight *f, bool delivered);

@@ -143,8 +143,7 @@ void session_rejudge(struct session *s, const struct session_identity *who)
     if (!s->over && s->who.role == SESSION_HOST && who->role != SESSION_HOST) {
         stat_add(s->env->stats, STAT_gateway_revocations, 1);
         session_refuse(s, who->refuse != 0 ? who->refuse : MESSAGE_REFUSE_REVOKED,
-                       who->reason ? who->reason : "the key is not known any more", RETRY_LATE_MS,
-                       END_REFUSED);
+                       who->reason ? who->reason : "the key is not known any more", RETRY_LATE_MS, END_REFUSED);
     }
 }
 

@@ -51,7 +51,7 @@ static int open_at(const struct addrinfo *at, bool reuse, const char *text, int 
 /* Port 0 is the kernel's choice for the first lane; the others take the same. */
 static int port_of(int fd, char *out, size_t size)
 {
-    struct sockaddr_storage at = {0};
+    struct sockaddr_storage at = { 0 };
     socklen_t len = sizeof(at);
 
     if (getsockname(fd, (struct sockaddr *)&at, &len) != 0) {
@@ -65,8 +65,7 @@ static int port_of(int fd, char *out, size_t size)
 
 static int open_address(struct sockets *s, size_t number, const char *text, struct pofr_err *err)
 {
-    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
-                             .ai_socktype = SOCK_STREAM};
+    struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE, .ai_socktype = SOCK_STREAM };
     struct hostport at;
     char port[8];
     unsigned lane;
@@ -125,8 +124,7 @@ static int take_passed(struct sockets *s, struct pofr_err *err)
     for (i = 0; i < s->addresses; i++) {
         fd = PASSED_FIRST + (int)i;
         if (!does_listen(fd) || fcntl(fd, F_SETFL, O_NONBLOCK) != 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
-            return pofr_err_set(err, POFR_ECONFIG, "the socket number %zu that was passed does not listen",
-                                i);
+            return pofr_err_set(err, POFR_ECONFIG, "the socket number %zu that was passed does not listen", i);
         }
         s->fds[i] = fd;
     }
@@ -164,6 +162,16 @@ const int *sockets_of(const struct sockets *s, unsigned lane, size_t *out_count)
 {
     *out_count = s->addresses;
     return s->fds + (s->shared ? 0 : lane * s->addresses);
+}
+
+/* Not close(): lanes still have the numbers. */
+void sockets_refuse(const struct sockets *s)
+{
+    size_t i;
+
+    for (i = 0; !s->shared && i < s->lanes * s->addresses; i++) {
+        (void)shutdown(s->fds[i], SHUT_RD); /* a socket that was never opened is refused anyway */
+    }
 }
 
 void sockets_close(struct sockets *s)

@@ -27,4 +27,9 @@ POFR_MUST_USE int sockets_open(const struct conf_list *listen, unsigned lanes, s
                                struct pofr_err *err);
 /* Of one lane; borrowed. */
 const int *sockets_of(const struct sockets *s, unsigned lane, size_t *out_count);
+/*
+ * Who connects from now on is refused, and comes to another gateway. Not with sockets that systemd passed: there the
+ * next instance takes those who wait.
+ */
+void sockets_refuse(const struct sockets *s);
 void sockets_close(struct sockets *s);

@@ -75,21 +75,6 @@ void chain_close(struct chain *c)
     fsio_close(&c->fd);
 }
 
-bool chain_fall_back(struct chain *c)
-{
-    uint8_t slot[SPOOL_SLOT_SIZE];
-    unsigned other = 1 - c->slot;
-    struct spool_head head;
-
-    if (!c->found || pread(c->fd, slot, sizeof(slot), (off_t)other * SPOOL_SLOT_SIZE) != (ssize_t)sizeof(slot) ||
-        spool_head_get(slice_of(slot, sizeof(slot)), &head) != 0) {
-        return false;
-    }
-    c->head = head;
-    c->slot = other;
-    return true;
-}
-
 int chain_commit(struct chain *c, const struct spool_head *next, struct pofr_err *err)
 {
     struct spool_head head = *next;

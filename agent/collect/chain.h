@@ -28,8 +28,8 @@ struct chain {
 POFR_MUST_USE int chain_open(struct chain *c, const char *dir, struct pofr_err *err);
 void chain_close(struct chain *c);
 
-/* The head turned out to be of a commit that failed: the one before it holds. false: there is none. */
-bool chain_fall_back(struct chain *c);
-
-/* Make next the head (generation is set here). On error head is as before, on disk and here. */
+/*
+ * Make next the head (generation is set here). On error head is as before here; on disk it may be either: so the same next must be
+ * tried again before any other, and what it names must stay where it is.
+ */
 POFR_MUST_USE int chain_commit(struct chain *c, const struct spool_head *next, struct pofr_err *err);

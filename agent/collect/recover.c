@@ -5,7 +5,9 @@
  *   entry written, head not         adopted: nobody saw it, but it is whole, signed and next in the chain
  *   head written, journal as before the journal's sequence is not the next one: it is old, and ignored
  *   journal written in part         its whole chunks are sealed as "recovered", of the run that wrote them
- * A head that is lost is what the last whole bundle's statement says; only acks are forgotten (sent once more, and known
+ *   head written, its sync failed   it may be there or not: either way what it names is (spool.c, pending)
+ * A head that is there is believed, even where its bundle is gone or rotten: going back behind what may have been sent
+ * would make a branch. A head that is lost is what the last whole bundle's statement says; only acks are forgotten (sent once more, and known
  * there by their digests).
  */
 #include "agent/collect/recover.h"
@@ -115,19 +117,6 @@ static int rebuild_head(struct spool *s, struct spool_start *start, struct pofr_
         rc = segments_open(&s->segments, s->dir, &limits, &s->chain.head, err);
     }
     return rc;
-}
-
-/*
- * Another bundle lies where the head's should: its commit failed, yet reached the disk, and the place was given
- * away. (A bundle that is merely gone or rotten is no reason to doubt the head: going back behind what may have been sent
- * would make a branch.)
- */
-static bool head_is_false(struct spool *s)
-{
-    struct spool_entry e;
-
-    return segments_read(&s->segments, s->chain.head.sequence, &e, NULL, NULL) == 0 &&
-           memcmp(e.digest, s->chain.head.digest, sizeof(e.digest)) != 0;
 }
 
 /* --- behind the head ------------------------------------------------------------------------------------- */
@@ -240,8 +229,6 @@ int recover(struct spool *s, struct spool_start *out_start, struct pofr_err *err
     out_start->past = SPOOL_PAST_FOUND;
     if (!s->chain.found) {
         rc = rebuild_head(s, out_start, err);
-    } else if (head_is_false(s) && chain_fall_back(&s->chain)) {
-        log_warn("spool", "head_fell_back", "sequence=%llu", (unsigned long long)s->chain.head.sequence);
     }
     s->past = out_start->past;
     s->acked_seen = s->chain.head.acked;

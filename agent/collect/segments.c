@@ -138,8 +138,8 @@ void segments_trim(struct segments *s, const struct spool_head *head)
     char path[PATH_MAX];
 
     for (size_t i = s->len; i > 0; i--) {
-        if (s->list[i - 1].first > head->sequence) {
-            (void)unlink_at(s, i - 1); /* what stays is never read: the next one of that name replaces it */
+        if (s->list[i - 1].first > head->segment) {
+            (void)unlink_at(s, i - 1); /* what stays is in nobody's way: the next one of that name replaces it */
         }
     }
     if (s->len > 0 && s->list[s->len - 1].first == head->segment && s->list[s->len - 1].bytes > head->offset &&
@@ -318,7 +318,6 @@ int segments_append(struct segments *s, uint64_t sequence, const uint8_t digest[
     if (rc != 0) {
         goto out;
     }
-    s->offset_before = s->offset;
     s->offset += entry.len;
     seg = &s->list[s->len - 1];
     s->bytes += s->offset - seg->bytes;
@@ -327,11 +326,6 @@ int segments_append(struct segments *s, uint64_t sequence, const uint8_t digest[
 out:
     buf_free(&entry);
     return rc;
-}
-
-void segments_take_back(struct segments *s)
-{
-    s->offset = s->offset_before;
 }
 
 void segments_committed(struct segments *s, uint64_t sequence)

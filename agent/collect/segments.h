@@ -35,11 +35,10 @@ struct segments {
     struct segments_limits limits;
     struct segment *list; /* by first */
     size_t len, cap;
-    uint64_t bytes;         /* of all */
-    int fd;                 /* of the last of list, where it is written; -1: the next append begins a new one */
-    uint64_t offset;        /* end of what is written in it */
-    uint64_t offset_before; /* before the last append */
-    uint64_t acked;         /* all up to here may go */
+    uint64_t bytes;  /* of all */
+    int fd;          /* of the last of list, where it is written; -1: the next append begins a new one */
+    uint64_t offset; /* end of what is written in it */
+    uint64_t acked;  /* all up to here may go */
     struct ipc_range wanted[IPC_RANGES_MAX]; /* but not these */
     unsigned wanted_len;
     int read_fd; /* reading: the segment it has open, and a place in it */
@@ -57,7 +56,7 @@ POFR_MUST_USE int segments_open(struct segments *s, const char *dir, const struc
                                 const struct spool_head *head, struct pofr_err *err);
 void segments_close(struct segments *s);
 
-/* Remove segments that begin behind the head, and cut the last one behind it. */
+/* Remove segments that begin behind the head's, and cut that one behind it. */
 void segments_trim(struct segments *s, const struct spool_head *head);
 
 /*
@@ -68,8 +67,6 @@ void segments_trim(struct segments *s, const struct spool_head *head);
  */
 POFR_MUST_USE int segments_append(struct segments *s, uint64_t sequence, const uint8_t digest[32], struct slice block,
                                   bool last_resort, struct segments_place *out_place, struct pofr_err *err);
-/* The head could not be written: the next append takes its place. */
-void segments_take_back(struct segments *s);
 /* It counts now. */
 void segments_committed(struct segments *s, uint64_t sequence);
 

@@ -133,29 +133,6 @@ static void forget_covered(struct spool *s, uint64_t acked)
     s->refused_len = kept;
 }
 
-void spool_close(struct spool *s, bool clean)
-{
-    struct spool_head head = s->chain.head;
-
-    if (s->chain.fd < 0) {
-        clean = false;
-    }
-    head.acked = acked_with(s, s->refused, s->refused_len);
-    clean = clean && journal_clear(&s->journal, NULL) == 0;
-    head.clean = clean;
-    if (s->chain.fd >= 0 && s->chain.found && (clean || head.acked > s->chain.head.acked)) {
-        if (chain_commit(&s->chain, &head, NULL) != 0) {
-            log_warn("spool", "acks_not_kept", ""); /* harmless: these bundles are sent once more */
-        }
-    }
-    chain_close(&s->chain);
-    segments_close(&s->segments);
-    journal_close(&s->journal);
-    buf_free(&s->block);
-    free(s->dir);
-    s->dir = NULL;
-}
-
 static enum statement_origin origin_of(const struct spool *s, const struct draft *d)
 {
     if (d->recovered) {
@@ -179,49 +156,103 @@ static void note(struct spool_refusal *list, unsigned len, const struct draft *d
     }
 }
 
-int spool_put(struct spool *s, const struct draft *d, bool last_resort, struct pofr_err *err)
+/* The last step of a bundle that lies in its segment: from here on it counts. */
+static int commit(struct spool *s, const struct draft *d, struct pofr_err *err)
 {
     struct spool_refusal refused[pofr_countof(s->refused)];
-    struct segments_place place;
-    struct spool_head next;
+    int rc;
+
+    memcpy(refused, s->refused, sizeof(refused));
+    if (d != NULL) {
+        note(refused, s->refused_len, d);
+    }
+    s->pending.acked = acked_with(s, refused, s->refused_len);
+    rc = chain_commit(&s->chain, &s->pending, err);
+    if (rc != 0) {
+        return rc;
+    }
+    STOP_POINT("spool_after_head");
+    segments_committed(&s->segments, s->pending.sequence);
+    segments_acked(&s->segments, s->pending.acked);
+    memcpy(s->refused, refused, sizeof(refused));
+    forget_covered(s, s->pending.acked);
+    s->pending = (struct spool_head){ 0 };
+    s->begun = s->begun || d == NULL || !d->recovered;
+    mark(s);
+    return 0;
+}
+
+void spool_close(struct spool *s, bool clean)
+{
+    struct spool_head head = s->chain.head;
+
+    if (s->chain.fd < 0) {
+        clean = false;
+    } else if (s->pending.sequence != 0 && commit(s, NULL, NULL) == 0) {
+        head = s->chain.head; /* else the next start adopts it */
+    }
+    clean = clean && s->pending.sequence == 0;
+    head.acked = acked_with(s, s->refused, s->refused_len);
+    clean = clean && journal_clear(&s->journal, NULL) == 0;
+    head.clean = clean;
+    if (s->chain.fd >= 0 && s->chain.found && s->pending.sequence == 0 && (clean || head.acked > s->chain.head.acked)) {
+        if (chain_commit(&s->chain, &head, NULL) != 0) {
+            log_warn("spool", "acks_not_kept", ""); /* harmless: these bundles are sent once more */
+        }
+    }
+    chain_close(&s->chain);
+    segments_close(&s->segments);
+    journal_close(&s->journal);
+    buf_free(&s->block);
+    free(s->dir);
+    s->dir = NULL;
+}
+
+static int seal_next(struct spool *s, const struct draft *d, struct spool_head *out_next, struct pofr_err *err)
+{
     int rc;
 
     buf_reset(&s->block);
-    rc = seal_bundle(d, &s->chain.head, origin_of(s, d), &s->conf.host, s->conf.key, &s->block, &next);
-    if (rc != 0) {
-        return pofr_err_set(err, rc, "seal: %s", pofr_err_text(rc));
+    rc = seal_bundle(d, &s->chain.head, origin_of(s, d), &s->conf.host, s->conf.key, &s->block, out_next);
+    return rc != 0 ? pofr_err_set(err, rc, "seal: %s", pofr_err_text(rc)) : 0;
+}
+
+int spool_put(struct spool *s, const struct draft *d, bool last_resort, struct pofr_err *err)
+{
+    struct segments_place place;
+    struct spool_head next;
+    int rc = seal_next(s, d, &next, err);
+
+    if (rc == 0 && s->pending.sequence != 0) {
+        /* the same draft gives the same bytes: it is this one that waits for its head; else that one comes first */
+        bool same = memcmp(next.digest, s->pending.digest, sizeof(next.digest)) == 0;
+
+        rc = commit(s, same ? d : NULL, err);
+        if (same || rc != 0) {
+            return rc;
+        }
+        rc = seal_next(s, d, &next, err);
     }
     STOP_POINT("spool_after_seal");
-    rc = segments_append(&s->segments, next.sequence, next.digest, buf_slice(&s->block), last_resort, &place, err);
+    if (rc == 0) {
+        rc = segments_append(&s->segments, next.sequence, next.digest, buf_slice(&s->block), last_resort, &place, err);
+    }
     if (rc != 0) {
         return rc;
     }
     STOP_POINT("spool_before_head");
     next.segment = place.segment;
     next.offset = place.offset;
-    memcpy(refused, s->refused, sizeof(refused));
-    note(refused, s->refused_len, d);
-    next.acked = acked_with(s, refused, s->refused_len);
-    rc = chain_commit(&s->chain, &next, err);
-    if (rc != 0) {
-        segments_take_back(&s->segments);
-        return rc;
-    }
-    STOP_POINT("spool_after_head");
-    segments_committed(&s->segments, next.sequence);
-    segments_acked(&s->segments, next.acked);
-    memcpy(s->refused, refused, sizeof(refused));
-    forget_covered(s, next.acked);
-    s->begun = s->begun || !d->recovered;
-    mark(s);
-    return 0;
+    s->pending = next;
+    return commit(s, d, err);
 }
 
 int spool_journal_begin(struct spool *s, const struct draft *identity, struct pofr_err *err)
 {
-    struct spool_begin b = { .sequence = s->chain.head.sequence + 1, .boot = identity->boot };
+    const struct spool_head *before = s->pending.sequence != 0 ? &s->pending : &s->chain.head;
+    struct spool_begin b = { .sequence = before->sequence + 1, .boot = identity->boot };
 
-    memcpy(b.previous, s->chain.head.digest, sizeof(b.previous));
+    memcpy(b.previous, before->digest, sizeof(b.previous));
     memcpy(b.run, identity->run, sizeof(b.run));
     memcpy(b.hash_key, identity->hash_key, sizeof(b.hash_key));
     b.lost_len = identity->lost_len;

@@ -60,6 +60,7 @@ struct spool {
     struct spool_refusal refused[DRAFT_NOTES_MAX * 4]; /* ascending */
     unsigned refused_len;
     struct buf block;
+    struct spool_head pending; /* sequence 0: none. Written and synced; its head could not be, and may yet be on disk */
 };
 
 POFR_MUST_USE int spool_open(const struct spool_conf *conf, struct spool *out_spool, struct spool_start *out_start,
@@ -68,8 +69,8 @@ POFR_MUST_USE int spool_open(const struct spool_conf *conf, struct spool *out_sp
 void spool_close(struct spool *s, bool clean);
 
 /*
- * Sign and store. POFR_EFULL: no room; nothing happened, the draft's records are to be counted as lost. Another error:
- * the same call again, later, is right: nothing of it counts yet.
+ * Sign and store. POFR_EFULL: no room; nothing happened, the draft's records are to be counted as lost. Another error: call again with the
+ * same draft, until it works. (If it is dropped instead, it may turn out to be stored.)
  */
 POFR_MUST_USE int spool_put(struct spool *s, const struct draft *d, bool last_resort, struct pofr_err *err);
 

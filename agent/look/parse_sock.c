@@ -121,6 +121,14 @@ bool parse_sock_inet(struct slice body, uint64_t netns, uint64_t protocol, struc
     return true;
 }
 
+/* The kernel counts the NUL behind a path that was bound with one; an abstract name begins with its NUL, and may hold more. */
+static struct slice unix_name(struct slice name)
+{
+    size_t end = name.len > 0 && name.data[0] != '\0' && name.data[name.len - 1] == '\0' ? name.len - 1 : name.len;
+
+    return slice_sub(name, 0, end < UNIX_PATH_MAX_BYTES ? end : UNIX_PATH_MAX_BYTES);
+}
+
 bool parse_sock_unix(struct slice body, uint64_t netns, struct rec_socket *out)
 {
     struct unix_diag_msg m;
@@ -139,7 +147,7 @@ bool parse_sock_unix(struct slice body, uint64_t netns, struct rec_socket *out)
     out->cookie = cookie_of(m.udiag_cookie);
     out->family = AF_UNIX;
     out->type = m.udiag_type;
-    out->local_address = slice_sub(a.at[UNIX_DIAG_NAME], 0, UNIX_PATH_MAX_BYTES);
+    out->local_address = unix_name(a.at[UNIX_DIAG_NAME]);
     out->inode = m.udiag_ino;
     out->state = m.udiag_state;
     if (a.at[UNIX_DIAG_PEER].len == sizeof(uint32_t)) {

@@ -109,13 +109,17 @@ static struct sshkey *read_key(const char *path)
 
 static void statement_of(const struct uuid *host, uint64_t sequence, const uint8_t previous[32], struct statement *s)
 {
+    static const uint8_t none[32];
+
     memset(s, 0, sizeof(*s));
     s->version = 1;
     s->host = *host;
     memset(s->run, 0x11, sizeof(s->run));
     s->sequence = sequence;
     memcpy(s->previous, previous, 32);
-    s->origin = sequence == 1 ? STATEMENT_FIRST : STATEMENT_CONTINUES;
+    s->origin = sequence == 1                     ? STATEMENT_FIRST
+                : memcmp(previous, none, 32) == 0 ? STATEMENT_LOST
+                                                  : STATEMENT_CONTINUES;
     memset(s->boot.b, 0x22, sizeof(s->boot.b));
     s->from_boot_us = sequence * 1000000;
     s->to_boot_us = s->from_boot_us + 900000;

@@ -20,6 +20,7 @@
 
 #include "agent/look/look_sock.h"
 #include "agent/look/parse_sock.h"
+#include "tests/support/tmpdir.h"
 
 #define WANTED_MAX 8
 
@@ -217,6 +218,28 @@ static void the_text_of_procfs_shows_the_same(void **state)
     our_own_sockets_are_seen_with_addresses_ports_and_state(true);
 }
 
+static void a_unix_path_is_the_path_and_nothing_more(void **state)
+{
+    char path[TMPDIR_PATH_SIZE];
+    struct sockaddr_un u = { .sun_family = AF_UNIX };
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    size_t len;
+
+    (void)snprintf(u.sun_path, sizeof(u.sun_path), "%s", tmpdir_join(*state, "s", path));
+    len = strlen(u.sun_path);
+    assert_int_equal(bind(listener, (struct sockaddr *)&u, sizeof(u)), 0);
+    for (int text = 0; text < 2; text++) {
+        struct seen seen = { 0 };
+
+        want(&seen, listener, own_netns());
+        look_once(text != 0, &seen, NULL, 0);
+        assert_int_equal(seen.wanted[0].count, 1);
+        assert_int_equal(seen.wanted[0].last.local_address.len, len);
+        assert_memory_equal(seen.wanted[0].last.local_address.data, u.sun_path, len);
+    }
+    close(listener);
+}
+
 static void another_namespace_is_entered_and_left_again(void **state)
 {
     struct seen seen = { 0 };
@@ -323,6 +346,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sock_diag_shows_our_own_sockets),
         cmocka_unit_test(the_text_of_procfs_shows_the_same),
+        cmocka_unit_test_setup_teardown(a_unix_path_is_the_path_and_nothing_more, tmpdir_setup, tmpdir_teardown),
         cmocka_unit_test(another_namespace_is_entered_and_left_again),
         cmocka_unit_test(a_namespace_whose_process_is_gone_is_not_called_complete),
         cmocka_unit_test(lines_that_are_none_are_refused),
