@@ -10,70 +10,30 @@
 #include "gateway/gateway.h"
 
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/base/err.h"
-#include "common/base/hostport.h"
 #include "common/catalog/keys.h"
 #include "common/kafka/topic_check.h"
-#include "common/os/clock.h"
 #include "common/os/fsio.h"
 #include "common/os/log.h"
-#include "common/os/loop.h"
 #include "common/os/metrics_http.h"
 #include "common/os/service.h"
 #include "gateway/catalog.h"
-#include "gateway/gateway_conf.h"
-#include "gateway/gateway_stat.h"
+#include "gateway/gateway_parts.h"
 #include "gateway/hostkey.h"
 #include "gateway/hosts.h"
 #include "gateway/lane.h"
 #include "gateway/limits.h"
-#include "gateway/sockets.h"
 #include "gateway/wanted.h"
 
-#define LANES_MAX         64u
 #define LANES_BY_ITSELF   8
-#define TICK_US           CLOCK_US_PER_S
-#define STUCK_US          (15 * CLOCK_US_PER_S)
-#define TOPIC_ASK_MS      3000
 #define FILES_FOR_OTHERS  1024u
 #define CATALOG_CONNECT_S 3
 #define CATALOG_IO_S      5
-
-struct gateway {
-    struct conf *first, *conf; /* at the start: its strings are everywhere; and now */
-    const struct gateway_conf *c;
-    char catalog_file[4096];
-    char name[256], brokers[4096];
-    struct hostport catalog_at;
-    struct buf host_key;
-    int lock_fd;
-    struct stat_set *stats;
-    struct limits *limits;
-    struct keys *keys;
-    struct wanted *wanted;
-    struct hosts *hosts;
-    struct catalog *catalog;
-    struct topic_admin *admin;
-    _Atomic uint32_t partitions;
-    struct sockets sockets;
-    struct lane *lanes[LANES_MAX];
-    unsigned lanes_count;
-    struct metrics_http *metrics;
-
-    struct loop *loop;
-    struct loop_timer tick;
-    uint64_t beats[LANES_MAX];
-    int64_t beat_us[LANES_MAX];
-    int64_t topic_due_us, watchdog_due_us;
-    bool draining;
-    _Atomic bool stuck, unready;
-};
 
 /* --- parts, in the order of their making -------------------------------------------------------------- */
 
@@ -254,131 +214,6 @@ static int open_lanes(struct gateway *g, struct pofr_err *err)
     return rc;
 }
 
-/* --- health ------------------------------------------------------------------------------------------- */
-
-static bool is_healthy(void *arg, char *reason, size_t n)
-{
-    const struct gateway *g = (const struct gateway *)arg;
-
-    snprintf(reason, n, "a thread has not turned its loop for %d s", (int)(STUCK_US / CLOCK_US_PER_S));
-    return !atomic_load(&g->stuck);
-}
-
-static bool is_ready(void *arg, char *reason, size_t n)
-{
-    const struct gateway *g = (const struct gateway *)arg;
-
-    if (atomic_load(&g->unready)) {
-        snprintf(reason, n, "draining");
-    } else if (!keys_loaded(g->keys)) {
-        snprintf(reason, n, "the catalog was never reached, and there is no copy of it");
-    } else if (stat_get(g->stats, STAT_gateway_kafka_up) == 0) {
-        snprintf(reason, n, "no Kafka broker can be reached");
-    } else {
-        return true;
-    }
-    return false;
-}
-
-static int open_metrics(struct gateway *g, struct pofr_err *err)
-{
-    struct metrics_http_options o = { 0 };
-    int rc;
-
-    if (!g->c->metrics_listen[0]) {
-        return 0;
-    }
-    o.address = g->c->metrics_listen;
-    o.stats = g->stats;
-    o.healthy = is_healthy;
-    o.ready = is_ready;
-    o.arg = g;
-    rc = metrics_http_start(&o, &g->metrics, err);
-    if (rc == 0) {
-        log_info("gateway", "metrics", "port=%u", metrics_http_port(g->metrics));
-    }
-    return rc;
-}
-
-static void put_figures(struct gateway *g)
-{
-    int64_t age = keys_age_us(g->keys);
-
-    stat_put(g->stats, STAT_gateway_sessions, limits_sessions(g->limits));
-    stat_put(g->stats, STAT_gateway_unauthenticated, limits_unauthenticated(g->limits));
-    stat_put(g->stats, STAT_gateway_hosts, (int64_t)keys_count(g->keys));
-    stat_put(g->stats, STAT_gateway_keys_age, age < 0 ? 0 : age);
-}
-
-/* The clients of the lanes tell when all brokers are gone, and notice their return only by sending. */
-static void look_for_kafka(struct gateway *g, int64_t now)
-{
-    struct topic_facts facts;
-
-    if (now >= g->topic_due_us && stat_get(g->stats, STAT_gateway_kafka_up) == 0) {
-        if (topic_describe(g->admin, g->c->topic, TOPIC_ASK_MS, &facts, NULL) == 0) {
-            stat_put(g->stats, STAT_gateway_kafka_up, 1);
-            log_info("gateway", "kafka_up", "brokers=%u", facts.brokers);
-        }
-        g->topic_due_us = clock_mono_us() + 5 * TICK_US;
-    }
-}
-
-static void look_at_lanes(struct gateway *g, int64_t now)
-{
-    bool stuck = false;
-    unsigned i;
-
-    for (i = 0; i < g->lanes_count; i++) {
-        uint64_t beats = lane_beats(g->lanes[i]);
-
-        if (beats != g->beats[i] || lane_is_done(g->lanes[i])) {
-            g->beats[i] = beats;
-            g->beat_us[i] = now;
-        }
-        stuck |= now - g->beat_us[i] > STUCK_US;
-    }
-    atomic_store(&g->stuck, stuck);
-    if (!stuck && service_watchdog_us() > 0 && now >= g->watchdog_due_us) {
-        service_watchdog();
-        g->watchdog_due_us = now + service_watchdog_us() - TICK_US;
-    }
-}
-
-static bool all_done(const struct gateway *g)
-{
-    unsigned i;
-
-    for (i = 0; i < g->lanes_count; i++) {
-        if (!lane_is_done(g->lanes[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void on_tick(void *arg)
-{
-    struct gateway *g = (struct gateway *)arg;
-    int64_t now = clock_mono_us();
-
-    if (g->keys) {
-        put_figures(g);
-    }
-    look_at_lanes(g, now);
-    if (all_done(g)) { /* as when it has none yet, and the end came during the start */
-        loop_stop(g->loop);
-        return;
-    }
-    if (!g->draining) {
-        look_for_kafka(g, now);
-    }
-    if (loop_timer_after(g->loop, &g->tick, g->draining ? TICK_US / 20 : TICK_US, on_tick, g) != 0) {
-        log_error("gateway", "no_timer", "");
-        loop_stop(g->loop);
-    }
-}
-
 /* --- signals ------------------------------------------------------------------------------------------ */
 
 static void on_end(int signo, void *arg)
@@ -398,7 +233,7 @@ static void on_end(int signo, void *arg)
         }
     }
     g->draining = true;
-    if (loop_timer_after(g->loop, &g->tick, 0, on_tick, g) != 0) {
+    if (loop_timer_after(g->loop, &g->tick, 0, gateway_tick, g) != 0) {
         log_error("gateway", "no_timer", ""); /* the one that is set goes off within a second */
     }
 }
@@ -525,7 +360,7 @@ static int open_rest(struct gateway *g, struct pofr_err *err)
         rc = keys_run(g->keys, err);
     }
     if (rc == 0) {
-        rc = open_metrics(g, err);
+        rc = gateway_open_metrics(g, err);
     }
     return rc;
 }
@@ -565,7 +400,7 @@ int gateway_run(struct gateway *g, struct pofr_err *err)
     for (i = 0; i < g->lanes_count; i++) {
         g->beat_us[i] = clock_mono_us();
     }
-    on_tick(g);
+    gateway_tick(g);
     service_ready();
     log_info("gateway", "ready", "name=%s threads=%u version=%s", g->name, g->lanes_count, POFR_VERSION);
     rc = loop_run(g->loop, err);

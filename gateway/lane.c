@@ -230,6 +230,25 @@ static void *run(void *arg)
 
 /* --- making and ending -------------------------------------------------------------------------------- */
 
+int lane_library_open(struct pofr_err *err)
+{
+    if (ssh_init() != SSH_OK) {
+        return pofr_err_set(err, POFR_ESYSTEM, "libssh can't be set up");
+    }
+    ssh_set_log_level(SSH_LOG_NONE); /* it would log for all sessions, on stderr */
+    return 0;
+}
+
+void lane_library_close(void)
+{
+    (void)ssh_finalize(); /* at the end of the process */
+}
+
+const char *lane_library_version(void)
+{
+    return ssh_version(0);
+}
+
 static int make_bind(struct lane *l, struct pofr_err *err)
 {
     static const char ciphers[] =

@@ -42,6 +42,11 @@ struct lane_options { /* all outlive the lanes */
     struct stat_set *stats;
 };
 
+/* Once, before any lane and any thread: sets libssh up. POFR_ESYSTEM. */
+POFR_MUST_USE int lane_library_open(struct pofr_err *err);
+void lane_library_close(void);
+const char *lane_library_version(void); /* "libssh 0.10.6/openssl/zlib" */
+
 POFR_MUST_USE int lane_open(const struct lane_options *o, struct lane **out, struct pofr_err *err);
 /* From here on it accepts. */
 POFR_MUST_USE int lane_start(struct lane *l, struct pofr_err *err);

@@ -64,8 +64,11 @@ static void listen_again(void *arg)
 /* No file left: accept() would fail again at once, and for ever. Others close meanwhile. */
 static void rest(struct lane_listener *ls)
 {
+    struct pofr_err err;
+
+    pofr_err_sys(&err, POFR_ESYSTEM, "accept");
     stat_add_by(ls->lane->o.stats, STAT_gateway_connections_refused, REFUSAL_FILES, 1);
-    log_warn("listener", "no_files", "error=\"%s\"", strerror(errno));
+    log_warn("listener", "no_files", "error=\"%s\"", err.text);
     if (loop_timer_after(ls->lane->loop, &ls->again, AGAIN_US, listen_again, ls) == 0 &&
         loop_fd_change(ls->lane->loop, ls->fd, 0, NULL) != 0) {
         loop_timer_cancel(ls->lane->loop, &ls->again); /* it goes on trying, which only costs CPU */

@@ -3,9 +3,6 @@
  * has. */
 #include <stdio.h>
 
-#include <libssh/libssh.h>
-#include <librdkafka/rdkafka.h>
-
 #include "common/base/err.h"
 #include "common/os/conf.h"
 #include "common/os/log.h"
@@ -13,6 +10,8 @@
 #include "common/os/service.h"
 #include "gateway/gateway.h"
 #include "gateway/gateway_conf.h"
+#include "gateway/lane.h"
+#include "gateway/publish.h"
 
 static int fail(int code, const struct pofr_err *err)
 {
@@ -38,16 +37,15 @@ int main(int argc, char **argv)
     struct pofr_err err = { 0 };
     int rc, code;
 
-    snprintf(libraries[0], sizeof(libraries[0]), "libssh %s", ssh_version(0));
-    snprintf(libraries[1], sizeof(libraries[1]), "librdkafka %s", rd_kafka_version_str());
+    snprintf(libraries[0], sizeof(libraries[0]), "libssh %s", lane_library_version());
+    snprintf(libraries[1], sizeof(libraries[1]), "librdkafka %s", publisher_library_version());
     if (!options_parse(&spec, argc, argv, &options, &code)) {
         return code;
     }
     rc = service_setup(&err);
-    if (rc == 0 && ssh_init() != SSH_OK) {
-        rc = pofr_err_set(&err, POFR_ESYSTEM, "libssh can't be set up");
+    if (rc == 0) {
+        rc = lane_library_open(&err);
     }
-    ssh_set_log_level(SSH_LOG_NONE);
     if (rc == 0) {
         rc = gateway_start(options.conf, &g, &err);
     }
@@ -57,7 +55,7 @@ int main(int argc, char **argv)
     }
     rc = gateway_run(g, &err);
     gateway_free(g);
-    (void)ssh_finalize(); /* at the end of the process */
+    lane_library_close();
     if (rc != 0) {
         return fail(rc, &err);
     }

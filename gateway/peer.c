@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One connection: libssh below, a session above. libssh has traps (docs/decisions/ has the list):
+ * One connection: libssh below, a session above. libssh has traps (docs/decisions/0006 has the list):
  *
  *   - One ssh_event per session, driven by our epoll: a shared one polls all of them at each wake.
  *   - Nothing is closed or written inside of its callbacks; peer_settle() does that, from the loop.

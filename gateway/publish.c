@@ -242,6 +242,11 @@ static void on_event(void *arg)
     }
 }
 
+const char *publisher_library_version(void)
+{
+    return rd_kafka_version_str();
+}
+
 int publisher_open(const struct publisher_options *o, struct publisher **out, struct pofr_err *err)
 {
     struct publisher *p = (struct publisher *)calloc(1, sizeof(*p));

@@ -50,6 +50,8 @@ struct publisher_options {
     void *arg;
 };
 
+const char *publisher_library_version(void); /* "2.0.2" */
+
 POFR_MUST_USE int publisher_open(const struct publisher_options *o, struct publisher **out, struct pofr_err *err);
 /* What was not reported yet is reported as not delivered first. NULL is allowed. */
 void publisher_close(struct publisher *p);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/support/check.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/err.h"
@@ -101,7 +102,7 @@ static void each_result_has_its_answer(void **state)
         assert_false(m.refuse.final);
         assert_true(m.refuse.reason.len > 0 && m.refuse.retry_ms > 0);
     }
-    strcpy(result.name, "web1");
+    snprintf(result.name, sizeof(result.name), "web1");
     result.host.b[0] = 9;
     result.what = ENROLMENT_AGAIN;
     enrol_answer(&result, &m);
