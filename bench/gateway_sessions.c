@@ -106,10 +106,9 @@ static void enrol_hosts(struct bench *b)
 
     for (uint32_t i = 0; i < b->hosts_len; i++) {
         struct host *h = &b->hosts[i];
-        struct register_request r = { .gateway = b->token.gateways[0],
-                                      .secret = b->token.secret,
-                                      .facts = &facts,
-                                      .connect_us = DEADLINE_US };
+        struct register_request r = {
+            .gateway = b->token.gateways[0], .secret = b->token.secret, .facts = &facts, .connect_us = DEADLINE_US
+        };
         struct enrolment answer;
         struct pofr_err err;
         bool approved;
@@ -282,7 +281,8 @@ static void run(struct bench *b)
 {
     int64_t begin_us, cpu_us;
 
-    if (loop_new(&b->loop, NULL) != 0 || loop_timer_after(b->loop, &b->end, b->seconds * CLOCK_US_PER_S, time_is_up, b) != 0) {
+    if (loop_new(&b->loop, NULL) != 0 ||
+        loop_timer_after(b->loop, &b->end, b->seconds * CLOCK_US_PER_S, time_is_up, b) != 0) {
         fail("loop", NULL);
     }
     begin_us = clock_mono_us();
@@ -297,8 +297,9 @@ static void run(struct bench *b)
     cpu_us = clock_thread_cpu_us() - cpu_us;
     qsort(b->samples, b->samples_len, sizeof(b->samples[0]), compare);
     printf("%llu %.3f %u %u %llu %lld\n", (unsigned long long)b->cycles, (double)(clock_mono_us() - begin_us) / 1e6,
-           b->samples_len ? b->samples[b->samples_len / 2] : 0, b->samples_len ? b->samples[b->samples_len * 99 / 100] : 0,
-           (unsigned long long)b->failures, (long long)cpu_us);
+           b->samples_len ? b->samples[b->samples_len / 2] : 0,
+           b->samples_len ? b->samples[b->samples_len * 99 / 100] : 0, (unsigned long long)b->failures,
+           (long long)cpu_us);
     for (uint32_t i = 0; i < b->concurrent; i++) {
         link_close(b->clients[i].link);
     }
