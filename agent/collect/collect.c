@@ -45,7 +45,7 @@ struct run {
     struct snapshot *before;
     struct writer *writer;
     struct recording *recording;
-    struct ipc_server *ipc;
+    _Atomic(struct ipc_server *) ipc; /* the writer's thread looks whether it is there yet */
     struct loop *loop;
     struct loop_timer timer;
     struct tick tick;
@@ -67,9 +67,10 @@ static int read_boot(struct uuid *out, struct pofr_err *err)
 static void on_commit(void *ctx)
 {
     struct run *r = ctx;
+    struct ipc_server *ipc = r->ipc;
 
-    if (r->ipc != NULL) {
-        ipc_server_news(r->ipc);
+    if (ipc != NULL) {
+        ipc_server_news(ipc);
     }
 }
 
@@ -126,16 +127,19 @@ static int take_last_state(struct run *r, struct spool *spool, struct pofr_err *
     return 0;
 }
 
+static struct writer_limits limits_of(const struct agent_conf *c)
+{
+    return (struct writer_limits){ .segments = { .total = c->spool_limit, .segment = c->segment_size },
+                                   .refused = c->refused_limit,
+                                   .queue = c->queue_limit };
+}
+
 static int open_spool(struct run *r, struct pofr_err *err)
 {
-    struct spool_conf sc = { .state_dir = r->conf->state_dir,
-                             .refused_limit = r->conf->refused_limit,
-                             .host = r->host,
-                             .key = r->key,
-                             .limits = { .total = r->conf->spool_limit, .segment = r->conf->segment_size } };
-    struct writer_conf wc = {
-        .queue_limit = r->conf->queue_limit, .retry_us = RETRY_US, .on_commit = on_commit, .ctx = r
-    };
+    struct writer_limits limits = limits_of(r->conf);
+    struct spool_conf sc = { .state_dir = r->conf->state_dir, .refused_limit = limits.refused, .host = r->host,
+                             .key = r->key, .limits = limits.segments };
+    struct writer_conf wc = { .queue_limit = limits.queue, .retry_us = RETRY_US, .on_commit = on_commit, .ctx = r };
     struct spool spool;
     int rc;
 
@@ -205,6 +209,7 @@ static void on_reload(int signo, void *arg)
 {
     struct run *r = arg;
     struct pofr_err err = { 0 };
+    struct writer_limits limits;
     struct conf *fresh;
 
     (void)signo;
@@ -216,7 +221,9 @@ static void on_reload(int signo, void *arg)
     conf_free(r->options.conf);
     r->options.conf = fresh;
     r->conf = conf_values(fresh);
+    limits = limits_of(r->conf);
     recording_options(r->recording, r->conf);
+    writer_limits(r->writer, &limits);
     tick_period(&r->tick, r->conf->tick_us, clock_mono_us());
     if (loop_timer_set(r->loop, &r->timer, r->tick.due_us, on_tick, r) != 0) {
         r->failed = POFR_ENOMEM;
@@ -252,17 +259,18 @@ static int take_lock(struct run *r, struct pofr_err *err)
 
 static int start_ipc(struct run *r, struct pofr_err *err)
 {
-    struct ipc_server_conf ic = { .runtime_dir = r->conf->runtime_dir,
-                                  .state_dir = r->conf->state_dir,
-                                  .shipper_user = r->conf->shipper_user,
-                                  .host = r->host,
-                                  .boot = r->boot,
-                                  .key = r->key,
-                                  .writer = r->writer,
-                                  .recording = r->recording };
+    struct ipc_server_conf ic = { .runtime_dir = r->conf->runtime_dir, .state_dir = r->conf->state_dir,
+                                  .shipper_user = r->conf->shipper_user, .host = r->host, .boot = r->boot,
+                                  .key = r->key, .writer = r->writer, .recording = r->recording };
+    struct ipc_server *ipc = NULL;
+    int rc;
 
     memcpy(ic.run, r->run, sizeof(ic.run));
-    return ipc_server_start(&ic, &r->ipc, err);
+    rc = ipc_server_start(&ic, &ipc, err);
+    if (rc == 0) {
+        r->ipc = ipc;
+    }
+    return rc;
 }
 
 static int start(struct run *r, struct pofr_err *err)
@@ -305,9 +313,9 @@ static bool stop(struct run *r, bool clean)
     if (clean && r->recording != NULL && recording_end(r->recording, &err) != 0) {
         log_error("collect", "end_failed", "error=\"%s\"", err.text);
     }
-    ipc_server_stop(r->ipc); /* before the writer, whom it calls */
-    r->ipc = NULL;
+    ipc_server_stop(r->ipc);
     clean = writer_stop(r->writer, STOP_LIMIT_US) && clean;
+    ipc_server_free(r->ipc);
     recording_free(r->recording);
     if (r->loop != NULL) {
         loop_timer_cancel(r->loop, &r->timer);

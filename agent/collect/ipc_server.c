@@ -430,7 +430,7 @@ int ipc_server_start(const struct ipc_server_conf *conf, struct ipc_server **out
         rc = pofr_err_sys(err, POFR_ESYSTEM, "ipc thread");
     }
     if (rc != 0) {
-        ipc_server_stop(s);
+        ipc_server_free(s);
         return rc;
     }
     s->running = true;
@@ -440,13 +440,19 @@ int ipc_server_start(const struct ipc_server_conf *conf, struct ipc_server **out
 
 void ipc_server_stop(struct ipc_server *s)
 {
+    if (s != NULL && s->running) {
+        loop_stop(s->loop);
+        (void)pthread_join(s->thread, NULL);
+        s->running = false;
+    }
+}
+
+void ipc_server_free(struct ipc_server *s)
+{
     if (s == NULL) {
         return;
     }
-    if (s->running) {
-        loop_stop(s->loop);
-        (void)pthread_join(s->thread, NULL);
-    }
+    ipc_server_stop(s);
     for (unsigned i = 0; i < PEERS_MAX; i++) {
         if (s->peers[i].fd >= 0) {
             drop(&s->peers[i]);

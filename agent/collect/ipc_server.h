@@ -25,8 +25,12 @@ struct ipc_server_conf {
     struct recording *recording; /* NULL: no figures of it */
 };
 
-POFR_MUST_USE int ipc_server_start(const struct ipc_server_conf *conf, struct ipc_server **out_server,
-                                   struct pofr_err *err);
-void ipc_server_stop(struct ipc_server *s); /* NULL is allowed; removes the socket */
-/* A bundle became durable: tell who wants to know. Any thread. */
+POFR_MUST_USE int ipc_server_start(const struct ipc_server_conf *conf, struct ipc_server **out_server, struct pofr_err *err);
+/*
+ * The end, in two steps, because the writer's thread calls us and we call the writer: stop (nobody is answered any more), then
+ * writer_stop(), then free. NULL is allowed.
+ */
+void ipc_server_stop(struct ipc_server *s);
+void ipc_server_free(struct ipc_server *s);
+/* A bundle became durable: tell who wants to know. Any thread, until it is freed. */
 void ipc_server_news(struct ipc_server *s);

@@ -150,6 +150,7 @@ static int adopt(struct spool *s, struct spool_start *start, struct pofr_err *er
             rc = chain_commit(&s->chain, &next, err);
         }
         if (rc == 0) {
+            segments_committed(&s->segments, segment, next.sequence);
             start->adopted++;
             log_info("spool", "adopted", "sequence=%llu", (unsigned long long)next.sequence);
         }

@@ -328,10 +328,13 @@ out:
     return rc;
 }
 
-void segments_committed(struct segments *s, uint64_t sequence)
+void segments_committed(struct segments *s, uint64_t segment, uint64_t sequence)
 {
-    if (s->len > 0) {
-        s->list[s->len - 1].last = sequence;
+    for (size_t i = s->len; i > 0; i--) {
+        if (s->list[i - 1].first == segment) {
+            s->list[i - 1].last = sequence;
+            return;
+        }
     }
 }
 

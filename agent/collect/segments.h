@@ -67,8 +67,8 @@ void segments_trim(struct segments *s, const struct spool_head *head);
  */
 POFR_MUST_USE int segments_append(struct segments *s, uint64_t sequence, const uint8_t digest[32], struct slice block,
                                   bool last_resort, struct segments_place *out_place, struct pofr_err *err);
-/* It counts now. */
-void segments_committed(struct segments *s, uint64_t sequence);
+/* It counts now; it lies in this segment. */
+void segments_committed(struct segments *s, uint64_t segment, uint64_t sequence);
 
 /* What another process wrote to a segment is made durable, and its name. */
 POFR_MUST_USE int segments_sync(struct segments *s, uint64_t segment, struct pofr_err *err);

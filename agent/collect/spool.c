@@ -172,7 +172,7 @@ static int commit(struct spool *s, const struct draft *d, struct pofr_err *err)
         return rc;
     }
     STOP_POINT("spool_after_head");
-    segments_committed(&s->segments, s->pending.sequence);
+    segments_committed(&s->segments, s->pending.segment, s->pending.sequence);
     segments_acked(&s->segments, s->pending.acked);
     memcpy(s->refused, refused, sizeof(refused));
     forget_covered(s, s->pending.acked);

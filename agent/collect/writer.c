@@ -58,6 +58,8 @@ struct writer {
     bool stopping, stopped;
     int64_t stop_at_us;
     bool refused_any;
+    bool limits_set; /* other limits wait for the thread */
+    struct writer_limits limits;
     struct waiting {
         struct writer_refusal refusal;
         bool given;                  /* to the capture thread */
@@ -342,6 +344,15 @@ static void run_job(struct writer *w, struct job *j)
     }
 }
 
+static void take_limits(struct writer *w)
+{
+    if (w->limits_set) {
+        w->spool.segments.limits = w->spool.conf.limits = w->limits.segments;
+        w->spool.conf.refused_limit = w->limits.refused;
+        w->limits_set = false;
+    }
+}
+
 static void *main_of_thread(void *arg)
 {
     struct writer *w = arg;
@@ -360,6 +371,7 @@ static void *main_of_thread(void *arg)
         if (w->first == NULL) {
             w->last = &w->first;
         }
+        take_limits(w);
         (void)pthread_mutex_unlock(&w->lock);
         run_job(w, j);
         (void)pthread_mutex_lock(&w->lock);
@@ -462,6 +474,15 @@ static bool push(struct writer *w, struct job *j)
     }
     (void)pthread_mutex_unlock(&w->lock);
     return fits;
+}
+
+void writer_limits(struct writer *w, const struct writer_limits *limits)
+{
+    (void)pthread_mutex_lock(&w->lock);
+    w->limits = *limits;
+    w->limits_set = true;
+    w->conf.queue_limit = limits->queue;
+    (void)pthread_mutex_unlock(&w->lock);
 }
 
 bool writer_journal(struct writer *w, const struct draft *identity, struct slice records)

@@ -36,6 +36,13 @@ POFR_MUST_USE int writer_start(const struct writer_conf *conf, const struct spoo
 /* Everything queued is written, for at most limit_us; then the spool is closed. true: all of it was. */
 bool writer_stop(struct writer *w, int64_t limit_us);
 
+struct writer_limits {
+    struct segments_limits segments;
+    uint64_t refused, queue;
+};
+/* Other limits, from the next job on. Any thread. */
+void writer_limits(struct writer *w, const struct writer_limits *limits);
+
 /* --- capture ---------------------------------------------------------------------------------------------- */
 
 /* Records of a tick of the bundle that is being made. identity: of its first tick, else NULL. false: no room: the journal misses them. */

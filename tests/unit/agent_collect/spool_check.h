@@ -12,11 +12,12 @@
 
 struct spool_report {
     uint64_t first, last; /* sequences found */
-    uint64_t bundles, ticks, records, gaps, keyframes, runs, recovered;
+    uint64_t bundles, ticks, records, gaps, keyframes, runs, recovered, states_lost;
     uint64_t lost_total;
     uint64_t acked, committed; /* of the head */
     uint64_t snapshot_errors;  /* records that contradict what was open (strict) */
     uint64_t sum_errors;       /* keyframes whose counts or sums are not those of the snapshot */
+    char sums[200], bad_sums[200];
     char problem[256];         /* empty: a valid chain */
     struct snapshot *snapshot; /* the last state; the caller's to free */
 };

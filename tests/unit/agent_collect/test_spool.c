@@ -93,6 +93,7 @@ static void a_torn_last_entry_is_cut_off_at_every_byte(void **state)
     struct spool_rig *g = *state;
     struct buf segment = BUF_INIT(8u << 20), head = BUF_INIT(65536);
     struct spool_start start;
+    struct spool_entry e;
     struct spool s;
     size_t before;
 
@@ -109,6 +110,7 @@ static void a_torn_last_entry_is_cut_off_at_every_byte(void **state)
         spool_rig_open(g, &s, &start);
         assert_int_equal(start.adopted, cut == segment.len);
         assert_int_equal(s.chain.head.sequence, cut == segment.len ? 3 : 2);
+        assert_int_equal(segments_read(&s.segments, s.chain.head.sequence, &e, NULL, NULL), 0);
         spool_close(&s, true);
         spool_rig_expect_chain(g, cut == segment.len ? 3 : 2);
     }

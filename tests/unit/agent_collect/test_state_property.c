@@ -245,7 +245,7 @@ static void run(uint64_t seed, bool events, bool never_races, unsigned busy, uns
 static void a_reader_of_all_records_has_open_what_the_state_has(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 30; seed++) {
+    for (uint64_t seed = 1; seed <= 20; seed++) {
         run(seed, true, false, 1 + (unsigned)seed * 2, 120);
     }
 }
@@ -253,7 +253,7 @@ static void a_reader_of_all_records_has_open_what_the_state_has(void **state)
 static void so_it_is_without_events(void **state)
 {
     (void)state;
-    for (uint64_t seed = 100; seed <= 115; seed++) {
+    for (uint64_t seed = 100; seed <= 109; seed++) {
         run(seed, false, false, 1 + (unsigned)seed % 40, 120);
     }
 }
@@ -261,7 +261,7 @@ static void so_it_is_without_events(void **state)
 static void without_races_the_state_is_the_machine(void **state)
 {
     (void)state;
-    for (uint64_t seed = 200; seed <= 215; seed++) {
+    for (uint64_t seed = 200; seed <= 209; seed++) {
         run(seed, true, true, 1 + (unsigned)seed % 40, 120);
     }
 }
