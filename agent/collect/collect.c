@@ -137,8 +137,11 @@ static struct writer_limits limits_of(const struct agent_conf *c)
 static int open_spool(struct run *r, struct pofr_err *err)
 {
     struct writer_limits limits = limits_of(r->conf);
-    struct spool_conf sc = { .state_dir = r->conf->state_dir, .refused_limit = limits.refused, .host = r->host,
-                             .key = r->key, .limits = limits.segments };
+    struct spool_conf sc = { .state_dir = r->conf->state_dir,
+                             .refused_limit = limits.refused,
+                             .host = r->host,
+                             .key = r->key,
+                             .limits = limits.segments };
     struct writer_conf wc = { .queue_limit = limits.queue, .retry_us = RETRY_US, .on_commit = on_commit, .ctx = r };
     struct spool spool;
     int rc;
@@ -259,9 +262,14 @@ static int take_lock(struct run *r, struct pofr_err *err)
 
 static int start_ipc(struct run *r, struct pofr_err *err)
 {
-    struct ipc_server_conf ic = { .runtime_dir = r->conf->runtime_dir, .state_dir = r->conf->state_dir,
-                                  .shipper_user = r->conf->shipper_user, .host = r->host, .boot = r->boot,
-                                  .key = r->key, .writer = r->writer, .recording = r->recording };
+    struct ipc_server_conf ic = { .runtime_dir = r->conf->runtime_dir,
+                                  .state_dir = r->conf->state_dir,
+                                  .shipper_user = r->conf->shipper_user,
+                                  .host = r->host,
+                                  .boot = r->boot,
+                                  .key = r->key,
+                                  .writer = r->writer,
+                                  .recording = r->recording };
     struct ipc_server *ipc = NULL;
     int rc;
 

@@ -25,7 +25,8 @@ struct ipc_server_conf {
     struct recording *recording; /* NULL: no figures of it */
 };
 
-POFR_MUST_USE int ipc_server_start(const struct ipc_server_conf *conf, struct ipc_server **out_server, struct pofr_err *err);
+POFR_MUST_USE int ipc_server_start(const struct ipc_server_conf *conf, struct ipc_server **out_server,
+                                   struct pofr_err *err);
 /*
  * The end, in two steps, because the writer's thread calls us and we call the writer: stop (nobody is answered any more), then
  * writer_stop(), then free. NULL is allowed.

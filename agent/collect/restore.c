@@ -25,7 +25,8 @@ static int survey(struct segments *s, const struct segment *seg, const struct sp
     struct bundle_view v;
     size_t room = *len;
 
-    while (*len < BUNDLES_MAX && segments_read_at(s, seg->first, at, &e, block, &end, NULL) == 0 && e.sequence <= seg->last) {
+    while (*len < BUNDLES_MAX && segments_read_at(s, seg->first, at, &e, block, &end, NULL) == 0 &&
+           e.sequence <= seg->last) {
         if (*len >= room) {
             struct seen *more = reallocarray(*list, room = room + 1024, sizeof(*more));
 

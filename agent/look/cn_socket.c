@@ -93,8 +93,9 @@ static unsigned receive_some(struct cn_socket *s, unsigned limit, cn_message_fn 
     memset(messages, 0, sizeof(messages));
     for (unsigned i = 0; i < limit; i++) {
         parts[i] = (struct iovec){ .iov_base = bytes[i], .iov_len = sizeof(bytes[i]) };
-        messages[i].msg_hdr = (struct msghdr){ .msg_name = &from[i], .msg_namelen = sizeof(from[i]),
-                                               .msg_iov = &parts[i], .msg_iovlen = 1 };
+        messages[i].msg_hdr = (struct msghdr){
+            .msg_name = &from[i], .msg_namelen = sizeof(from[i]), .msg_iov = &parts[i], .msg_iovlen = 1
+        };
     }
     do {
         n = recvmmsg(s->fd, messages, limit, MSG_DONTWAIT, NULL);

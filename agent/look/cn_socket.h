@@ -16,14 +16,17 @@
 
 struct cn_socket {
     int fd;
-    bool filtered;       /* the kernel sends nothing but what was asked for */
-    uint64_t dropped;    /* the kernel's counter at the last cn_socket_lost() */
-    bool counts;         /* the kernel has such a counter (4.12) */
-    uint64_t overruns;   /* times that it said so, where it has none */
+    bool filtered;     /* the kernel sends nothing but what was asked for */
+    uint64_t dropped;  /* the kernel's counter at the last cn_socket_lost() */
+    bool counts;       /* the kernel has such a counter (4.12) */
+    uint64_t overruns; /* times that it said so, where it has none */
     uint64_t malformed;
 };
 
-#define CN_SOCKET_NONE { .fd = -1 }
+#define CN_SOCKET_NONE                                                                                                 \
+    {                                                                                                                  \
+        .fd = -1                                                                                                       \
+    }
 
 /*
  * Open and ask for events: all of them, or (filter not 0, kernel 6.6 on) those of CN_* alone.

@@ -25,19 +25,19 @@
 #include "agent/look/gate.h"
 #include "agent/look/parse_proc.h"
 
-#define BUFFER_BYTES    (25u * 1024u * 1024u)
-#define MESSAGE_BYTES   768u   /* what one costs in the kernel's buffer, at least */
-#define EXEC_SHARE      5u
-#define EXEC_BYTES      (1024u * 1024u)
-#define ANSWER_MS       500
-#define PROBE_NS        UINT64_C(2000000000) /* a probe that was not seen for so long was not told */
-#define CLOCK_NOISE_NS  INT64_C(1000000)
-#define JIFFY_NS        10000000u
-#define CPUS_MAX        4096u
-#define LEADERS_MAX     1024u
-#define PROBES          8u
-#define HANG_US         INT64_C(1000000)
-#define READERS_MAX     4u
+#define BUFFER_BYTES   (25u * 1024u * 1024u)
+#define MESSAGE_BYTES  768u /* what one costs in the kernel's buffer, at least */
+#define EXEC_SHARE     5u
+#define EXEC_BYTES     (1024u * 1024u)
+#define ANSWER_MS      500
+#define PROBE_NS       UINT64_C(2000000000) /* a probe that was not seen for so long was not told */
+#define CLOCK_NOISE_NS INT64_C(1000000)
+#define JIFFY_NS       10000000u
+#define CPUS_MAX       4096u
+#define LEADERS_MAX    1024u
+#define PROBES         8u
+#define HANG_US        INT64_C(1000000)
+#define READERS_MAX    4u
 
 struct leader { /* ended, while threads of its process went on */
     uint32_t pid, status, parent;
@@ -68,7 +68,7 @@ struct events {
     uint32_t leader_count;
     uint32_t probes[PROBES]; /* pids of the last ones: nobody is told of them */
     uint32_t probe_at;
-    uint32_t waiting_for;    /* a probe that was not seen yet; 0: none */
+    uint32_t waiting_for; /* a probe that was not seen yet; 0: none */
     uint64_t waiting_since_ns;
     /* during a drain */
     const struct events_sink *sink;
@@ -138,7 +138,10 @@ static void check_sequence(struct events *e, const struct cn_message *m)
 
 /* --- ends --------------------------------------------------------------------------------------------------- */
 
-enum leader_now { LEADER_GONE, LEADER_WITH_THREADS };
+enum leader_now {
+    LEADER_GONE,
+    LEADER_WITH_THREADS
+};
 
 /* The leader ended. Does its process go on? */
 static enum leader_now leader_now(uint32_t pid, uint64_t *out_start)
@@ -166,13 +169,17 @@ static enum leader_now leader_now(uint32_t pid, uint64_t *out_start)
     *out_start = s.start_jiffies;
     /* a leader that is not dead is another process by now */
     return s.threads > 1 && (s.state == 'Z' || s.state == 'X' || s.flags & PROC_PF_EXITING) ? LEADER_WITH_THREADS
-                                                                                           : LEADER_GONE;
+                                                                                            : LEADER_GONE;
 }
 
 static void tell_exit(struct events *e, const struct leader *l)
 {
-    struct event out = { .kind = EVENT_EXIT, .pid = l->pid, .tid = l->pid, .parent = l->parent,
-                         .boot_us = boot_ns(e, l->last_ns) / 1000, .exit_status = l->status };
+    struct event out = { .kind = EVENT_EXIT,
+                         .pid = l->pid,
+                         .tid = l->pid,
+                         .parent = l->parent,
+                         .boot_us = boot_ns(e, l->last_ns) / 1000,
+                         .exit_status = l->status };
 
     e->sink->event(e->ctx, &out);
 }
@@ -362,7 +369,9 @@ static void open_connector(struct events *e)
 
 static void open_reader(struct events *e)
 {
-    struct exec_reader_conf conf = { .root = "/proc", .share = e->conf.exec_share, .buffer_bytes = e->conf.exec_ring_bytes };
+    struct exec_reader_conf conf = { .root = "/proc",
+                                     .share = e->conf.exec_share,
+                                     .buffer_bytes = e->conf.exec_ring_bytes };
 
     if (e->readers_left == 0) {
         e->exec_reason = "too many readings of arguments hang in the kernel";
@@ -458,12 +467,23 @@ const char *events_reason(const struct events *e)
 static void on_reading(void *ctx, const struct exec_reading *x)
 {
     struct events *e = ctx;
-    struct exec_seen out = { .pid = x->pid, .boot_us = boot_ns(e, x->timestamp_ns) / 1000,
-                             .start_jiffies = x->start_jiffies, .arguments = x->known ? x->arguments : SLICE_EMPTY,
-                             .arguments_cut = x->known && x->arguments_cut, .arguments_known = x->known,
-                             .exe = x->exe, .exe_deleted = x->exe_deleted, .exe_device = x->exe_device,
-                             .exe_inode = x->exe_inode, .euid = x->euid, .egid = x->egid, .ids_known = x->ids_known,
-                             .command = x->comm, .ppid = x->ppid, .session = x->session, .tty = x->tty };
+    struct exec_seen out = { .pid = x->pid,
+                             .boot_us = boot_ns(e, x->timestamp_ns) / 1000,
+                             .start_jiffies = x->start_jiffies,
+                             .arguments = x->known ? x->arguments : SLICE_EMPTY,
+                             .arguments_cut = x->known && x->arguments_cut,
+                             .arguments_known = x->known,
+                             .exe = x->exe,
+                             .exe_deleted = x->exe_deleted,
+                             .exe_device = x->exe_device,
+                             .exe_inode = x->exe_inode,
+                             .euid = x->euid,
+                             .egid = x->egid,
+                             .ids_known = x->ids_known,
+                             .command = x->comm,
+                             .ppid = x->ppid,
+                             .session = x->session,
+                             .tty = x->tty };
 
     if (!x->known) { /* of the program that it executed next, all of it */
         out.exe = out.command = SLICE_EMPTY;

@@ -56,7 +56,7 @@ struct exec_reader {
     pthread_t handle;
     struct exec_reader_conf conf;
     int root;
-    int wake; /* eventfd: stop, or the next allowance */
+    int wake;                   /* eventfd: stop, or the next allowance */
     atomic_llong busy_since_ns; /* 0: not in a reading */
     const char *scheduling;
     /* the thread's */
@@ -544,14 +544,23 @@ static void give_out(struct slice taken, exec_reading_fn fn, void *ctx)
 
     for (size_t here = 0; entry_next(taken, &at, &e); here = at) {
         struct slice text = slice_sub(taken, here + sizeof(e), SIZE_MAX);
-        struct exec_reading x = { .pid = e.pid, .timestamp_ns = e.timestamp_ns, .known = e.known,
-                                  .arguments_cut = e.arguments_cut, .exe_deleted = e.exe_deleted,
-                                  .ids_known = e.ids_known, .euid = e.euid, .egid = e.egid,
-                                  .start_jiffies = e.start_jiffies, .ppid = e.ppid, .session = e.session, .tty = e.tty,
+        struct exec_reading x = { .pid = e.pid,
+                                  .timestamp_ns = e.timestamp_ns,
+                                  .known = e.known,
+                                  .arguments_cut = e.arguments_cut,
+                                  .exe_deleted = e.exe_deleted,
+                                  .ids_known = e.ids_known,
+                                  .euid = e.euid,
+                                  .egid = e.egid,
+                                  .start_jiffies = e.start_jiffies,
+                                  .ppid = e.ppid,
+                                  .session = e.session,
+                                  .tty = e.tty,
                                   .comm = slice_sub(text, 0, e.comm_len),
                                   .arguments = slice_sub(text, e.comm_len, e.arguments_len),
                                   .exe = slice_sub(text, e.comm_len + e.arguments_len, e.exe_len),
-                                  .exe_device = e.exe_device, .exe_inode = e.exe_inode };
+                                  .exe_device = e.exe_device,
+                                  .exe_inode = e.exe_inode };
 
         fn(ctx, &x);
     }

@@ -89,8 +89,8 @@ static void file(void *ctx, const struct rec_file *f)
     if (d->quiet) {
         return;
     }
-    (void)printf("  fd %" PRIu64 " thread=%" PRIu64 " kind=%" PRIu64 " access=%" PRIu64 " device=%" PRIx64 " inode=%" PRIu64
-                 " deleted=%" PRIu64,
+    (void)printf("  fd %" PRIu64 " thread=%" PRIu64 " kind=%" PRIu64 " access=%" PRIu64 " device=%" PRIx64
+                 " inode=%" PRIu64 " deleted=%" PRIu64,
                  f->fd, f->thread, f->kind, f->access_mode, f->device, f->inode, f->deleted);
     print_text("path", f->path);
     (void)printf("\n");
@@ -126,12 +126,12 @@ static int64_t now_us(clockid_t clock)
 
 static void print_event(void *ctx, const struct event *e)
 {
-    static const char *const names[] = { "?",   "fork",    "thread", "exec",     "exit", "thread_exit",
-                                         "ids", "session", "name",   "coredump" };
+    static const char *const names[] = { "?",           "fork", "thread",  "exec", "exit",
+                                         "thread_exit", "ids",  "session", "name", "coredump" };
 
     (void)ctx;
-    (void)printf("%" PRIu64 " %s pid=%u tid=%u parent=%u start=%" PRIu64 " status=%u", e->boot_us, names[e->kind], e->pid,
-                 e->tid, e->parent, e->start_jiffies, e->exit_status);
+    (void)printf("%" PRIu64 " %s pid=%u tid=%u parent=%u start=%" PRIu64 " status=%u", e->boot_us, names[e->kind],
+                 e->pid, e->tid, e->parent, e->start_jiffies, e->exit_status);
     print_text("name", slice_of(e->name, e->name_len));
     (void)printf("\n");
 }
@@ -170,16 +170,17 @@ static int dump_events(long looks, long pause_ms)
     events_figures(e, &f);
     (void)printf("events: %s%s%s received=%" PRIu64 " lost=%" PRIu64 " gaps=%" PRIu64 " programs_read=%" PRIu64
                  " missed=%" PRIu64 " lost=%" PRIu64 " asleep=%" PRIu64 "\n",
-                 events_mode(e), events_reason(e) ? ": " : "", events_reason(e) ? events_reason(e) : "", f.received, f.lost,
-                 f.sequence_gaps, f.execs_read, f.execs_missed, f.exec_events_lost, f.exec_asleep);
+                 events_mode(e), events_reason(e) ? ": " : "", events_reason(e) ? events_reason(e) : "", f.received,
+                 f.lost, f.sequence_gaps, f.execs_read, f.execs_missed, f.exec_events_lost, f.exec_asleep);
     events_close(e);
     return EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv)
 {
-    static const struct look_sink sink = { held, process, process_held, file_held, file, files_end, process_end,
-                                           blocked };
+    static const struct look_sink sink = {
+        held, process, process_held, file_held, file, files_end, process_end, blocked
+    };
     struct dump d = { .quiet = argc > 1 && strcmp(argv[1], "-q") == 0 };
     bool events = argc > 1 && strcmp(argv[1], "-e") == 0;
     int first = d.quiet || events ? 2 : 1;
@@ -206,8 +207,8 @@ int main(int argc, char **argv)
         }
         (void)printf("look %ld: %s processes=%u read=%u reconciled=%u vanished=%u blocked=%u files=%" PRIu64
                      " torn=%u unannounced=%u cpu_us=%" PRId64 " wall_us=%" PRId64 "\n",
-                     i, r.complete ? "complete" : "INCOMPLETE", r.processes, r.read, r.reconciled, r.vanished, r.blocked,
-                     r.files, r.torn, r.unannounced, now_us(CLOCK_PROCESS_CPUTIME_ID) - cpu,
+                     i, r.complete ? "complete" : "INCOMPLETE", r.processes, r.read, r.reconciled, r.vanished,
+                     r.blocked, r.files, r.torn, r.unannounced, now_us(CLOCK_PROCESS_CPUTIME_ID) - cpu,
                      now_us(CLOCK_MONOTONIC) - wall);
         d.quiet = true;
         (void)usleep((useconds_t)pause_ms * 1000);

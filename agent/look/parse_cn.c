@@ -14,8 +14,19 @@
 
 #define CN_INDEX 1u /* CN_IDX_PROC, CN_VAL_PROC */
 
-enum { AT_INDEX = 16, AT_VALUE = 20, AT_SEQUENCE = 24, AT_LENGTH = 32, AT_EVENT = 36 };
-enum { EVENT_WHAT = 0, EVENT_CPU = 4, EVENT_TIME = 8, EVENT_DATA = 16 };
+enum {
+    AT_INDEX = 16,
+    AT_VALUE = 20,
+    AT_SEQUENCE = 24,
+    AT_LENGTH = 32,
+    AT_EVENT = 36
+};
+enum {
+    EVENT_WHAT = 0,
+    EVENT_CPU = 4,
+    EVENT_TIME = 8,
+    EVENT_DATA = 16
+};
 
 static uint32_t u32_at(struct slice s, size_t at)
 {

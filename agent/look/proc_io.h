@@ -26,7 +26,7 @@ ssize_t proc_read(struct look_thread *t, int dir, const char *name, void *out, s
 struct file_id {
     uint64_t device; /* major * 2^32 + minor */
     uint64_t inode;
-    uint64_t mount;  /* 0: not known (before 5.8) */
+    uint64_t mount; /* 0: not known (before 5.8) */
     int64_t ctime_s;
     uint32_t ctime_ns;
     uint32_t mode;

@@ -27,7 +27,8 @@ struct rights {
 
 static void say(const struct rights *r, const char *name, bool available, bool needed, const char *detail)
 {
-    r->fn(r->ctx, &(struct rights_row){ .name = name, .available = available, .needed_for_all = needed, .detail = detail });
+    r->fn(r->ctx,
+          &(struct rights_row){ .name = name, .available = available, .needed_for_all = needed, .detail = detail });
 }
 
 /* --- capabilities ------------------------------------------------------------------------------------------- */
@@ -37,10 +38,13 @@ static const struct {
     const char *name, *without;
     bool needed;
 } capabilities[] = {
-    { CAP_SYS_PTRACE, "capability SYS_PTRACE", "programs, namespaces and files of other users' processes are not seen", true },
+    { CAP_SYS_PTRACE, "capability SYS_PTRACE", "programs, namespaces and files of other users' processes are not seen",
+      true },
     { CAP_DAC_READ_SEARCH, "capability DAC_READ_SEARCH", "files of other users' processes can't be listed", true },
-    { CAP_NET_ADMIN, "capability NET_ADMIN", "the connector may be refused (before 6.6), and its buffer is small", true },
-    { CAP_SYS_ADMIN, "capability SYS_ADMIN", "sockets of other network namespaces come from text, which costs more", false },
+    { CAP_NET_ADMIN, "capability NET_ADMIN", "the connector may be refused (before 6.6), and its buffer is small",
+      true },
+    { CAP_SYS_ADMIN, "capability SYS_ADMIN", "sockets of other network namespaces come from text, which costs more",
+      false },
     { CAP_SYS_NICE, "capability SYS_NICE", "arguments of very short processes are missed more often", false },
 };
 
@@ -125,7 +129,8 @@ static void check_clock(const struct rights *r)
     uint64_t ns;
     bool works = gate_clock((uint32_t)getpid(), &ns) == 0;
 
-    say(r, "process clocks", works, false, works ? "what did not run is not read again" : "every process is read at every look");
+    say(r, "process clocks", works, false,
+        works ? "what did not run is not read again" : "every process is read at every look");
 }
 
 static void check_kcmp(const struct rights *r)
@@ -142,7 +147,8 @@ static void check_statx(const struct rights *r)
     struct statx sx;
     bool works = statx(AT_FDCWD, "/proc/self/exe", AT_STATX_DONT_SYNC, STATX_INO, &sx) == 0;
 
-    say(r, "statx", works, false, works ? "no file server is asked" : "a file server that does not answer blocks looks more often");
+    say(r, "statx", works, false,
+        works ? "no file server is asked" : "a file server that does not answer blocks looks more often");
 }
 
 static void check_pidfd(const struct rights *r)
@@ -151,7 +157,8 @@ static void check_pidfd(const struct rights *r)
     struct proc_ids ids;
     bool works = proc_pidfd_ids((struct look_thread *)&mark, (uint32_t)getpid(), &ids) == 0;
 
-    say(r, "pidfd info", works, false, works ? "ids cost one call" : "ids are read as text, which costs more (kernel before 6.13)");
+    say(r, "pidfd info", works, false,
+        works ? "ids cost one call" : "ids are read as text, which costs more (kernel before 6.13)");
 }
 
 /* --- sockets and events --------------------------------------------------------------------------------------- */
@@ -170,8 +177,12 @@ static void no_socket(void *ctx, const struct rec_socket *s)
 
 static void on_netns(void *ctx, const struct look_netns_result *n)
 {
-    *(struct sockets_seen *)ctx = (struct sockets_seen){ .any = true, .text = n->text, .complete = n->complete,
-                                                         .refused = n->refused, .sockets = n->sockets, .reason = n->reason };
+    *(struct sockets_seen *)ctx = (struct sockets_seen){ .any = true,
+                                                         .text = n->text,
+                                                         .complete = n->complete,
+                                                         .refused = n->refused,
+                                                         .sockets = n->sockets,
+                                                         .reason = n->reason };
 }
 
 static void check_sockets(const struct rights *r)
@@ -203,7 +214,8 @@ static void check_setns(const struct rights *r)
         (void)close(own); /* was only used */
     }
     say(r, "setns", works, false,
-        works ? "other network namespaces can be entered" : "sockets of other network namespaces come from text, which costs more");
+        works ? "other network namespaces can be entered"
+              : "sockets of other network namespaces come from text, which costs more");
 }
 
 static void check_events(const struct rights *r)

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const paths[] = { "/etc/passwd", "/var/log/syslog", "/tmp/a", "/tmp/b", "/usr/lib/libc.so", "pipe:[1]" };
+static const char *const paths[] = { "/etc/passwd", "/var/log/syslog",  "/tmp/a",
+                                     "/tmp/b",      "/usr/lib/libc.so", "pipe:[1]" };
 static const char *const programs[] = { "/bin/true", "/bin/sh", "/usr/sbin/sshd", "/usr/bin/postgres", "" };
 static const char *const directories[] = { "/", "/srv/a", "/tmp" };
 
@@ -29,8 +30,13 @@ static void tell_exec(struct world *w, uint32_t pid)
         w->seens_len -= x != NULL; /* it was too late to read it */
         return;
     }
-    *x = (struct exec_seen){ .pid = pid, .boot_us = w->now, .start_jiffies = p->jiffies, .arguments_known = true,
-                             .euid = p->uid, .egid = 0, .ids_known = true };
+    *x = (struct exec_seen){ .pid = pid,
+                             .boot_us = w->now,
+                             .start_jiffies = p->jiffies,
+                             .arguments_known = true,
+                             .euid = p->uid,
+                             .egid = 0,
+                             .ids_known = true };
     x->arguments = slice_str(programs[p->program]);
     x->exe = slice_str(programs[p->program]);
     x->exe_inode = p->program;
@@ -133,8 +139,11 @@ static void do_file(struct world *w)
         f->open = false;
         return;
     }
-    *f = (struct world_file){ .open = true, .path = PICK(w, paths), .kind = REC_FILE_REGULAR,
-                              .mode = (uint8_t)(1 + random_below(&w->random, 3)), .inode = random_below(&w->random, 9) };
+    *f = (struct world_file){ .open = true,
+                              .path = PICK(w, paths),
+                              .kind = REC_FILE_REGULAR,
+                              .mode = (uint8_t)(1 + random_below(&w->random, 3)),
+                              .inode = random_below(&w->random, 9) };
 }
 
 static void do_socket(struct world *w)
@@ -316,7 +325,9 @@ static void sockets(struct world *w, struct state *s, bool first)
         }
         for (unsigned i = 0; i < WORLD_SOCKS; i++) {
             const struct world_sock *k = &w->socks[i];
-            struct rec_socket r = { .netns = netns, .cookie = k->cookie, .family = 2, .protocol = 6, .inode = k->inode };
+            struct rec_socket r = {
+                .netns = netns, .cookie = k->cookie, .family = 2, .protocol = 6, .inode = k->inode
+            };
 
             if (k->there && k->netns == netns) {
                 r.remote_port = k->port;
@@ -358,8 +369,8 @@ void world_tick(struct world *w, struct state *s, bool first)
 {
     bool lost = w->events_work && !w->never_races && random_chance(&w->random, 10);
     unsigned until = w->events_len;
-    unsigned seens_until = w->seens_len - (unsigned)(!w->never_races && w->seens_len > w->seens_told &&
-                                                     random_chance(&w->random, 30));
+    unsigned seens_until =
+        w->seens_len - (unsigned)(!w->never_races && w->seens_len > w->seens_told && random_chance(&w->random, 30));
 
     for (; w->told < until; w->told++) {
         if (w->events_work && !(lost && random_chance(&w->random, 30)) && w->events[w->told].boot_us <= w->t) {

@@ -32,7 +32,8 @@ static bool fail(struct check *c, const char *what, uint64_t n)
     return false;
 }
 
-static bool totals_rise(const struct statement_count *a, unsigned a_len, const struct statement_count *b, unsigned b_len)
+static bool totals_rise(const struct statement_count *a, unsigned a_len, const struct statement_count *b,
+                        unsigned b_len)
 {
     for (unsigned i = 0; i < b_len; i++) {
         uint64_t before = 0;

@@ -75,7 +75,8 @@ static pid_t start(const struct host *h, const char *stop_at)
         if (stop_at != NULL && (setenv("POFR_STOP_AT", stop_at, 1) != 0)) {
             _exit(126);
         }
-        (void)setenv("ASAN_OPTIONS", "detect_leaks=0", 1); /* its memory is hidden from tracers, so leaks can't be looked for */
+        (void)setenv("ASAN_OPTIONS", "detect_leaks=0",
+                     1); /* its memory is hidden from tracers, so leaks can't be looked for */
         (void)dup2(null, 2);
         (void)execl(POFR_AGENT, "pofr-agent", "collect", "--config", h->conf, (char *)NULL);
         _exit(127);
@@ -183,9 +184,9 @@ static void killed_at_random_moments_it_leaves_one_chain(void **state)
 
 static void killed_between_any_two_steps_it_leaves_one_chain(void **state)
 {
-    static const char *const points[] = { "spool_after_seal:3",  "spool_before_sync:3", "spool_before_head:3",
+    static const char *const points[] = { "spool_after_seal:3",  "spool_before_sync:3",  "spool_before_head:3",
                                           "spool_after_head:3",  "journal_after_tick:4", "spool_after_seal:1",
-                                          "spool_before_sync:1", "spool_before_head:1", "spool_after_head:1" };
+                                          "spool_before_sync:1", "spool_before_head:1",  "spool_after_head:1" };
     struct host *h = *state;
     struct spool_report r;
     int status;

@@ -53,9 +53,10 @@ static bool take_draft(void *ctx, struct draft *d)
     arena_init(&arena, 64u << 20);
     rec_decoder_init(&dec, slice_of(d->payload, d->payload_len), &arena);
     while ((rc = rec_next(&dec, &r)) == 1) {
-        if (getenv("POFR_TEST_PID") != NULL && r.entity == REC_PROCESS && (int)r.process.pid == atoi(getenv("POFR_TEST_PID"))) {
+        if (getenv("POFR_TEST_PID") != NULL && r.entity == REC_PROCESS &&
+            (int)r.process.pid == atoi(getenv("POFR_TEST_PID"))) {
             print_error("%lu %s", (unsigned long)g->world.t, rec_kind_name(r.kind));
-            (void)print_open((void *)(uintptr_t)"", &r);
+            (void)print_open((void *)(uintptr_t) "", &r);
         }
         snapshot_strict(g->snap, !g->out_of_step);
         rc = snapshot_apply(g->snap, &r);
@@ -63,7 +64,8 @@ static bool take_draft(void *ctx, struct draft *d)
             struct buf text = BUF_INIT(65536);
 
             rec_print(&r, &text);
-            print_error("tick %lu: %s contradicts: %s\n", (unsigned long)g->world.t, rec_kind_name(r.kind), buf_cstr(&text));
+            print_error("tick %lu: %s contradicts: %s\n", (unsigned long)g->world.t, rec_kind_name(r.kind),
+                        buf_cstr(&text));
             buf_free(&text);
         }
         assert_int_equal(rc, 0);
@@ -107,11 +109,11 @@ static void state_bytes(struct state *s, struct buf *out)
     assert_int_equal(state_each(s, take_open, &l), 0);
     qsort(l.list, l.len, sizeof(*l.list), id_cmp);
     for (size_t i = 0; i < l.len; i++) {
-        rec_canonical(&l.list[i], REC_CANONICAL_ID | REC_CANONICAL_AT | REC_CANONICAL_FX | REC_CANONICAL_FIRST_SEEN, out);
+        rec_canonical(&l.list[i], REC_CANONICAL_ID | REC_CANONICAL_AT | REC_CANONICAL_FX | REC_CANONICAL_FIRST_SEEN,
+                      out);
     }
     free(l.list);
 }
-
 
 static int print_snap(const struct record *r, void *ctx)
 {
@@ -128,8 +130,8 @@ static void compare(struct rig *g)
     assert_int_equal(snapshot_bytes(g->snap, &b), 0);
     if (a.len != b.len || memcmp(a.data, b.data, a.len) != 0) {
         print_error("tick %lu\n", (unsigned long)g->world.t);
-        (void)state_each(g->state, print_open, (void *)(uintptr_t)"state ");
-        assert_int_equal(snapshot_each(g->snap, 0, print_snap, (void *)(uintptr_t)"reader"), 0);
+        (void)state_each(g->state, print_open, (void *)(uintptr_t) "state ");
+        assert_int_equal(snapshot_each(g->snap, 0, print_snap, (void *)(uintptr_t) "reader"), 0);
     }
     assert_int_equal(a.len, b.len);
     assert_memory_equal(a.data, b.data, a.len);
@@ -149,7 +151,9 @@ static void compare(struct rig *g)
 
 static void make_state(struct rig *g)
 {
-    struct pack_conf pc = { .sink = take_draft, .ctx = g, .close_bytes = 2000 + random_below(&g->world.random, 60000),
+    struct pack_conf pc = { .sink = take_draft,
+                            .ctx = g,
+                            .close_bytes = 2000 + random_below(&g->world.random, 60000),
                             .close_us = 1 + random_below(&g->world.random, 2000) };
     struct state_conf sc = { .exec_grace_us = g->world.events_work && !g->world.never_races ? 300 : 0 };
 

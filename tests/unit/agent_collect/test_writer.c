@@ -12,8 +12,8 @@
 struct rig {
     struct spool_rig *g;
     struct writer *w;
-    sem_t commits;  /* posted at each */
-    sem_t go_on;    /* waited for at each, where hold is set */
+    sem_t commits; /* posted at each */
+    sem_t go_on;   /* waited for at each, where hold is set */
     bool hold;
     sem_t done;
     int done_code;
@@ -282,10 +282,8 @@ static void a_refusal_is_told_until_its_gap_is_durable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH(what_is_queued_is_stored_before_the_end),
-        WITH(what_does_not_fit_the_queue_stays_the_callers),
-        WITH(a_full_spool_tells_every_record_it_refused),
-        WITH(acks_make_room_and_the_whole_loss_is_signed),
+        WITH(what_is_queued_is_stored_before_the_end),    WITH(what_does_not_fit_the_queue_stays_the_callers),
+        WITH(a_full_spool_tells_every_record_it_refused), WITH(acks_make_room_and_the_whole_loss_is_signed),
         WITH(a_refusal_is_told_until_its_gap_is_durable),
     };
 
