@@ -19,9 +19,7 @@ static const struct {
     { "ship", ship_main, "send to the gateway what is recorded" },
     { "enrol", enrol_main, "make this host's key and register it" },
     { "status", status_main, "what the running agent is doing" },
-#if defined(AGENT_DOCTOR)
     { "doctor", doctor_main, "what can be recorded here, and what is missing for the rest" },
-#endif
 };
 
 static void usage(FILE *to)

@@ -193,6 +193,19 @@ a_shipper_that_is_asked_to_end_leaves_nothing_under_way() {
 }
 fails_to_exist() { [[ ! -e /proc/$1 ]]; }
 
+doctor_finds_what_is_wrong() {
+    local pin=$POFR_STATE/data/agent/gateway.pin
+    quickstart start collector shipper
+    agent doctor --json >"$POFR_TEST_WORK/doctor" # a source that is missing here is a warning
+    equal "$(jq -r '.checks[] | select(.check | startswith("gateway ")) | .result' "$POFR_TEST_WORK/doctor")" ok "the gateway"
+    equal "$(jq -r '.checks[] | select(.check == "enrolled") | .result' "$POFR_TEST_WORK/doctor")" ok enrolled
+    cp "$pin" "$POFR_TEST_WORK/pin"
+    tr 'A-Za-z' 'B-ZAb-za' <"$POFR_TEST_WORK/pin" | sed 's/.*:/SHA256:/' >"$pin"
+    exit_code 1 agent doctor --json >"$POFR_TEST_WORK/doctor"
+    cp "$POFR_TEST_WORK/pin" "$pin"
+    equal "$(jq -r '.checks[] | select(.check | startswith("gateway ")) | .result' "$POFR_TEST_WORK/doctor")" bad "another key"
+}
+
 a_host_that_waits_for_approval_sends_once_it_is_let_in() {
     local t=$POFR_TEST_WORK/token4
     second_begin
@@ -219,6 +232,6 @@ fi
 status=0
 cases a_token_enrols_one_host a_used_or_wrong_token_is_refused an_enrolment_that_was_killed_is_completed \
     everything_acked_is_in_kafka_in_order_after_kills a_shipper_that_is_asked_to_end_leaves_nothing_under_way \
-    a_host_that_waits_for_approval_sends_once_it_is_let_in || status=$?
+    doctor_finds_what_is_wrong a_host_that_waits_for_approval_sends_once_it_is_let_in || status=$?
 second_end
 exit "$status"
