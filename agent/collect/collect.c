@@ -43,6 +43,8 @@ struct run {
     int lock_fd;
     struct spool_start start;
     struct snapshot *before;
+    struct sources *sources; /* until the recording has them */
+    struct sshkey *next_key; /* or NULL */
     struct writer *writer;
     struct recording *recording;
     _Atomic(struct ipc_server *) ipc; /* the writer's thread looks whether it is there yet */
@@ -161,15 +163,19 @@ static int open_spool(struct run *r, struct pofr_err *err)
     return rc;
 }
 
-static int start_collector(struct run *r, struct pofr_err *err)
+static int start_recording(struct run *r, struct pofr_err *err)
 {
-    struct recording_conf cc = {
-        .options = r->conf, .writer = r->writer, .boot = r->boot, .start = r->start, .before = r->before
-    };
+    struct recording_conf cc = { .options = r->conf,
+                                 .sources = r->sources,
+                                 .writer = r->writer,
+                                 .boot = r->boot,
+                                 .start = r->start,
+                                 .before = r->before };
     int rc;
 
     memcpy(cc.run, r->run, sizeof(cc.run));
     memcpy(cc.hash_key, r->hash_key, sizeof(cc.hash_key));
+    r->sources = NULL;
     rc = recording_new(&cc, &r->recording, err);
     snapshot_free(r->before);
     r->before = NULL;
@@ -296,13 +302,19 @@ static int start(struct run *r, struct pofr_err *err)
         rc = start_loop(r, err); /* blocks signals: before any thread */
     }
     if (rc == 0) {
+        rc = sources_new(r->conf, &r->sources, err);
+    }
+    if (rc == 0) {
         rc = sandbox_user(r->conf, err);
+    }
+    if (rc == 0) {
+        rc = sources_open(r->sources, err);
     }
     if (rc == 0) {
         rc = open_spool(r, err);
     }
     if (rc == 0) {
-        rc = start_collector(r, err);
+        rc = start_recording(r, err);
     }
     if (rc == 0) {
         rc = start_ipc(r, err);
@@ -325,6 +337,7 @@ static bool stop(struct run *r, bool clean)
     clean = writer_stop(r->writer, STOP_LIMIT_US) && clean;
     ipc_server_free(r->ipc);
     recording_free(r->recording);
+    sources_close(r->sources);
     if (r->loop != NULL) {
         loop_timer_cancel(r->loop, &r->timer);
     }

@@ -228,7 +228,7 @@ static void know(struct peer *p)
 {
     if (!p->known && p->server->conf.recording != NULL) {
         p->known = true;
-        recording_recorder(p->server->conf.recording, (uint32_t)p->pid);
+        recording_shipper(p->server->conf.recording, (uint32_t)p->pid);
     }
 }
 

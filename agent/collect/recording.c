@@ -16,7 +16,7 @@
 
 #include "agent/collect/coverage.h"
 #include "agent/collect/keyframe.h"
-#include "agent/collect/sources.h"
+#include "agent/look/gate.h"
 #include "common/os/clock.h"
 #include "common/os/fsio.h"
 #include "common/os/log.h"
@@ -25,7 +25,7 @@
 #define PART_BYTES     (160u * 1024u)
 #define GAP_TICKS_US   UINT64_C(1000000)  /* ticks missing for so long are a gap */
 #define KEYFRAME_APART UINT64_C(10000000) /* after gaps, not more often */
-#define RECORDERS_MAX  64u
+#define SHIPPERS_MAX   64u
 
 struct recording {
     struct recording_conf conf;
@@ -42,15 +42,21 @@ struct recording {
     bool restored; /* the state goes on where the last run was */
     bool lean;
     bool ended;
-    uint64_t lean_untold; /* records left out since it began */
+    uint32_t shipper;        /* the last one's pid; 0: none yet */
+    uint8_t key_to_tell[32]; /* of this tick's record */
+    uint64_t lean_untold;    /* records left out since it began */
     uint64_t lean_stripped, lean_since_us;
     struct recording_figures figures;
     char texts[DRAFT_NOTES_MAX][256]; /* of this tick's gap records */
+    char finding_text[96];
+    uint64_t unannounced; /* told of so many */
 
     pthread_mutex_t lock;
     struct recording_figures published;
-    uint32_t recorders[RECORDERS_MAX];
-    unsigned recorders_len;
+    uint32_t shippers[SHIPPERS_MAX]; /* pids not told to the state yet */
+    unsigned shippers_len;
+    uint8_t next_key[32];
+    bool next_key_told, next_key_set;
 };
 
 /* --- start ------------------------------------------------------------------------------------------------- */
@@ -60,10 +66,21 @@ static int restore_one(const struct record *open, void *ctx)
     return state_restore(ctx, open);
 }
 
+/* What the state tells: ids that occur get their names. */
+static int emit(void *ctx, const struct record *r)
+{
+    struct recording *c = ctx;
+
+    if (r->entity == REC_PROCESS && r->verb == REC_START) {
+        sources_ids(c->sources, &r->process);
+    }
+    return pack_put(c->pack, r);
+}
+
 static int make_state(struct recording *c, struct pofr_err *err)
 {
     struct state_conf sc = {
-        .emit = pack_put, .ctx = c->pack, .exec_grace_us = 2 * c->options.tick_us + 100000, .files_max = 1u << 20
+        .emit = emit, .ctx = c, .exec_grace_us = 2 * c->options.tick_us + 100000, .files_max = 1u << 20
     };
     int rc = fsio_random(sc.string_key, sizeof(sc.string_key), err);
 
@@ -104,10 +121,12 @@ int recording_new(const struct recording_conf *conf, struct recording **out_reco
     int rc;
 
     if (c == NULL) {
-        return pofr_err_set(err, POFR_ENOMEM, "collector");
+        sources_close(conf->sources);
+        return pofr_err_set(err, POFR_ENOMEM, "recording");
     }
     c->conf = *conf;
     c->options = *conf->options;
+    c->sources = conf->sources;
     c->first = true;
     (void)pthread_mutex_init(&c->lock, NULL);
     memcpy(pc.run, conf->run, sizeof(pc.run));
@@ -118,7 +137,6 @@ int recording_new(const struct recording_conf *conf, struct recording **out_reco
     }
     if (rc == 0) {
         mark_ourselves(c);
-        rc = sources_open(&c->options, &c->sources, err);
     }
     if (rc != 0) {
         recording_free(c);
@@ -273,34 +291,42 @@ static int tell_skipped(struct recording *c, uint64_t skipped)
     return put_gap(c, &(struct rec_gap){ .from = c->t_before, .to = c->t, .kind = REC_GAP_TICKS, .lost = 0 });
 }
 
-static uint64_t own_memory(void)
+static uint64_t memory_of(uint32_t pid)
 {
     struct buf b = BUF_INIT(4096);
     unsigned long long pages = 0;
     const char *text;
+    char path[64];
 
-    if (fsio_read("/proc/self/statm", &b, NULL) == 0 && (text = buf_cstr(&b)) != NULL &&
-        sscanf(text, "%*u %llu", &pages) != 1) {
+    snprintf(path, sizeof(path), "/proc/%u/statm", pid);
+    if (fsio_read(path, &b, NULL) == 0 && (text = buf_cstr(&b)) != NULL && sscanf(text, "%*u %llu", &pages) != 1) {
         pages = 0;
     }
     buf_free(&b);
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+static uint64_t cpu_of(uint32_t pid)
+{
+    uint64_t ns = 0;
+
+    return gate_clock(pid, &ns) == 0 ? ns / 1000 : 0;
+}
+
 static int put_recorder(struct recording *c)
 {
     struct record r = { .kind = REC_RECORDER };
     struct writer_figures wf = { 0 };
-    struct timespec cpu = { 0 };
+    uint32_t own = (uint32_t)getpid();
 
     if (c->conf.writer != NULL) {
         writer_figures(c->conf.writer, &wf);
     }
-    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
     r.recorder = (struct rec_recorder){
         .tick_us = (uint64_t)c->options.tick_us,
-        .cpu_collect_us = (uint64_t)cpu.tv_sec * 1000000u + (uint64_t)cpu.tv_nsec / 1000u,
-        .memory_bytes = own_memory(),
+        .cpu_collect_us = cpu_of(own),
+        .cpu_ship_us = c->shipper != 0 ? cpu_of(c->shipper) : 0,
+        .memory_bytes = memory_of(own) + (c->shipper != 0 ? memory_of(c->shipper) : 0),
         .ticks = c->figures.ticks,
         .overruns = c->figures.overruns,
         .skipped = c->figures.skipped,
@@ -346,14 +372,32 @@ static int put_keyframe(struct recording *c)
 
 /* --- the tick -------------------------------------------------------------------------------------------------- */
 
-static void take_recorders(struct recording *c)
+static void take_shippers(struct recording *c)
 {
     (void)pthread_mutex_lock(&c->lock);
-    for (unsigned i = 0; i < c->recorders_len; i++) {
-        state_recorder(c->state, c->recorders[i]);
+    for (unsigned i = 0; i < c->shippers_len; i++) {
+        c->shipper = c->shippers[i];
+        state_recorder(c->state, c->shipper);
     }
-    c->recorders_len = 0;
+    c->shippers_len = 0;
     (void)pthread_mutex_unlock(&c->lock);
+}
+
+static int tell_next_key(struct recording *c)
+{
+    struct record r = { .kind = REC_KEYCHANGE };
+    bool tell;
+
+    (void)pthread_mutex_lock(&c->lock);
+    tell = c->next_key_set && !c->next_key_told;
+    c->next_key_told = c->next_key_set;
+    memcpy(c->key_to_tell, c->next_key, sizeof(c->key_to_tell));
+    (void)pthread_mutex_unlock(&c->lock);
+    if (!tell) {
+        return 0;
+    }
+    r.keychange.public_key = slice_of(c->key_to_tell, sizeof(c->key_to_tell));
+    return pack_put(c->pack, &r);
 }
 
 static void publish(struct recording *c, uint64_t look_us)
@@ -382,6 +426,9 @@ static int tell_before_look(struct recording *c, const struct writer_news *news,
     if (rc == 0) {
         rc = tell_news(c, news);
     }
+    if (rc == 0) {
+        rc = tell_next_key(c);
+    }
     return rc != 0 ? rc : tell_skipped(c, skipped);
 }
 
@@ -395,6 +442,23 @@ static void count_look(struct recording *c, const struct sources_result *result)
     pack_lost(c->pack, STATEMENT_LOST_BLOCKED, result->blocked);
     pack_lost(c->pack, STATEMENT_LOST_EVENTS, result->events_lost);
     pack_lost(c->pack, STATEMENT_LOST_ARGUMENTS, result->arguments_lost);
+}
+
+/* Processes in /proc of which no event told, though events lost nothing. */
+static int tell_unannounced(struct recording *c)
+{
+    struct state_figures f;
+    uint64_t n;
+
+    state_figures(c->state, &f);
+    n = f.unannounced - c->unannounced;
+    c->unannounced = f.unannounced;
+    if (n == 0) {
+        return 0;
+    }
+    snprintf(c->finding_text, sizeof(c->finding_text), "%llu processes were in /proc and in no event",
+             (unsigned long long)n);
+    return put_finding(c, "unannounced", c->finding_text);
 }
 
 static int tell_after_look(struct recording *c, bool last)
@@ -428,7 +492,7 @@ static int one_tick(struct recording *c, uint64_t skipped, bool last, struct pof
     if (c->conf.writer != NULL) {
         writer_news(c->conf.writer, &news);
     }
-    take_recorders(c);
+    take_shippers(c);
     sources_drain(c->sources, c->state, &result);
     boot_us = (uint64_t)clock_boot_us();
     wall_us = (uint64_t)clock_wall_us();
@@ -446,7 +510,8 @@ static int one_tick(struct recording *c, uint64_t skipped, bool last, struct pof
         count_look(c, &result);
         coverage_report(&c->coverage, "tick", "timer", skipped > 0 ? "the look or the machine was too slow" : NULL, 1,
                         skipped, false);
-        rc = tell_after_look(c, last);
+        rc = tell_unannounced(c);
+        rc = rc != 0 ? rc : tell_after_look(c, last);
     }
     look_us = (uint64_t)(clock_mono_us() - began);
     if (rc == 0) {
@@ -483,11 +548,22 @@ void recording_options(struct recording *c, const struct agent_conf *options)
     sources_options(c->sources, options);
 }
 
-void recording_recorder(struct recording *c, uint32_t pid)
+void recording_shipper(struct recording *c, uint32_t pid)
 {
     (void)pthread_mutex_lock(&c->lock);
-    if (c->recorders_len < RECORDERS_MAX) {
-        c->recorders[c->recorders_len++] = pid;
+    if (c->shippers_len < SHIPPERS_MAX) {
+        c->shippers[c->shippers_len++] = pid;
+    }
+    (void)pthread_mutex_unlock(&c->lock);
+}
+
+void recording_next_key(struct recording *c, const uint8_t public_key[32])
+{
+    (void)pthread_mutex_lock(&c->lock);
+    if (!c->next_key_set || memcmp(c->next_key, public_key, sizeof(c->next_key)) != 0) {
+        memcpy(c->next_key, public_key, sizeof(c->next_key));
+        c->next_key_set = true;
+        c->next_key_told = false;
     }
     (void)pthread_mutex_unlock(&c->lock);
 }

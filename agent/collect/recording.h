@@ -12,6 +12,7 @@
 
 #include "agent/agent_conf.h"
 #include "agent/collect/pack.h"
+#include "agent/collect/sources.h"
 #include "agent/collect/spool.h"
 #include "agent/collect/state.h"
 #include "agent/collect/writer.h"
@@ -24,6 +25,7 @@ struct recording;
 
 struct recording_conf {
     const struct agent_conf *options; /* borrowed; recording_options() changes them */
+    struct sources *sources;          /* open; the recording's from recording_new() on, whatever that returns */
     struct writer *writer;
     uint8_t run[16];
     struct uuid boot;
@@ -43,8 +45,10 @@ POFR_MUST_USE int recording_end(struct recording *c, struct pofr_err *err);
 
 void recording_options(struct recording *c, const struct agent_conf *options);
 
-/* Processes that belong to the recorder: told by others (the shipper). Any thread. */
-void recording_recorder(struct recording *c, uint32_t pid);
+/* The shipper's process: it belongs to the recorder. Any thread. */
+void recording_shipper(struct recording *c, uint32_t pid);
+/* A key that shall follow the present one: told once in each run. Any thread. */
+void recording_next_key(struct recording *c, const uint8_t public_key[32]);
 
 struct recording_figures {
     struct state_figures state;

@@ -12,30 +12,24 @@
 struct sources {
     struct agent_conf options;
     struct look_proc *proc;
-#if defined(COLLECT_EVENTS)
     struct events *events;
     struct events_figures before; /* figures at the last tick */
     int64_t probed_us;
     bool drained_whole, lost_before;
-#endif
-#if defined(COLLECT_SOCKETS)
     struct look_sock *sock;
     uint64_t socks_seen, socks_over;
     bool socks_incomplete;
     const char *socks_mode, *socks_reason;
-#endif
-#if defined(COLLECT_HOST)
     struct look_host *host;
     int64_t facts_us;
     bool facts_done;
-#endif
     bool listed_once;
     int64_t listed_us;
     struct state *state; /* during a call */
     bool first;
 };
 
-int sources_open(const struct agent_conf *options, struct sources **out_sources, struct pofr_err *err)
+int sources_new(const struct agent_conf *options, struct sources **out_sources, struct pofr_err *err)
 {
     struct sources *s = calloc(1, sizeof(*s));
     int rc;
@@ -44,25 +38,7 @@ int sources_open(const struct agent_conf *options, struct sources **out_sources,
         return pofr_err_set(err, POFR_ENOMEM, "sources");
     }
     s->options = *options;
-    rc = look_proc_new(NULL, &s->proc, err);
-#if defined(COLLECT_EVENTS)
-    if (rc == 0) {
-        struct events_conf ec = { .exec_share = options->exec_budget, .no_exec_reader = options->exec_budget == 0 };
-
-        rc = events_open(&ec, &s->events, err);
-        s->probed_us = clock_mono_us();
-    }
-#endif
-#if defined(COLLECT_SOCKETS)
-    if (rc == 0) {
-        rc = look_sock_new(NULL, &s->sock, err);
-    }
-#endif
-#if defined(COLLECT_HOST)
-    if (rc == 0) {
-        rc = look_host_new(NULL, &s->host, err);
-    }
-#endif
+    rc = look_host_new(NULL, &s->host, err);
     if (rc != 0) {
         sources_close(s);
         return rc;
@@ -71,21 +47,27 @@ int sources_open(const struct agent_conf *options, struct sources **out_sources,
     return 0;
 }
 
+int sources_open(struct sources *s, struct pofr_err *err)
+{
+    struct events_conf ec = { .exec_share = s->options.exec_budget, .no_exec_reader = s->options.exec_budget == 0 };
+    int rc = look_proc_new(NULL, &s->proc, err);
+
+    if (rc == 0) {
+        rc = events_open(&ec, &s->events, err);
+        s->probed_us = clock_mono_us();
+    }
+    return rc != 0 ? rc : look_sock_new(NULL, &s->sock, err);
+}
+
 void sources_close(struct sources *s)
 {
     if (s == NULL) {
         return;
     }
     look_proc_free(s->proc);
-#if defined(COLLECT_EVENTS)
     events_close(s->events);
-#endif
-#if defined(COLLECT_SOCKETS)
     look_sock_free(s->sock);
-#endif
-#if defined(COLLECT_HOST)
     look_host_free(s->host);
-#endif
     free(s);
 }
 
@@ -94,9 +76,15 @@ void sources_options(struct sources *s, const struct agent_conf *options)
     s->options = *options;
 }
 
-/* --- events ------------------------------------------------------------------------------------------------ */
+void sources_ids(struct sources *s, const struct rec_process *p)
+{
+    look_host_uid(s->host, (uint32_t)p->ruid);
+    look_host_uid(s->host, (uint32_t)p->euid);
+    look_host_gid(s->host, (uint32_t)p->rgid);
+    look_host_gid(s->host, (uint32_t)p->egid);
+}
 
-#if defined(COLLECT_EVENTS)
+/* --- events ------------------------------------------------------------------------------------------------ */
 
 #define PROBE_US INT64_C(60000000)
 
@@ -169,16 +157,6 @@ static void report_events(struct sources *s, struct coverage *coverage, struct s
     s->before = f;
 }
 
-#else
-
-void sources_drain(struct sources *s, struct state *state, struct sources_result *out)
-{
-    s->state = state;
-    (void)out;
-}
-
-#endif
-
 /* --- processes and files --------------------------------------------------------------------------------------- */
 
 static void look_processes(struct sources *s, struct coverage *coverage, struct sources_result *out)
@@ -186,14 +164,11 @@ static void look_processes(struct sources *s, struct coverage *coverage, struct 
     struct look_ask ask = { .reconcile_part = s->options.reconcile_part, .now_us = clock_mono_us() };
     struct look_result r = { 0 };
     struct pofr_err err = { 0 };
-    bool whole = false;
+    bool whole = s->drained_whole && !s->lost_before;
     const char *reason = NULL;
     int rc;
 
-#if defined(COLLECT_EVENTS)
-    whole = s->drained_whole && !s->lost_before;
     s->lost_before = !s->drained_whole;
-#endif
     state_events_apply(s->state, whole);
     ask.list = !whole || !s->listed_once || ask.now_us - s->listed_us >= s->options.full_list_us;
     ask.full = !s->listed_once;
@@ -224,8 +199,6 @@ static void look_processes(struct sources *s, struct coverage *coverage, struct 
 }
 
 /* --- sockets --------------------------------------------------------------------------------------------------- */
-
-#if defined(COLLECT_SOCKETS)
 
 static void on_socket(void *ctx, const struct rec_socket *r)
 {
@@ -272,11 +245,7 @@ static void look_sockets(struct sources *s, struct coverage *coverage)
                     s->socks_incomplete);
 }
 
-#endif
-
 /* --- facts ----------------------------------------------------------------------------------------------------- */
-
-#if defined(COLLECT_HOST)
 
 static const unsigned entity_of[LOOK_FACTS] = {
     [LOOK_USERS] = REC_USER,        [LOOK_GROUPS] = REC_GROUP,      [LOOK_NETINT] = REC_NETINT,
@@ -324,23 +293,13 @@ static void look_facts(struct sources *s, struct coverage *coverage)
     s->facts_us = now;
 }
 
-#endif
-
 void sources_look(struct sources *s, struct state *state, struct coverage *coverage, bool first,
                   struct sources_result *out)
 {
     s->state = state;
     s->first = first;
     look_processes(s, coverage, out);
-#if defined(COLLECT_EVENTS)
     report_events(s, coverage, out);
-#endif
-#if defined(COLLECT_SOCKETS)
     look_sockets(s, coverage);
-#else
-    state_sockets_begin(state, first);
-#endif
-#if defined(COLLECT_HOST)
     look_facts(s, coverage);
-#endif
 }

@@ -18,9 +18,16 @@ struct sources_result { /* of one tick */
     uint64_t events_lost, arguments_lost;
 };
 
-POFR_MUST_USE int sources_open(const struct agent_conf *options, struct sources **out_sources, struct pofr_err *err);
+/* Forks the child that asks NSS: with all rights still there, and before any thread. */
+POFR_MUST_USE int sources_new(const struct agent_conf *options, struct sources **out_sources, struct pofr_err *err);
+/* Opens the rest, which starts threads: after rights were given up. */
+POFR_MUST_USE int sources_open(struct sources *s, struct pofr_err *err);
+/* NULL is allowed. */
 void sources_close(struct sources *s);
 void sources_options(struct sources *s, const struct agent_conf *options);
+
+/* Ids that occur: their names are facts. */
+void sources_ids(struct sources *s, const struct rec_process *p);
 
 /* Before the tick's clock is read: everything that was told since the last one. */
 void sources_drain(struct sources *s, struct state *state, struct sources_result *out);

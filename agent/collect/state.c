@@ -70,6 +70,7 @@ void state_free(struct state *s)
     free_values(&s->recorders);
     vec_free(&s->dying);
     vec_free(&s->fresh);
+    vec_free(&s->no_forks);
     vec_free(&s->events);
     vec_free(&s->execs);
     vec_free(&s->gone);

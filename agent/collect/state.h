@@ -131,6 +131,7 @@ struct state_figures {
     uint64_t execs_unread;    /* program versions of which nothing but the time is known */
     uint64_t merged;          /* versions too close to each other to be told apart */
     uint64_t unknown_exits;   /* of processes never seen */
+    uint64_t unannounced;     /* processes that no fork event told of, though events were whole */
     uint64_t reconcile_wrong; /* processes that had changed although their clock stood */
     uint64_t files_over;      /* not held: files_max */
 };

@@ -138,6 +138,7 @@ static void on_fork(struct state *s, const struct event *e)
             p->id.jiffies > e->start_jiffies ? p->id.jiffies - e->start_jiffies : e->start_jiffies - p->id.jiffies;
 
         if (apart <= 1) {
+            p->no_fork = 0;
             return; /* a look saw it before its fork was told */
         }
         replaced(s, p, e->boot_us);
@@ -235,6 +236,33 @@ static void on_change(struct state *s, const struct event *e)
     }
 }
 
+void no_fork_yet(struct state *s, struct proc *p)
+{
+    uint32_t *at = vec_more(s, &s->no_forks, 1, sizeof(*at));
+
+    if (at != NULL) {
+        *at = p->id.pid;
+        s->no_forks.len++;
+        p->no_fork = 1;
+    }
+}
+
+/* All events up to this tick are here: what the last look showed, and nobody told of, is a finding. */
+static void count_unannounced(struct state *s)
+{
+    const uint32_t *list = s->no_forks.data;
+
+    for (size_t i = 0; i < s->no_forks.len; i++) {
+        struct proc *p = proc_by_pid(s, list[i]);
+
+        if (p != NULL && p->no_fork) {
+            p->no_fork = 0;
+            s->figures.unannounced += s->events_there;
+        }
+    }
+    s->no_forks.len = 0;
+}
+
 void state_events_apply(struct state *s, bool events_whole)
 {
     const struct event *list = s->events.data;
@@ -265,4 +293,5 @@ void state_events_apply(struct state *s, bool events_whole)
         }
     }
     s->events.len = 0;
+    count_unannounced(s);
 }

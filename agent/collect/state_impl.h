@@ -70,8 +70,9 @@ struct proc {
     uint32_t files_len;
     uint32_t exit_status;
     uint8_t told, parent_known, start_unseen, exit_known, ended;
-    uint8_t listed; /* in fresh */
-    uint8_t image;  /* v is of an exec, no longer what fork copied */
+    uint8_t listed;  /* in fresh */
+    uint8_t no_fork; /* a look showed it, and no fork event yet */
+    uint8_t image;   /* v is of an exec, no longer what fork copied */
     uint8_t blocked;
 };
 
@@ -144,6 +145,7 @@ struct state {
     struct hashmap recorders; /* pid -> struct ident */
     struct vec dying;         /* struct proc * */
     struct vec fresh;         /* struct proc *: read in this look, not told */
+    struct vec no_forks;      /* uint32_t: pids with no_fork */
     struct vec events;        /* struct event */
     struct vec execs;         /* struct exec_info * */
     struct vec gone;          /* struct gone */
@@ -218,6 +220,7 @@ void proc_forget_recent(struct state *s);
 void proc_take_over(struct state *s, struct proc *p, struct version *v, uint64_t at_us, uint64_t source);
 
 /* state_event.c */
+void no_fork_yet(struct state *s, struct proc *p);
 void dying_tell(struct state *s, bool all);
 void execs_forget(struct state *s, bool all);
 

@@ -308,6 +308,9 @@ static void tell_fresh(struct state *s)
     for (size_t i = 0; i < s->fresh.len; i++) {
         struct proc *p = list[i];
 
+        if (s->events_there && !s->first && p->first_seen == s->t) {
+            no_fork_yet(s, p);
+        }
         proc_start(s, p, p->first_seen);
         for (uint32_t k = 0; k < p->files_len; k++) {
             file_start(s, p, &p->files[k], s->t);

@@ -18,6 +18,7 @@ struct check {
     struct spool_report *out;
     const uint8_t *key;
     bool expect;
+    FILE *dump; /* each record as text; or NULL */
     struct spool_head head;
     struct statement before;
     uint8_t before_digest[32];
@@ -125,8 +126,21 @@ static void contradiction(struct check *c, const struct record *r)
     buf_free(&text);
 }
 
+static void dump_record(struct check *c, const struct record *r)
+{
+    struct buf text = BUF_INIT(2 * REC_BODY_MAX);
+
+    rec_print(r, &text);
+    (void)fprintf(c->dump, "%llu %llu %s\n", (unsigned long long)c->before.sequence + 1, (unsigned long long)c->tick_us,
+                  buf_cstr(&text));
+    buf_free(&text);
+}
+
 static bool take_record(struct check *c, const struct record *r)
 {
+    if (c->dump != NULL) {
+        dump_record(c, r);
+    }
     if (r->kind == REC_TICK) {
         c->out->ticks += r->tick.boot_us != c->tick_us;
         c->tick_us = r->tick.boot_us;
@@ -256,8 +270,14 @@ static bool take_segment(struct check *c, const char *dir, uint64_t first, uint6
 
 bool spool_check(const char *spool_dir, const uint8_t public_key[32], bool expect_snapshots, struct spool_report *out)
 {
+    return spool_check_dump(spool_dir, public_key, expect_snapshots, NULL, out);
+}
+
+bool spool_check_dump(const char *spool_dir, const uint8_t public_key[32], bool expect_snapshots, FILE *dump,
+                      struct spool_report *out)
+{
     static uint64_t firsts[65536];
-    struct check c = { .out = out, .key = public_key, .expect = expect_snapshots };
+    struct check c = { .out = out, .key = public_key, .expect = expect_snapshots, .dump = dump };
     struct buf file = BUF_INIT(SPOOL_HEAD_SIZE);
     char path[4096];
     unsigned slot;

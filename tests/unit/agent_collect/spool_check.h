@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "common/record/snapshot.h"
 
@@ -23,4 +24,6 @@ struct spool_report {
 };
 
 /* public_key of the host. expect_snapshots: also hold that nothing contradicts and that sums agree. false: problem says what is wrong. */
+bool spool_check_dump(const char *spool_dir, const uint8_t public_key[32], bool expect_snapshots, FILE *dump,
+                      struct spool_report *out);
 bool spool_check(const char *spool_dir, const uint8_t public_key[32], bool expect_snapshots, struct spool_report *out);

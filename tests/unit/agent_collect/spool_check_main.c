@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* spool_check STATE_DIR [loose]: is the spool of this host one valid chain? For tests. */
+/* spool_check STATE_DIR [loose | dump]: is the spool of this host one valid chain? For tests. */
 #include <stdio.h>
 #include <string.h>
 
@@ -17,11 +17,12 @@ int main(int argc, char **argv)
     bool good;
 
     if (argc < 2 || identity_read_key(argv[1], IDENTITY_KEY, &key, &err) != 0) {
-        fprintf(stderr, "usage: spool_check STATE_DIR [loose]\n%s\n", err.text);
+        fprintf(stderr, "usage: spool_check STATE_DIR [loose | dump]\n%s\n", err.text);
         return 2;
     }
     snprintf(dir, sizeof(dir), "%s/spool", argv[1]);
-    good = spool_check(dir, sshkey_public(key), argc == 2, &r);
+    good = spool_check_dump(dir, sshkey_public(key), argc == 2,
+                            argc > 2 && strcmp(argv[2], "dump") == 0 ? stdout : NULL, &r);
     printf("%s bundles=%llu..%llu ticks=%llu records=%llu keyframes=%llu gaps=%llu runs=%llu recovered=%llu lost=%llu "
            "acked=%llu contradictions=%llu sums=%llu %s\n",
            good ? "valid" : "INVALID", N(r.first), N(r.last), N(r.ticks), N(r.records), N(r.keyframes), N(r.gaps),
