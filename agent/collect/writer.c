@@ -137,7 +137,7 @@ static bool wait_for_retry(struct writer *w)
     if (go_on && w->stopping) { /* stopping: no more waiting for others, but no busy loop either */
         struct timespec pause = { .tv_nsec = 20000000 };
 
-        (void)nanosleep(&pause, NULL); /* cut short: tried sooner */
+        (void)nanosleep(&pause, NULL); /* allowed: nothing to wait for but the disk; cut short: tried sooner */
     }
     return go_on;
 }

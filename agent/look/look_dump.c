@@ -161,7 +161,7 @@ static int dump_events(long looks, long pause_ms)
     for (long i = 0; i < looks; i++) {
         uint64_t lost;
 
-        (void)usleep((useconds_t)pause_ms * 1000);
+        (void)usleep((useconds_t)pause_ms * 1000); /* allowed: the pace that was asked for */
         if (events_drain(e, &sink, NULL, &lost, &err) != 0) {
             (void)fprintf(stderr, "look_dump: %s\n", err.text);
             return EXIT_FAILURE;
@@ -211,7 +211,7 @@ int main(int argc, char **argv)
                      r.blocked, r.files, r.torn, r.unannounced, now_us(CLOCK_PROCESS_CPUTIME_ID) - cpu,
                      now_us(CLOCK_MONOTONIC) - wall);
         d.quiet = true;
-        (void)usleep((useconds_t)pause_ms * 1000);
+        (void)usleep((useconds_t)pause_ms * 1000); /* allowed: the pace that was asked for */
     }
     look_proc_free(l);
     return EXIT_SUCCESS;

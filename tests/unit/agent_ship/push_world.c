@@ -98,9 +98,9 @@ static void serve(struct ssh_peer_session *s, void *arg)
         return;
     }
     while (plan->action == ACT_SLOW && !atomic_load(&w->go)) {
-        struct timespec pause = { 0, 1000000 }; /* the test decides when; this only waits for it */
+        struct timespec pause = { 0, 1000000 };
 
-        nanosleep(&pause, NULL);
+        nanosleep(&pause, NULL); /* allowed: the test decides when; this only waits for it */
     }
     while (ssh_peer_receive(s, &m)) {
         if (m.type == MESSAGE_PING) {
