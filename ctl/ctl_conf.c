@@ -57,8 +57,13 @@ static const struct conf_option options[] = {
     CONF_USEC(struct ctl_conf, analyst_max_statement, "analyst_max_statement", "60s", "1s", "1h", 0,
               "The longest that one statement of an analyst may run, on head and shards."),
     CONF_SECTION("files", "Where things are."),
-    CONF_PATH(struct ctl_conf, sql_dir, "sql_dir", POFR_SQL_DIR, CONF_NONEMPTY,
-              "The migrations that came with this program."),
+    CONF_PATH(struct ctl_conf, sql_dir, "sql_dir", "", 0,
+              "The folder of the schema's files (sql/). Empty: those that were installed with this program."),
 };
 
 const struct conf_table ctl_conf_table = CONF_TABLE("pofrctl", "/etc/pofr/ctl.conf", struct ctl_conf, options, NULL);
+
+const char *ctl_sql_dir(const struct ctl_conf *conf)
+{
+    return conf->sql_dir[0] ? conf->sql_dir : POFR_SQL_DIR;
+}

@@ -31,7 +31,10 @@ struct ctl_conf {
     const char *merger_password_file;
     const char *spider_password_file;
     int64_t analyst_max_statement;
-    const char *sql_dir;
+    const char *sql_dir; /* see ctl_sql_dir() */
 };
 
 extern const struct conf_table ctl_conf_table;
+
+/* Where the schema's files are: as configured, else where they were installed. */
+const char *ctl_sql_dir(const struct ctl_conf *conf);

@@ -267,7 +267,7 @@ int head_build(struct ctl *c, struct db *catalog, const struct ctl_shard *shards
         code = migrate_account(head, "pofr_analyst", c->conf->analyst_password_file, err);
     }
     if (!code) {
-        snprintf(path, sizeof(path), "%s/head/accounts.sql", c->conf->sql_dir);
+        snprintf(path, sizeof(path), "%s/head/accounts.sql", ctl_sql_dir(c->conf));
         code = script_run_file(head, path, err);
     }
     if (!code) {

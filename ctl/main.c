@@ -43,17 +43,10 @@ void ctl_say(const struct ctl *c, const char *fmt, ...)
 
 static void print_commands(void)
 {
-    const char *noun = "";
-
     printf("\nCommands:\n");
     for (const struct ctl_verb *v = ctl_verbs; v->noun; v++) {
-        char left[96];
-
-        if (strcmp(noun, v->noun) != 0) {
-            noun = v->noun;
-        }
-        snprintf(left, sizeof(left), "%s%s%s %s", v->noun, v->verb[0] ? " " : "", v->verb, v->synopsis);
-        printf("  %-58s %s\n", left, v->what);
+        printf("  %s%s%s%s%s\n      %s\n", v->noun, v->verb[0] ? " " : "", v->verb, v->synopsis[0] ? " " : "",
+               v->synopsis, v->what);
     }
 }
 

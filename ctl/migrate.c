@@ -53,7 +53,7 @@ int migrate_files(struct ctl *c, struct db *db, const char *part, const char *da
     int code;
 
     *out_applied = 0;
-    snprintf(folder, sizeof(folder), "%s/%s", c->conf->sql_dir, part);
+    snprintf(folder, sizeof(folder), "%s/%s", ctl_sql_dir(c->conf), part);
     count = scandir(folder, &files, is_migration, alphasort);
     if (count <= 0) {
         return pofr_err_set(err, POFR_ECONFIG, "no migrations in %s (option sql_dir)", folder);
@@ -214,7 +214,7 @@ static int accounts(struct db *db, const struct ctl *c, const char *part, struct
 {
     char path[PATH_MAX];
 
-    snprintf(path, sizeof(path), "%s/%s/accounts.sql", c->conf->sql_dir, part);
+    snprintf(path, sizeof(path), "%s/%s/accounts.sql", ctl_sql_dir(c->conf), part);
     return script_run_file(db, path, err);
 }
 
