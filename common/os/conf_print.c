@@ -185,8 +185,9 @@ void conf_print_sample(const struct conf_table *t, FILE *to)
         }
         buf_reset(&range);
         write_range(o, &range);
-        (void)fprintf(to, "# (%s%s)\n#%s = %s\n", buf_cstr(&range) ? buf_cstr(&range) : "",
-                      o->flags & CONF_RELOAD ? "; SIGHUP" : "", o->name, o->def ? o->def : "");
+        (void)fprintf(to, "# (%s%s)\n#%s =%s%s\n", buf_cstr(&range) ? buf_cstr(&range) : "",
+                      o->flags & CONF_RELOAD ? "; SIGHUP" : "", o->name, o->def && *o->def ? " " : "",
+                      o->def ? o->def : "");
     }
     buf_free(&range);
 }
