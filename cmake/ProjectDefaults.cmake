@@ -34,6 +34,8 @@ if(POFR_SANITIZE)
   # not first in the release build (gcc takes no (void) for an excuse: POFR_IGNORE).
   target_compile_definitions(pofr_defaults INTERFACE "__wur=__attribute__((__warn_unused_result__))")
 else()
+  # What is installed names no folder of the machine that built it (assert(), debug information).
+  target_compile_options(pofr_defaults INTERFACE "-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=")
   target_compile_options(pofr_defaults INTERFACE -fstack-protector-strong -fstack-clash-protection
     $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2>)
   target_link_options(pofr_defaults INTERFACE -Wl,-z,relro,-z,now)

@@ -1,0 +1,47 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# what `cmake --install` puts into an empty folder: programs that run and are hardened, schema, manual pages
+# timeout: 300
+# order: 44
+source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"
+
+PROGRAMS=(pofr-agent pofr-gateway pofr-worker pofr-merger pofrctl)
+ROOT=$POFR_TEST_WORK/root
+PREFIX=$ROOT/usr/local # the preset's
+
+everything_is_installed() {
+    build_preset release
+    DESTDIR=$ROOT cmake --install build/release
+    diff <(cd "$PREFIX" && find . -type f | sed 's|^\./||' | sort) <({
+        printf 'bin/%s\n' "${PROGRAMS[@]}"
+        printf 'share/man/man8/%s.8\n' "${PROGRAMS[@]}"
+        printf 'share/man/man5/%s.conf.5\n' "${PROGRAMS[@]}"
+        find sql -type f -printf 'share/pofr/%p\n'
+    } | sort)
+    diff -r sql "$PREFIX/share/pofr/sql"
+}
+
+programs_run_where_there_is_no_source_tree() {
+    local program
+    for program in "${PROGRAMS[@]}"; do
+        (cd / && env -i PATH=/usr/bin "$PREFIX/bin/$program" --version) >"$POFR_TEST_WORK/version"
+        grep -E "^$program [0-9]+\.[0-9]+\.[0-9]+$" "$POFR_TEST_WORK/version"
+        fails grep -qaF "$POFR_TREE" "$PREFIX/bin/$program"
+    done
+}
+
+programs_are_hardened_and_have_no_stop_points() {
+    local program headers
+    for program in "${PROGRAMS[@]}"; do
+        headers=$(readelf --wide --file-header --program-headers --dynamic --dyn-syms "$PREFIX/bin/$program")
+        grep -qE 'Type: +DYN ' <<<"$headers"
+        grep -qE 'BIND_NOW' <<<"$headers"
+        grep -qE 'GNU_RELRO' <<<"$headers"
+        grep -qE '__stack_chk_fail' <<<"$headers"
+        grep -qE 'GNU_STACK .* RW ' <<<"$headers"
+        fails grep -qE 'RPATH|RUNPATH' <<<"$headers"
+        fails grep -qa POFR_STOP_AT "$PREFIX/bin/$program"
+    done
+}
+
+cases everything_is_installed programs_run_where_there_is_no_source_tree programs_are_hardened_and_have_no_stop_points
