@@ -11,6 +11,7 @@
 
 #include "common/os/fsio.h"
 #include "common/os/log.h"
+#include "tests/support/shell.h"
 
 static void silent(enum log_level level, const char *line, void *arg)
 {
@@ -127,10 +128,10 @@ void spool_rig_expect_chain(struct spool_rig *g, uint64_t last)
 
 void spool_rig_copy(const struct spool_rig *g, const char *to)
 {
-    char command[2 * TMPDIR_PATH_SIZE + 64];
+    char script[2 * TMPDIR_PATH_SIZE + 64];
 
-    snprintf(command, sizeof(command), "rm -rf '%s' && cp -a '%s' '%s'", to, g->dir, to);
-    assert_int_equal(system(command), 0);
+    snprintf(script, sizeof(script), "rm -rf '%s' && cp -a '%s' '%s'", to, g->dir, to);
+    assert_int_equal(shell_run("/", script), 0);
 }
 
 void spool_rig_read(const struct spool_rig *g, const char *name, struct buf *out)

@@ -253,7 +253,6 @@ static void one_bad_slot_of_the_head_costs_nothing_that_counted(void **state)
 static void a_state_that_was_lost_is_told_from_a_first_start(void **state)
 {
     struct spool_rig *g = *state;
-    char command[TMPDIR_PATH_SIZE + 32];
     struct buf segment = BUF_INIT(8u << 20);
     struct spool_start start;
     struct spool s;
@@ -261,8 +260,7 @@ static void a_state_that_was_lost_is_told_from_a_first_start(void **state)
     spool_rig_open(g, &s, &start);
     put_n(g, &s, 3);
     spool_close(&s, true);
-    snprintf(command, sizeof(command), "rm -r '%s'", g->spool_dir);
-    assert_int_equal(system(command), 0);
+    tmpdir_remove(g->spool_dir);
     spool_rig_new_run(g);
     spool_rig_open(g, &s, &start);
     assert_int_equal(start.past, SPOOL_PAST_LOST);

@@ -53,11 +53,6 @@ static bool take_draft(void *ctx, struct draft *d)
     arena_init(&arena, 64u << 20);
     rec_decoder_init(&dec, slice_of(d->payload, d->payload_len), &arena);
     while ((rc = rec_next(&dec, &r)) == 1) {
-        if (getenv("POFR_TEST_PID") != NULL && r.entity == REC_PROCESS &&
-            (int)r.process.pid == atoi(getenv("POFR_TEST_PID"))) {
-            print_error("%lu %s", (unsigned long)g->world.t, rec_kind_name(r.kind));
-            (void)print_open((void *)(uintptr_t) "", &r);
-        }
         snapshot_strict(g->snap, !g->out_of_step);
         rc = snapshot_apply(g->snap, &r);
         if (rc != 0) {
