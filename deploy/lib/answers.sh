@@ -64,11 +64,11 @@ EOT
 
 # parts_table: tab-separated, a header first
 parts_table() {
-    local name pid
+    local name
     printf 'PART\tPID\tPORT\tSTATE\n'
     for name in "${PARTS[@]}"; do
-        pid=$(part_pid "$name") || pid=-
-        printf '%s\t%s\t%s\t%s\n' "$name" "$pid" "$(part_port "$name")" "$(part_state "$name")"
+        part_is_alive "$name" || PART_PID=-
+        printf '%s\t%s\t%s\t%s\n' "$name" "$PART_PID" "$(part_port "$name")" "$(part_state "$name")"
     done
 }
 
@@ -108,14 +108,14 @@ status_hosts() {
 show_env() {
     local name metrics=
     for name in gateway worker1 worker2 merger; do
-        metrics+=${metrics:+,}$name=127.0.0.1:$(port "$name-metrics")
+        metrics+=${metrics:+,}$name=127.0.0.1:${PORTS[$name-metrics]:-0}
     done
     printf 'export %s=%s\n' \
         POFR_STATE "$STATE" \
-        POFR_GATEWAY "127.0.0.1:$(port gateway)" \
-        POFR_KAFKA "127.0.0.1:$(port kafka)" \
-        POFR_HEAD "127.0.0.1:$(port head)" \
-        POFR_SHARDS "127.0.0.1:$(port shard1),127.0.0.1:$(port shard2)" \
+        POFR_GATEWAY "127.0.0.1:${PORTS[gateway]:-0}" \
+        POFR_KAFKA "127.0.0.1:${PORTS[kafka]:-0}" \
+        POFR_HEAD "127.0.0.1:${PORTS[head]:-0}" \
+        POFR_SHARDS "127.0.0.1:${PORTS[shard1]:-0},127.0.0.1:${PORTS[shard2]:-0}" \
         POFR_ANALYST_CNF "$STATE/etc/analyst.cnf" \
         POFR_ADMIN_CNF "$STATE/etc/admin.cnf" \
         POFR_METRICS "$metrics"

@@ -20,9 +20,9 @@ seconds() { printf '%d.%d' "$(($1 / 1000))" "$(($1 % 1000 / 100))"; }
 
 # progress PART TEXT...: one line for people, with the time since the start
 progress() {
-    local part=$1
+    local part=$1 ms=$((${EPOCHREALTIME/./} / 1000 - POFR_BEGIN_MS))
     shift
-    printf '[%6s s] %-10s %s\n' "$(seconds $(($(now_ms) - POFR_BEGIN_MS)))" "$part" "$*" >&2
+    printf '[%4d.%d s] %-10s %s\n' "$((ms / 1000))" "$((ms % 1000 / 100))" "$part" "$*" >&2
 }
 
 # last_lines FILE [N]: the end of a log, indented
@@ -69,10 +69,10 @@ run_logged() {
 
 # wait_until SECONDS COMMAND...: try until it succeeds; 1 when the time is over
 wait_until() {
-    local deadline=$(($(now_ms) + $1 * 1000))
+    local deadline=$((${EPOCHREALTIME/./} + $1 * 1000000))
     shift
     until "$@"; do
-        (($(now_ms) < deadline)) || return 1
+        ((${EPOCHREALTIME/./} < deadline)) || return 1
         sleep 0.05
     done
 }
@@ -106,18 +106,20 @@ free_port() {
     return 1
 }
 
-# write_file PATH MODE [OWNER]: stdin becomes the file, whole or not at all; untouched when it is the same
+# write_file PATH MODE [FIRST LINE]: stdin (text) becomes the file, whole or not at all; untouched when it is the
+# same. No other program is needed for that: it happens a dozen times at each start.
 write_file() {
-    local path=$1 mode=$2 owner=${3:-}
+    local path=$1 mode=$2 text='' before=''
     local new=$path.new.$$
-    (umask 077 && cat >"$new")
-    if [[ -f $path ]] && cmp -s -- "$new" "$path"; then
-        rm -f -- "$new"
-    else
-        mv -f -- "$new" "$path"
+    IFS= read -r -d '' text || true
+    text=${3:+$3$'\n'}$text
+    if [[ -f $path ]]; then
+        IFS= read -r -d '' before <"$path" || true
+        [[ $text != "$before" ]] || return 0
     fi
-    chmod "$mode" -- "$path"
-    [[ -z $owner ]] || chown "$owner" -- "$path"
+    (umask 077 && printf '%s' "$text" >"$new")
+    chmod "$mode" -- "$new"
+    mv -f -- "$new" "$path"
 }
 
 # http_status PORT PATH: the status code of a GET on loopback, "000" when there is no answer

@@ -82,7 +82,7 @@ kafka_make_archive() {
 # --- the part ---------------------------------------------------------------------------------------
 
 kafka_configure() {
-    kafka_properties "$STATE/data/kafka" "$(port kafka)" "$(port kafka-controller)" |
+    kafka_properties "$STATE/data/kafka" "${PORTS[kafka]}" "${PORTS[kafka-controller]}" |
         write_file "$STATE/etc/kafka.properties" 644
 }
 
@@ -93,7 +93,7 @@ kafka_start() {
         new=$STATE/data/kafka.new.$$
         remove_unfinished "$STATE/data/kafka"
         mkdir -- "$new"
-        kafka_properties "$new" "$(port kafka)" "$(port kafka-controller)" >"$STATE/tmp/kafka-format.properties"
+        kafka_properties "$new" "${PORTS[kafka]}" "${PORTS[kafka-controller]}" >"$STATE/tmp/kafka-format.properties"
         run_logged kafka "formatting" "$STATE/log/kafka-format.log" \
             kafka_format "$STATE/tmp/kafka-format.properties" ||
             fail kafka "could not format its folder" "$STATE/log/kafka-format.log" "room on the disk? df -h $STATE"
@@ -109,4 +109,4 @@ kafka_start() {
     spawn kafka "${KAFKA_COMMAND[@]}"
 }
 
-kafka_ready() { port_is_open "$(port kafka)"; }
+kafka_ready() { port_is_open "${PORTS[kafka]}"; }

@@ -15,7 +15,7 @@ mariadb_configure() {
             pool=${POFR_HEAD_POOL:-64M} redo=48M template=head
         fi
         sed -e "s|@DATA@|$STATE/data/$name|" -e "s|@SOCKET@|$(mariadb_socket "$name")|" \
-            -e "s|@PORT@|$(port "$name")|" -e "s|@POOL@|$pool|" -e "s|@REDO@|$redo|" \
+            -e "s|@PORT@|${PORTS[$name]}|" -e "s|@POOL@|$pool|" -e "s|@REDO@|$redo|" \
             "$POFR_TREE/deploy/mariadb/$template.cnf.in" | write_file "$STATE/etc/$name.cnf" 644
     done
 }
@@ -27,8 +27,8 @@ mariadb_install() {
     [[ ! -d $STATE/data/$name ]] || return 0
     remove_unfinished "$STATE/data/$name"
     run_logged "$name" "making its data folder" "$log" mariadb-install-db --no-defaults --datadir="$new" \
-        --auth-root-authentication-method=socket --auth-root-socket-user="$(id -un)" \
-        --skip-test-db --skip-name-resolve --user="$(id -un)" ||
+        --auth-root-authentication-method=socket --auth-root-socket-user="$ME" \
+        --skip-test-db --skip-name-resolve --user="$ME" ||
         fail "$name" "mariadb-install-db failed" "$log" "room on the disk? df -h $STATE" "deploy/deps check"
     mv -- "$new" "$STATE/data/$name"
 }
@@ -53,7 +53,7 @@ mariadb_root() {
 mariadb_ready() {
     local pid
     # the server that answers must be the one that we started
-    { read -r pid <"$STATE/data/$1/mariadbd.pid"; } 2>/dev/null && [[ $pid == "$(part_pid "$1")" ]] || return 1
+    { read -r pid <"$STATE/data/$1/mariadbd.pid"; } 2>/dev/null && part_is_alive "$1" && [[ $pid == "$PART_PID" ]] || return 1
     mariadb-admin --no-defaults --socket="$(mariadb_socket "$1")" --user=root --connect-timeout=2 ping >/dev/null 2>&1 &&
         mariadb_has_admin "$1"
 }

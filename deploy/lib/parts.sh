@@ -15,9 +15,9 @@ is_part() {
 # part_port PART: the one that others use; "-" where it listens on none
 part_port() {
     case $1 in
-    worker* | merger) port "$1-metrics" ;;
+    worker* | merger) printf '%s' "${PORTS[$1-metrics]:-0}" ;;
     collector | shipper) printf -- '-' ;;
-    *) port "$1" ;;
+    *) printf '%s' "${PORTS[$1]:-0}" ;;
     esac
 }
 
@@ -34,7 +34,7 @@ part_is_ready() {
     case $1 in
     kafka) kafka_ready ;;
     head | shard*) mariadb_ready "$1" ;;
-    gateway | worker* | merger) [[ $(http_status "$(port "$1-metrics")" /readyz) == 200 ]] ;;
+    gateway | worker* | merger) [[ $(http_status "${PORTS[$1-metrics]:-0}" /readyz) == 200 ]] ;;
     collector | shipper) agent_status >/dev/null 2>&1 ;;
     esac
 }
@@ -70,6 +70,12 @@ part_spec() {
 program_start() {
     program "$1"
     [[ -x ${PROGRAM[0]} ]] || fail "$1" "${PROGRAM[0]} is not there" "" "build it: deploy/quickstart without --no-build"
+    if [[ $1 == collector || $1 == shipper ]]; then
+        mkdir -p -- "$STATE/data/agent" "$STATE/run/agent" # the agent settles whose they are
+    else
+        mkdir -p -- "$STATE/data/$1"
+        give_to "$(user_of "$1")" "$STATE/data/$1"
+    fi
     spawn "$1" "${PROGRAM[@]}"
 }
 
@@ -112,7 +118,7 @@ parts_start() {
 
 # part_answers PART: one that starts, recovers or was stopped by a signal gets its time
 part_answers() {
-    kill -CONT "$(part_pid "$1")" 2>/dev/null || true
+    kill -CONT "$PART_PID" 2>/dev/null || true
     wait_until "$(part_ready_seconds "$1")" ready_or_dead "$1" && part_is_alive "$1"
 }
 

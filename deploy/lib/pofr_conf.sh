@@ -7,56 +7,51 @@
 
 # conf_file NAME MODE: etc/NAME.conf from standard input
 conf_file() {
-    { printf '# written by deploy/quickstart at each start; changes here are lost\n' && cat; } |
-        write_file "$STATE/etc/$1.conf" "$2"
+    write_file "$STATE/etc/$1.conf" "$2" '# written by deploy/quickstart at each start; changes here are lost'
 }
 
 conf_gateway() {
-    mkdir -p -- "$STATE/data/gateway"
-    give_to "$(user_of gateway)" "$STATE/data/gateway"
     conf_file gateway 644 <<EOT
 [gateway]
 name = gateway
-listen = 127.0.0.1:$(port gateway)
+listen = 127.0.0.1:${PORTS[gateway]}
 host_key_file = $STATE/data/gateway/host_key
 state_dir = $STATE/data/gateway
 
 [kafka]
-brokers = 127.0.0.1:$(port kafka)
+brokers = 127.0.0.1:${PORTS[kafka]}
 
 [catalog]
-address = 127.0.0.1:$(port head)
+address = 127.0.0.1:${PORTS[head]}
 user = pofr_gateway
-password_file = $(secret_file gateway)
+password_file = $STATE/secrets/gateway.pw
 
 [metrics]
-listen = 127.0.0.1:$(port gateway-metrics)
+listen = 127.0.0.1:${PORTS[gateway-metrics]}
 EOT
 }
 
 # conf_worker PART
 conf_worker() {
-    mkdir -p -- "$STATE/data/$1"
-    give_to "$(user_of "$1")" "$STATE/data/$1"
     conf_file "$1" 644 <<EOT
 [worker]
 name = $1
 state_dir = $STATE/data/$1
 
 [kafka]
-brokers = 127.0.0.1:$(port kafka)
+brokers = 127.0.0.1:${PORTS[kafka]}
 
 [catalog]
-address = 127.0.0.1:$(port head)
+address = 127.0.0.1:${PORTS[head]}
 user = pofr_worker
-password_file = $(secret_file worker)
+password_file = $STATE/secrets/worker.pw
 
 [shard]
 user = pofr_worker
-password_file = $(secret_file worker)
+password_file = $STATE/secrets/worker.pw
 
 [metrics]
-listen = 127.0.0.1:$(port "$1-metrics")
+listen = 127.0.0.1:${PORTS[$1-metrics]}
 EOT
 }
 
@@ -66,16 +61,16 @@ conf_merger() {
 name = merger
 
 [catalog]
-address = 127.0.0.1:$(port head)
+address = 127.0.0.1:${PORTS[head]}
 user = pofr_merger
-password_file = $(secret_file merger)
+password_file = $STATE/secrets/merger.pw
 
 [shard]
 user = pofr_merger
-password_file = $(secret_file merger)
+password_file = $STATE/secrets/merger.pw
 
 [metrics]
-listen = 127.0.0.1:$(port merger-metrics)
+listen = 127.0.0.1:${PORTS[merger-metrics]}
 EOT
 }
 
@@ -84,7 +79,6 @@ conf_agent() {
     if [[ -n ${POFR_USERS[$COLLECTOR_USER]:-} && -n ${POFR_USERS[$SHIPPER_USER]:-} ]]; then
         collector_user=$COLLECTOR_USER shipper_user=$SHIPPER_USER
     fi
-    mkdir -p -- "$STATE/data/agent" "$STATE/run/agent"
     conf_file agent 644 <<EOT
 [agent]
 state_dir = $STATE/data/agent
@@ -96,44 +90,44 @@ shipper_user = $shipper_user
 limit = 1G
 
 [ship]
-gateway = 127.0.0.1:$(port gateway)
+gateway = 127.0.0.1:${PORTS[gateway]}
 EOT
 }
 
 conf_ctl() {
     conf_file ctl 600 <<EOT
 [catalog]
-address = 127.0.0.1:$(port head)
+address = 127.0.0.1:${PORTS[head]}
 user = pofr_admin
-password_file = $(secret_file admin)
+password_file = $STATE/secrets/admin.pw
 
 [head]
-address = 127.0.0.1:$(port head)
+address = 127.0.0.1:${PORTS[head]}
 user = pofr_admin
-password_file = $(secret_file admin)
+password_file = $STATE/secrets/admin.pw
 
 [shard]
 user = pofr_admin
-password_file = $(secret_file admin)
+password_file = $STATE/secrets/admin.pw
 
 [kafka]
-brokers = 127.0.0.1:$(port kafka)
+brokers = 127.0.0.1:${PORTS[kafka]}
 partitions = 64
 replication = 1
 
 [gateway]
-addresses = 127.0.0.1:$(port gateway)
+addresses = 127.0.0.1:${PORTS[gateway]}
 host_key_file = $STATE/data/gateway/host_key.pub
 
 [files]
 sql_dir = $POFR_TREE/sql
 
 [accounts]
-analyst_password_file = $(secret_file analyst)
-gateway_password_file = $(secret_file gateway)
-worker_password_file = $(secret_file worker)
-merger_password_file = $(secret_file merger)
-spider_password_file = $(secret_file spider)
+analyst_password_file = $STATE/secrets/analyst.pw
+gateway_password_file = $STATE/secrets/gateway.pw
+worker_password_file = $STATE/secrets/worker.pw
+merger_password_file = $STATE/secrets/merger.pw
+spider_password_file = $STATE/secrets/spider.pw
 EOT
 }
 
@@ -162,7 +156,7 @@ ctl() { "$BUILD/ctl/pofrctl" --config "$STATE/etc/ctl.conf" "$@"; }
 # --- what setup asks of them; each is harmless when it is done already ------------------------------
 
 ctl_migrate() { ctl migrate; }
-ctl_shard() { ctl shard add "$1" --address "127.0.0.1:$(port "$1")" --if-exists update; }
+ctl_shard() { ctl shard add "$1" --address "127.0.0.1:${PORTS[$1]}" --if-exists update; }
 ctl_topic() { ctl topic create; }
 ctl_token() { ctl token create --output "$1"; }
 

@@ -8,7 +8,7 @@
 
 BOOT_ID=$(</proc/sys/kernel/random/boot_id)
 
-# proc_start PID: its start time; 1 when there is no such process, or only its remains
+# proc_start PID: sets PROC_START; 1 when there is no such process, or only its remains
 proc_start() {
     local stat
     { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
@@ -16,19 +16,20 @@ proc_start() {
     # shellcheck disable=SC2086 # the fields, one by one
     set -- $stat
     [[ $1 != Z && $1 != X ]] || return 1
-    printf '%s' "${20}"
+    PROC_START=${20}
 }
 
-# part_pid PART: its pid while it lives; 1 and nothing when it does not
-part_pid() {
+# part_is_alive PART: sets PART_PID while it lives; else 1
+part_is_alive() {
     local pid start boot
+    PART_PID=
     [[ -f $STATE/run/$1.pid ]] && read -r pid start boot <"$STATE/run/$1.pid" || return 1
     [[ $boot == "$BOOT_ID" && $pid =~ ^[0-9]+$ ]] || return 1
-    [[ $(proc_start "$pid") == "$start" ]] || return 1
-    printf '%s' "$pid"
+    proc_start "$pid" && [[ $PROC_START == "$start" ]] || return 1
+    PART_PID=$pid
 }
 
-part_is_alive() { part_pid "$1" >/dev/null; }
+part_is_gone() { ! part_is_alive "$1"; }
 
 log_of() { printf '%s/log/%s.log' "$STATE" "$1"; }
 
@@ -47,7 +48,7 @@ spawn() {
     user=$(user_of "$name")
     log=$(log_of "$name")
     rotate_log "$log"
-    [[ $user == "$(id -un)" ]] ||
+    [[ $user == "$ME" ]] ||
         as=(setpriv "--reuid=$user" "--regid=$(id -g "$user")" --clear-groups --no-new-privs
             --inh-caps=-all --bounding-set=-all --)
     rm -f -- "$STATE/run/$name.pid"
@@ -55,8 +56,9 @@ spawn() {
         exec 9>&-
         cd -- "$STATE" || exit
         printf -- '--- %(%FT%TZ)T %s starts\n' -1 "$name"
-        me=$BASHPID # not inside $( ), where it is another one
-        printf '%s %s %s\n' "$me" "$(proc_start "$me")" "$BOOT_ID" >"$STATE/run/$name.pid.new"
+        me=$BASHPID
+        proc_start "$me"
+        printf '%s %s %s\n' "$me" "$PROC_START" "$BOOT_ID" >"$STATE/run/$name.pid.new"
         mv -f -- "$STATE/run/$name.pid.new" "$STATE/run/$name.pid"
         exec setsid "${as[@]}" "$@"
     ) </dev/null >>"$log" 2>&1 &
@@ -66,16 +68,14 @@ spawn() {
     disown "$!" # else bash reports its end in the middle of our own lines
 }
 
-part_is_gone() { ! part_is_alive "$1"; }
-
 # end_parts SECONDS PART...: SIGTERM to all, then wait; what is left after the time is killed
 end_parts() {
-    local limit=$1 name pid
+    local limit=$1 name
     shift
     for name; do
-        if pid=$(part_pid "$name"); then
-            kill -TERM "$pid" 2>/dev/null || true
-            kill -CONT "$pid" 2>/dev/null || true # one that somebody stopped must hear it
+        if part_is_alive "$name"; then
+            kill -TERM "$PART_PID" 2>/dev/null || true
+            kill -CONT "$PART_PID" 2>/dev/null || true # one that somebody stopped must hear it
         fi
     done
     for name; do
@@ -89,8 +89,7 @@ end_parts() {
 
 # kill_part PART: kill -9 by the recorded pid; 1 when it was not running
 kill_part() {
-    local pid
-    pid=$(part_pid "$1") || return 1
-    kill -KILL "$pid" 2>/dev/null || true
+    part_is_alive "$1" || return 1
+    kill -KILL "$PART_PID" 2>/dev/null || true
     wait_until 10 part_is_gone "$1"
 }

@@ -72,8 +72,8 @@ configure_all() {
     kafka_configure
     mariadb_configure
     conf_all
-    option_file "$STATE/etc/admin.cnf" pofr_admin admin "$(port head)"
-    option_file "$STATE/etc/analyst.cnf" pofr_analyst analyst "$(port head)" pofr
+    option_file "$STATE/etc/admin.cnf" pofr_admin admin "${PORTS[head]}"
+    option_file "$STATE/etc/analyst.cnf" pofr_analyst analyst "${PORTS[head]}" pofr
 }
 
 # What the servers must hold before the programs start; again at each start, since a port or a
@@ -91,6 +91,7 @@ setup_stores() {
 setup_agent() {
     local token=$STATE/secrets/token
     ! agent_is_enrolled || return 0
+    mkdir -p -- "$STATE/data/agent" "$STATE/run/agent"
     rm -f -- "$token"
     step token "making a token" ctl_token "$token"
     chmod 600 -- "$token"

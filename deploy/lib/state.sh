@@ -13,6 +13,8 @@ STATE=${POFR_STATE:-$POFR_TREE/.pofr}
 [[ $STATE == /* ]] || STATE=$PWD/$STATE
 STATE=$(realpath -m -- "$STATE")
 
+ME=$(id -un)
+readonly ME
 readonly STATE_MARK=.pofr-quickstart
 readonly STATE_PATH_MAX=80 # sockets lie below it, and their paths end at 107 bytes
 
@@ -78,7 +80,7 @@ user_of() {
     collector | shipper) user=root ;; # the agent takes COLLECTOR_USER and SHIPPER_USER itself, and keeps what capture needs
     *) user=nobody ;;
     esac
-    if [[ -n ${POFR_USERS[$user]:-} ]]; then printf '%s' "$user"; else id -un; fi
+    if [[ -n ${POFR_USERS[$user]:-} ]]; then printf '%s' "$user"; else printf '%s' "$ME"; fi
 }
 
 # give_to USER PATH...: with all that is in it, when it is not so already
@@ -109,22 +111,15 @@ ports_load() {
     done <"$STATE/etc/ports"
 }
 
-port() { printf '%s' "${PORTS[$1]:-0}"; }
-
-# part_of_port NAME: the part that listens on it
-part_of_port() {
-    local name=${1%-metrics}
-    printf '%s' "${name%-controller}"
-}
-
 # ports_settle: keep those we have; pick new ones where there is none, or where somebody else sits on ours
 ports_settle() {
-    local name used
+    local name used part
     ports_load
     used=" $(ports_in_use | tr '\n' ' ')"
     for name in "${PORT_NAMES[@]}"; do
         if [[ -n ${PORTS[$name]:-} ]]; then
-            part_is_alive "$(part_of_port "$name")" && continue
+            part=${name%-metrics}
+            ! part_is_alive "${part%-controller}" || continue
             [[ $used == *" ${PORTS[$name]} "* ]] || continue
             port_is_open "${PORTS[$name]}" || continue
             progress ports "${PORTS[$name]} of $name is taken by someone else: another one"
@@ -138,26 +133,22 @@ ports_settle() {
 
 # --- secrets ----------------------------------------------------------------------------------------
 
-secret_file() { printf '%s/secrets/%s.pw' "$STATE" "$1"; }
-
+# secret NAME: what secrets/NAME.pw holds
 secret() {
     local value
-    read -r value <"$(secret_file "$1")" && printf '%s' "$value"
+    read -r value <"$STATE/secrets/$1.pw" && printf '%s' "$value"
 }
 
 secrets_settle() {
-    local name file owner
+    local name file
     for name in "${SECRET_NAMES[@]}"; do
-        file=$(secret_file "$name")
+        file=$STATE/secrets/$name.pw
         if [[ ! -s $file ]]; then
             (umask 077 && od -An -N24 -tx1 /dev/urandom | tr -d ' \n' >"$file.new" && echo >>"$file.new")
             mv -f -- "$file.new" "$file"
         fi
         case $name in
-        gateway | worker | merger) owner=$(user_of "$name") ;;
-        *) owner=$(id -un) ;;
+        gateway | worker | merger) give_to "$(user_of "$name")" "$file" ;;
         esac
-        give_to "$owner" "$file"
-        chmod 600 -- "$file"
     done
 }
