@@ -347,9 +347,10 @@ void table_select(const struct table *t, struct buf *sql)
         }
     }
     buf_printf(sql,
-               AS_US("first_seen") ", " AS_US("last_seen") ", " AS_US("ended") ", end_source + 0, end_inferred, "
-                                                                               "start_unseen, " AS_US("own_first_seen") ", " AS_US(
-                                                                                   "own_ended") ", " AS_US("end_before") ", hash FROM %s",
+               AS_US("first_seen") ", " AS_US("last_seen") ", " AS_US(
+                   "ended") ", end_source + 0, end_inferred, "
+                            "start_unseen, " AS_US("own_first_seen") ", " AS_US("own_ended") ", " AS_US(
+                                "end_before") ", hash FROM %s",
                t->name);
 }
 

@@ -97,7 +97,7 @@ static void wait_ms(unsigned ms)
 {
     struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
 
-    (void)nanosleep(&t, NULL); /* the moment is random anyway */
+    (void)nanosleep(&t, NULL); /* allowed: the moment of the kill is random, nothing is waited for */
 }
 
 static uint64_t committed(const struct host *h)

@@ -65,8 +65,13 @@ static void on_exec(void *ctx, const struct exec_seen *x)
     if (s->exec_count == SEEN_MAX) {
         return;
     }
-    *at = (struct seen_exec){ .pid = x->pid, .boot_us = x->boot_us, .start_jiffies = x->start_jiffies,
-                              .known = x->arguments_known, .cut = x->arguments_cut, .euid = x->euid, .ppid = x->ppid };
+    *at = (struct seen_exec){ .pid = x->pid,
+                              .boot_us = x->boot_us,
+                              .start_jiffies = x->start_jiffies,
+                              .known = x->arguments_known,
+                              .cut = x->arguments_cut,
+                              .euid = x->euid,
+                              .ppid = x->ppid };
     text(at->arguments, sizeof(at->arguments), x->arguments);
     text(at->command, sizeof(at->command), x->command);
     text(at->exe, sizeof(at->exe), x->exe);
@@ -275,7 +280,8 @@ static void run(const char *const argv[])
 
 static void a_reading_is_never_of_another_program_of_the_same_process(void **state)
 {
-    static const char *const argv[] = { "/bin/sh", "-c", "exec /bin/sh -c 'exec /bin/echo third' second", "first", NULL };
+    static const char *const argv[] = { "/bin/sh", "-c", "exec /bin/sh -c 'exec /bin/echo third' second", "first",
+                                        NULL };
     static const char *const begins[] = { "/bin/sh", "/bin/sh", "/bin/echo" };
     struct seen s;
     size_t known = 0;
@@ -350,7 +356,8 @@ static void a_program_that_is_over_at_once_has_its_arguments_read(void **state)
                 assert_non_null(forked);
                 assert_true(x->start_jiffies == 0 || x->start_jiffies == forked->start_jiffies);
                 assert_true(x->ppid == 0 || x->ppid == (uint32_t)getpid());
-                assert_true(x->exe[0] == '\0' || strcmp(x->exe, "/usr/bin/true") == 0 || strcmp(x->exe, "/bin/true") == 0);
+                assert_true(x->exe[0] == '\0' || strcmp(x->exe, "/usr/bin/true") == 0 ||
+                            strcmp(x->exe, "/bin/true") == 0);
             }
         }
         events_figures(s.e, &f);

@@ -7,7 +7,10 @@
 #include "common/base/compiler.h"
 #include "common/base/err.h"
 
-enum { HEAD = 16 + 20, EVENT = 16 };
+enum {
+    HEAD = 16 + 20,
+    EVENT = 16
+};
 
 /* A datagram of the kernel with these words after the event's head. */
 static struct slice datagram(uint8_t *out, uint32_t what, const uint32_t *words, size_t count)
@@ -37,9 +40,10 @@ static void each_kind_says_whom_it_is_about(void **state)
         size_t words;
         uint32_t tid, pid, parent;
     } cases[] = {
-        { CN_FORK, 4, 13, 14, 12 }, { CN_EXEC, 2, 11, 12, 0 },   { CN_UID, 4, 11, 12, 0 },      { CN_GID, 4, 11, 12, 0 },
-        { CN_SID, 2, 11, 12, 0 },   { CN_COMM, 6, 11, 12, 0 },   { CN_COREDUMP, 4, 11, 12, 0 }, { CN_EXIT, 6, 11, 12, 16 },
-        { CN_EXIT, 4, 11, 12, 0 },  { CN_PTRACE, 4, 0, 0, 0 },   { 0x1000, 1, 0, 0, 0 },        { CN_NONE, 1, 0, 0, 0 },
+        { CN_FORK, 4, 13, 14, 12 },    { CN_EXEC, 2, 11, 12, 0 },  { CN_UID, 4, 11, 12, 0 },
+        { CN_GID, 4, 11, 12, 0 },      { CN_SID, 2, 11, 12, 0 },   { CN_COMM, 6, 11, 12, 0 },
+        { CN_COREDUMP, 4, 11, 12, 0 }, { CN_EXIT, 6, 11, 12, 16 }, { CN_EXIT, 4, 11, 12, 0 },
+        { CN_PTRACE, 4, 0, 0, 0 },     { 0x1000, 1, 0, 0, 0 },     { CN_NONE, 1, 0, 0, 0 },
     };
 
     (void)state;

@@ -41,8 +41,16 @@ static bool has(const struct rows *r, const char *name)
 
 static void every_source_and_right_has_a_row_that_says_something(void **state)
 {
-    static const char *const names[] = { "capability SYS_PTRACE", "capability NET_ADMIN", "procfs", "hidepid", "kcmp",
-                                         "statx", "proc connector", "sock_diag", "setns", "process clocks" };
+    static const char *const names[] = { "capability SYS_PTRACE",
+                                         "capability NET_ADMIN",
+                                         "procfs",
+                                         "hidepid",
+                                         "kcmp",
+                                         "statx",
+                                         "proc connector",
+                                         "sock_diag",
+                                         "setns",
+                                         "process clocks" };
     struct rows r = { .count = 0 };
 
     (void)state;
