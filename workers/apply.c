@@ -36,6 +36,8 @@ struct applying {
     bool new_boot;
     bool new_run;    /* nothing of its run is stored in this boot before it */
     uint64_t before; /* newest tick of the boot before this bundle, 0: not known */
+    uint64_t
+        tick_before; /* the tick before the bundle's first: before, unless that is the same tick, of a keyframe that goes on */
     struct buf scratch;
 };
 
@@ -81,7 +83,7 @@ static int new_boot(struct applying *a)
         b->closed = BOOT_REBOOT;
     }
     for (int g = GROUP_PROCESS; g < GROUP_END; g++) {
-        b->groups[g].clean = a->d->begins_run; /* nothing of the boot is missing */
+        b->groups[g].clean = a->d->begins_run && a->d->stateless; /* nothing is open but what it names */
         b->groups[g].compared_day = day_of(a);
     }
     b->next = h->boots;
@@ -184,8 +186,7 @@ static int note_run(struct applying *a)
     struct run_row run = { .boot = a->b->row.number,
                            .first_sequence = a->st->sequence,
                            .first_us = a->st->from_boot_us,
-                           .before_us = a->before,
-                           .stateless = a->d->begins_run && a->d->stateless };
+                           .before_us = a->before };
     bool known = false, first = true, other = false;
     size_t n = 0;
     int code;
@@ -208,7 +209,7 @@ static int note_run(struct applying *a)
     }
     memcpy(run.run, a->st->run, 16);
     a->new_run = true;
-    if (run.stateless && other && run.first_us > a->b->resumed_us) {
+    if (a->d->begins_run && a->d->stateless && other && run.first_us > a->b->resumed_us) {
         a->b->resumed_us = run.first_us;
     }
     return world_put_run(a->w, a->h, &run);
@@ -223,7 +224,7 @@ static int compare_part(struct applying *a, size_t i, size_t end)
     const struct rec_keyframe *k = &d->records[i].record->keyframe;
     uint32_t tick = d->records[i].tick;
     struct keyframe_mark m = { .at = d->ticks[tick].boot_us,
-                               .before = tick > 0 ? decoded_before(d, tick) : a->before,
+                               .before = tick > 0 ? decoded_before(d, tick) : a->tick_before,
                                .entity = (unsigned)k->entity,
                                .low = k->low,
                                .high = k->high,
@@ -237,7 +238,8 @@ static int compare_part(struct applying *a, size_t i, size_t end)
                          .end = end,
                          .marks = &m,
                          .marks_count = 1,
-                         .sequence = a->st->sequence };
+                         .sequence = a->st->sequence,
+                         .to = a->st->to_boot_us };
 
     a->out->slow = true;
     return heal_slots(&heal);
@@ -304,6 +306,14 @@ static void count_slow(struct applying *a)
     }
 }
 
+/* Where a run begins, nothing of coverage goes on that the run before it had begun. */
+static struct keyframe_mark coverage_mark(const struct applying *a)
+{
+    return (struct keyframe_mark){
+        .at = a->before + 1, .before = a->before, .entity = REC_COVERAGE, .low = a->st->from_boot_us
+    };
+}
+
 /* The bundle's keyframe parts, and, where a run begins, that nothing of coverage goes on. */
 static int marks_to_compare(struct applying *a, struct keyframe_mark **out, size_t *out_count)
 {
@@ -315,20 +325,24 @@ static int marks_to_compare(struct applying *a, struct keyframe_mark **out, size
     if (a->marks_count > 0) {
         memcpy(marks, a->marks, a->marks_count * sizeof(*marks));
     }
+    keyframe_marks_settle(marks, 0, a->marks_count, a->tick_before);
     *out = marks;
     *out_count = a->marks_count;
     if (a->new_run && !a->new_boot) {
-        marks[(*out_count)++] =
-            (struct keyframe_mark){ .at = a->st->from_boot_us, .before = a->before, .entity = REC_COVERAGE };
+        marks[(*out_count)++] = coverage_mark(a);
     }
     return 0;
 }
 
 static int apply_slow(struct applying *a)
 {
-    struct heal heal = {
-        .w = a->w, .boot = a->b, .changes = a->changes, .d = a->d, .end = a->d->count, .sequence = a->st->sequence
-    };
+    struct heal heal = { .w = a->w,
+                         .boot = a->b,
+                         .changes = a->changes,
+                         .d = a->d,
+                         .end = a->d->count,
+                         .sequence = a->st->sequence,
+                         .to = a->st->to_boot_us };
     struct keyframe_mark *marks = NULL;
     int code = marks_to_compare(a, &marks, &heal.marks_count);
 
@@ -346,7 +360,7 @@ static int apply_slow(struct applying *a)
 /* A run begins that knows what was open: only coverage ends with the older run. */
 static int apply_restart(struct applying *a)
 {
-    struct keyframe_mark m = { .at = a->st->from_boot_us, .before = a->before, .entity = REC_COVERAGE };
+    struct keyframe_mark m = coverage_mark(a);
     struct heal heal = { .w = a->w,
                          .boot = a->b,
                          .changes = a->changes,
@@ -355,6 +369,7 @@ static int apply_restart(struct applying *a)
                          .marks = &m,
                          .marks_count = 1,
                          .sequence = a->st->sequence,
+                         .to = a->st->to_boot_us,
                          .only = REC_COVERAGE };
     int code = heal_slots(&heal);
 
@@ -374,6 +389,7 @@ static int apply_late(struct applying *a, uint64_t from)
                          .d = a->d,
                          .end = a->d->count,
                          .sequence = a->st->sequence,
+                         .to = a->st->to_boot_us,
                          .late = true,
                          .from = from };
     struct keyframe_mark *marks = NULL;
@@ -582,6 +598,26 @@ static void move_host(struct applying *a)
     h->lost_total = lost_total(st);
 }
 
+/* A keyframe may go on in the next bundle, which repeats its tick. */
+static int find_tick_before(struct applying *a)
+{
+    struct keyframe_mark *marks = NULL;
+    size_t n = 0;
+    int code;
+
+    a->tick_before = a->before;
+    if (a->before != a->st->from_boot_us) {
+        return 0;
+    }
+    code = world_keyframes(a->w, a->b, a->st->sequence, &marks, &n);
+    for (size_t i = 0; i < n; i++) {
+        if (marks[i].at == a->before && marks[i].before < a->tick_before) {
+            a->tick_before = marks[i].before;
+        }
+    }
+    return code;
+}
+
 /* All but the records themselves, before them: the rows' ends depend on gaps and runs. */
 static int prepare(struct applying *a, bool *filled, uint64_t *from)
 {
@@ -611,6 +647,9 @@ static int prepare(struct applying *a, bool *filled, uint64_t *from)
         }
         a->before = before ? before->to_us : 0;
     }
+    if (code == 0) {
+        code = find_tick_before(a);
+    }
     if (a->st->to_boot_us > a->b->last_tick_us) {
         a->b->last_tick_us = a->st->to_boot_us;
     }
@@ -621,7 +660,7 @@ static int prepare(struct applying *a, bool *filled, uint64_t *from)
         code = take_singles(a);
     }
     if (code == 0) {
-        code = keyframe_marks_of(a->d, a->before, world_arena(a->w), &a->marks, &a->marks_count);
+        code = keyframe_marks_of(a->d, world_arena(a->w), &a->marks, &a->marks_count);
     }
     return code;
 }

@@ -74,13 +74,16 @@ bool decoded_gap_blinds(const struct record *r)
 
 static void note(struct decoded *d, const struct record *r)
 {
+    bool named_anew = r->entity == REC_PROCESS && r->verb == REC_START && r->iv.start_unseen;
+
     if (r->entity && r->verb == REC_START && r->iv.start_unseen) {
         d->unseen_starts++;
     } else if (r->entity && r->verb == REC_END && r->iv.start_unseen && r->iv.first_seen < d->oldest_unseen_end) {
         d->oldest_unseen_end = r->iv.first_seen;
     }
-    if (r->entity == REC_PROCESS && r->verb == REC_START && r->process.pid == 1 && r->iv.start_unseen) {
-        d->stateless = true; /* it lives as long as the boot: a run with its state knows it */
+    if (named_anew && d->ticks_count == 1) {
+        d->named_anew++;
+        d->stateless |= r->process.pid == 1; /* it lives as long as the boot: a run with its state knows it */
     }
     if (r->entity == REC_COVERAGE) {
         d->coverages++;
@@ -90,6 +93,7 @@ static void note(struct decoded *d, const struct record *r)
         d->blind_gap |= decoded_gap_blinds(r);
     } else if (r->kind == REC_KEYFRAME) {
         d->keyframes++;
+        d->stateless |= d->ticks_count == 1 && d->named_anew > 0 && d->named_anew == r->keyframe.process_count;
         if (!d->hash_key) {
             d->hash_key = r->keyframe.hash_key.data;
         }

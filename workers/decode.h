@@ -33,9 +33,10 @@ struct decoded {
     struct decoded_tick *ticks;
     size_t ticks_count;
     bool begins_run;            /* its first tick is its run's first */
-    bool stateless;             /* it begins a run that knew nothing: the first process is named anew, or it says so */
+    bool stateless;             /* it begins a run that knew nothing: it names all processes anew, or says so */
     bool blind_gap;             /* a GAP in it says that records were lost, so that what is open is in doubt */
     const uint8_t *hash_key;    /* of the first KEYFRAME, 16 bytes; NULL: none in it */
+    size_t named_anew;          /* processes that its first tick names as never seen */
     size_t unseen_starts;       /* START with start_unseen */
     uint64_t oldest_unseen_end; /* smallest first_seen of an END with start_unseen; UINT64_MAX: none */
     size_t coverages;           /* records of coverage */

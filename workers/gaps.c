@@ -80,6 +80,9 @@ static int put_left(struct world *w, const struct host *h, const struct gap_row 
     left.gap_id = 0;
     left.last_sequence = b->st->sequence - 1;
     left.to_us = wall(b->boot, b->st->from_boot_us);
+    if (g->first_sequence == 1) {
+        left.from_us = left.to_us; /* nothing was before it */
+    }
     left.lost_known = known;
     if (code == 0 && known) {
         code = count_lost(w, h, total, minus(statement_records_total(b->st), statement_records(b->st)),
@@ -124,7 +127,7 @@ int gaps_fill(struct world *w, const struct host *h, const struct gap_bundle *b,
     }
     g = *found;
     if (g.boot == b->boot->row.number && g.from_us > b->boot->row.anchor_us &&
-        g.from_us < wall(b->boot, b->st->from_boot_us)) {
+        g.from_us <= wall(b->boot, b->st->from_boot_us)) { /* equal: a keyframe that goes on */
         *out_from = (uint64_t)(g.from_us - b->boot->row.anchor_us);
     }
     if (s > g.first_sequence) {
@@ -259,7 +262,9 @@ int gaps_blind(struct world *w, const struct host_boot *b, struct blind **out, s
         return world_arena(w)->err;
     }
     for (size_t i = 0; i < n; i++) {
-        if (gaps[i].from_us >= b->row.anchor_us) { /* else it began in another boot */
+        bool leads = gaps[i].kind == GAP_KIND_SEQUENCE && gaps[i].first_sequence == 1; /* no look was before it */
+
+        if (gaps[i].from_us >= b->row.anchor_us && !leads) { /* else it began in another boot */
             blinds[count++] = (struct blind){ (uint64_t)(gaps[i].from_us - b->row.anchor_us),
                                               (uint64_t)(gaps[i].to_us - b->row.anchor_us) };
         }

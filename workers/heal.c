@@ -184,26 +184,20 @@ static bool alive_at(const struct row *r, uint64_t at)
     return r->first <= at && (r->ended == ROW_OPEN || r->ended > at || (r->inferred && r->ended == at));
 }
 
-/* The name that an interval has at a moment: a run that had lost its state named it anew at its first look. */
-static uint64_t name_at(const struct healing *g, const struct row *r, uint64_t at, bool *unseen)
+/* The name that an interval has at a moment: a run that had lost its state may have named it anew. */
+static uint64_t name_at(const struct row *r, uint64_t at, bool *unseen)
 {
-    uint64_t name = r->first;
+    bool renamed = r->renamed > r->first && r->renamed <= at;
 
-    *unseen = r->unseen;
-    for (size_t i = 0; i < g->runs_count; i++) {
-        if (g->runs[i].stateless && g->runs[i].first_us > name && g->runs[i].first_us <= at) {
-            name = g->runs[i].first_us;
-            *unseen = true;
-        }
-    }
-    return name;
+    *unseen = renamed || r->unseen;
+    return renamed ? r->renamed : r->first;
 }
 
 static void mention_row(struct healing *g, const struct row *r, int row, enum mention_kind kind, uint64_t at)
 {
     struct mention m = { .kind = kind, .at = at, .told = r->first, .hash = r->hash, .row = row };
 
-    m.name = kind == MENTION_START ? at : name_at(g, r, at, &m.unseen);
+    m.name = kind == MENTION_START ? at : name_at(r, at, &m.unseen);
     if (kind == MENTION_START) {
         m.unseen = at == r->first ? r->unseen : true;
     } else if (kind == MENTION_END) {
@@ -226,12 +220,8 @@ static void mentions_of_row(struct healing *g, int row, bool next_first)
     const struct row *r = &s->row;
 
     mention_row(g, r, row, MENTION_START, r->first);
-    for (size_t i = 0; i < g->runs_count; i++) {
-        uint64_t look = g->runs[i].first_us;
-
-        if (g->runs[i].stateless && look > r->first && alive_at(r, look) && !coverage(s)) {
-            mention_row(g, r, row, MENTION_START, look);
-        }
+    if (r->renamed > r->first) {
+        mention_row(g, r, row, MENTION_START, r->renamed);
     }
     for (size_t i = 0; i < g->keyframes_count; i++) {
         const struct keyframe_mark *k = &g->keyframes[i];
@@ -249,7 +239,7 @@ static void mentions_of_row(struct healing *g, int row, bool next_first)
     }
     mention_row(g, r, row, MENTION_SIGHT, r->ended);
     if (r->before && !next_first && !coverage(s)) {
-        struct mention none = { .kind = MENTION_NONE, .at = r->before, .row = -1 };
+        struct mention none = { .kind = MENTION_NONE, .at = r->before, .over = r->before, .row = -1 };
 
         for (size_t i = 0; i < g->keyframes_count; i++) {
             if (g->keyframes[i].at == r->before && keyframe_covers(&g->keyframes[i], s->id)) {
@@ -293,7 +283,11 @@ static void mention_of_record(struct healing *g, size_t rec)
 
 static void mention_none(struct healing *g, const struct keyframe_mark *k)
 {
-    struct mention m = { .kind = MENTION_NONE, .at = k->at, .before = k->before, .row = -1 };
+    struct mention m = { .kind = MENTION_NONE,
+                         .at = k->at,
+                         .over = k->entity == REC_COVERAGE ? k->low : k->at,
+                         .before = k->before,
+                         .row = -1 };
 
     timeline_add(&g->t, &m);
 }
@@ -335,7 +329,10 @@ static void later_keyframes(struct healing *g, const struct entry *e, size_t n)
         }
     }
     for (size_t i = 0; i < g->runs_count && e->id->entity == REC_COVERAGE; i++) {
-        struct keyframe_mark k = { .at = g->runs[i].first_us };
+        struct keyframe_mark k = { .at = g->runs[i].before_us + 1,
+                                   .before = g->runs[i].before_us,
+                                   .entity = REC_COVERAGE,
+                                   .low = g->runs[i].first_us };
 
         mention_none(g, &k);
     }
@@ -346,7 +343,8 @@ static void later_keyframes(struct healing *g, const struct entry *e, size_t n)
 static bool same_row(const struct row *a, const struct row *b)
 {
     return a->first == b->first && a->last == b->last && a->ended == b->ended && a->before == b->before &&
-           a->hash == b->hash && a->source == b->source && a->inferred == b->inferred && a->unseen == b->unseen;
+           a->hash == b->hash && a->renamed == b->renamed && a->source == b->source && a->inferred == b->inferred &&
+           a->unseen == b->unseen;
 }
 
 /* Late changes of what is open: the sums of open_state do not hold any more. */
@@ -387,6 +385,10 @@ static void update(struct healing *g, const struct timeline_row *r, enum change_
     }
     if (kind != CHANGE_COPY && same_row(&s->row, &r->row) && !c.volatiles) {
         return;
+    }
+    if (r->row.renamed > g->h->boot->resumed_us) { /* from now on a name may not be that of its row */
+        g->h->boot->resumed_us = r->row.renamed;
+        g->h->boot->changed = true;
     }
     doubt(g, s->id->entity, s->row.ended == ROW_OPEN, r->row.ended == ROW_OPEN);
     changes_add(g->h->changes, &c);
@@ -527,6 +529,18 @@ static int heal_all(struct healing *g)
     return code;
 }
 
+/* The bundle at hand is not in the ledger yet: its last look may be the one before a keyframe. */
+static void settle_keyframes(struct healing *g)
+{
+    for (size_t i = 0; i < g->keyframes_count; i++) {
+        struct keyframe_mark *k = &g->keyframes[i];
+
+        if (g->h->to < k->at && k->before < g->h->to) {
+            k->before = g->h->to;
+        }
+    }
+}
+
 int heal_slots(const struct heal *h)
 {
     struct healing g = { .h = h, .arena = world_arena(h->w) };
@@ -540,6 +554,7 @@ int heal_slots(const struct heal *h)
     if (code == 0) {
         code = world_keyframes(h->w, h->boot, h->sequence, &g.keyframes, &g.keyframes_count);
     }
+    settle_keyframes(&g);
     if (code == 0) {
         code = world_runs_of_boot(h->w, h->boot, &g.runs, &g.runs_count);
     }

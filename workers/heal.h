@@ -18,10 +18,10 @@ struct heal {
     const struct keyframe_mark
         *marks; /* to compare: keyframe parts among those records; of REC_COVERAGE: a run begins */
     size_t marks_count;
-    unsigned only;     /* take no other entity than this one; 0: all */
-    uint64_t sequence; /* of the bundle */
-    bool late;         /* rows beyond the open ones are read, */
-    uint64_t from;     /* those that ended here or later: the last look before the gap */
+    unsigned only;         /* take no other entity than this one; 0: all */
+    uint64_t sequence, to; /* of the bundle; its last tick */
+    bool late;             /* rows beyond the open ones are read, */
+    uint64_t from;         /* those that ended here or later: the last look before the gap */
 };
 
 /* All is carried out, what was in heal->changes first. */

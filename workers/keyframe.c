@@ -71,8 +71,7 @@ static bool adjoins(const struct keyframe_mark *a, const struct keyframe_mark *b
     return false;
 }
 
-int keyframe_marks_of(const struct decoded *d, uint64_t before, struct arena *arena, struct keyframe_mark **out,
-                      size_t *out_count)
+int keyframe_marks_of(const struct decoded *d, struct arena *arena, struct keyframe_mark **out, size_t *out_count)
 {
     struct keyframe_mark *marks;
     size_t n = 0;
@@ -94,12 +93,8 @@ int keyframe_marks_of(const struct decoded *d, uint64_t before, struct arena *ar
         if (r->kind != REC_KEYFRAME) {
             continue;
         }
-        m = (struct keyframe_mark){ d->ticks[tick].boot_us,
-                                    tick > 0 ? decoded_before(d, tick) : before,
-                                    (unsigned)r->keyframe.entity,
-                                    r->keyframe.low,
-                                    r->keyframe.high,
-                                    r->keyframe.low_cookie,
+        m = (struct keyframe_mark){ d->ticks[tick].boot_us, decoded_before(d, tick), (unsigned)r->keyframe.entity,
+                                    r->keyframe.low,        r->keyframe.high,        r->keyframe.low_cookie,
                                     r->keyframe.high_cookie };
         if (m.entity != REC_PROCESS && m.entity != REC_SOCKET && m.entity != REC_USER) {
             continue; /* no group that we know */
@@ -114,6 +109,64 @@ int keyframe_marks_of(const struct decoded *d, uint64_t before, struct arena *ar
     *out = marks;
     *out_count = n;
     return 0;
+}
+
+void keyframe_marks_settle(struct keyframe_mark *marks, size_t first, size_t count, uint64_t newest)
+{
+    for (size_t i = first; i < count; i++) {
+        if (marks[i].before == 0) {
+            marks[i].before = newest < marks[i].at ? newest : 0;
+        }
+        for (size_t k = 0; k < first && newest == marks[i].at; k++) {
+            if (marks[k].at == marks[i].at) {
+                marks[i].before = marks[k].before;
+            }
+        }
+    }
+}
+
+/* Parts of one tick, one after the other from the beginning of the range. */
+static bool tick_is_whole(const struct keyframe_mark *marks, size_t count, const struct keyframe_mark *of)
+{
+    struct keyframe_mark at = { .at = of->at, .entity = of->entity };
+    bool begun = false;
+
+    if (of->entity == REC_USER) {
+        return true;
+    }
+    for (size_t i = 0; i < count;) {
+        const struct keyframe_mark *m = &marks[i];
+        bool next =
+            m->at == of->at && m->entity == of->entity && (begun ? adjoins(&at, m) : m->low == 0 && m->low_cookie == 0);
+
+        if (!next) {
+            i++;
+            continue;
+        }
+        if (keyframe_is_last(m)) {
+            return true;
+        }
+        at = *m;
+        begun = true;
+        i = 0;
+    }
+    return false;
+}
+
+bool keyframe_marks_whole(const struct keyframe_mark *marks, size_t count)
+{
+    static const unsigned groups[] = { REC_PROCESS, REC_SOCKET, REC_USER };
+    size_t whole = 0;
+
+    for (size_t g = 0; g < pofr_countof(groups); g++) {
+        bool found = false;
+
+        for (size_t i = 0; i < count && !found; i++) {
+            found = marks[i].entity == groups[g] && tick_is_whole(marks, count, &marks[i]);
+        }
+        whole += found;
+    }
+    return whole == pofr_countof(groups);
 }
 
 void keyframe_marks_write(const struct keyframe_mark *marks, size_t count, struct buf *out)

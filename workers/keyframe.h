@@ -17,7 +17,8 @@ struct keyframe_mark { /* one part, or several of one tick that lie side by side
     uint64_t at;       /* its tick */
     uint64_t before;   /* the tick before, 0: not known */
     unsigned entity;   /* 16: processes and files, 18: sockets, 19: facts, REC_COVERAGE: coverage, where a run begins */
-    uint64_t low, high, low_cookie, high_cookie;
+    uint64_t low, high, low_cookie,
+        high_cookie; /* its range; of coverage: low is the run's first look, at right before it */
 };
 
 /* Is the slot of r one of those that the part shows if they are open? */
@@ -27,12 +28,18 @@ bool keyframe_of_entity(const struct keyframe_mark *m, unsigned entity);
 /* Does its range end where the last one of its group does? */
 bool keyframe_is_last(const struct keyframe_mark *m);
 
+/* The parts in a bundle, as the ledger keeps them: before is 0 at its first tick. In arena; POFR_ENOMEM. */
+POFR_MUST_USE int keyframe_marks_of(const struct decoded *d, struct arena *arena, struct keyframe_mark **out,
+                                    size_t *out_count);
+
 /*
- * The parts in a bundle. before: the newest tick before the bundle in the same boot, 0 where that is not known.
- * In arena; POFR_ENOMEM.
+ * Fill in before, of the marks from first on, which are those of one bundle: newest is the last tick that is stored before
+ * that bundle. Where it is the same tick, the keyframe goes on, and the marks before first know.
  */
-POFR_MUST_USE int keyframe_marks_of(const struct decoded *d, uint64_t before, struct arena *arena,
-                                    struct keyframe_mark **out, size_t *out_count);
+void keyframe_marks_settle(struct keyframe_mark *marks, size_t first, size_t count, uint64_t newest);
+
+/* Is there, for each group, one tick whose parts show all of it? What was before those says nothing more. */
+bool keyframe_marks_whole(const struct keyframe_mark *marks, size_t count);
 
 #define KEYFRAME_MARKS_MAX 4096u /* bytes of the column */
 

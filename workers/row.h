@@ -30,8 +30,9 @@ enum row_source row_source_of(uint64_t rec_end_source);
 
 struct row {
     uint64_t first, last, ended;
-    uint64_t before; /* of an inferred end: the first look that no longer showed it; 0: there was none */
-    uint64_t hash;   /* row_hash(); 0: not known any more */
+    uint64_t before;  /* of an inferred end: the first look that no longer showed it; 0: there was none */
+    uint64_t renamed; /* newest first_seen by which a run that had lost its state names it, 0: none */
+    uint64_t hash;    /* row_hash(); 0: not known any more */
     enum row_source source;
     bool inferred;
     bool unseen; /* start_unseen */
@@ -74,7 +75,7 @@ uint64_t row_hash(const struct record *r, struct buf *scratch);
 /* The row keeps its hash while something may be found to be the same thing again. */
 static inline bool row_keeps_hash(const struct row *r)
 {
-    return r->ended == ROW_OPEN || r->inferred || r->unseen;
+    return r->ended == ROW_OPEN || r->inferred || r->unseen || r->renamed;
 }
 
 enum change_kind {

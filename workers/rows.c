@@ -298,6 +298,11 @@ static size_t put_row(struct rows *r, struct bulk *b, size_t i, const struct cha
     } else {
         bulk_null(b, i++);
     }
+    if (c->row.renamed) {
+        bulk_time(b, i++, row_wall(c->boot, c->row.renamed));
+    } else {
+        bulk_null(b, i++);
+    }
     bulk_u64(b, i++, c->row.hash);
     return i;
 }

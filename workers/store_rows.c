@@ -3,7 +3,7 @@
  * world.h on a shard: rows of intervals, read and changed where apply can't name them one by one.
  *
  * READING  Slots are asked for by pid, a prefix of the primary key, and sorted out here; facts and coverage are few and read
- *          as a whole. `ended` names the partitions.
+ *          as a whole. Open rows lie in one partition, and that is where nearly all reading is.
  * MOVED    Where an end was moved to its receipt (4.3) the host's own times are read back from own_*.
  */
 #include "workers/store_parts.h"
@@ -14,8 +14,7 @@
 #include "common/os/clock.h"
 
 #define PIDS_CHUNK 128u
-#define HOUR_US    (3600 * CLOCK_US_PER_S)
-#define DAY_US     (24 * HOUR_US)
+#define DAY_US     (86400 * CLOCK_US_PER_S)
 
 /* --- a row of a result -> a stored row --------------------------------------------------------------------------- */
 
@@ -114,7 +113,8 @@ static void take_row(const struct host_boot *b, const struct table *t, const str
         out->row.last = moved ? out->row.ended : boot_us(b, world_i64(r, row, i + 1));
     }
     out->row.before = db_is_null(r, row, i + 8) ? 0 : boot_us(b, world_i64(r, row, i + 8));
-    out->row.hash = db_get_u64(r, row, i + 9);
+    out->row.renamed = db_is_null(r, row, i + 9) ? 0 : boot_us(b, world_i64(r, row, i + 9));
+    out->row.hash = db_get_u64(r, row, i + 10);
 }
 
 /* Room doubles; count is 0 or what was appended before. */
@@ -159,17 +159,18 @@ static int take_rows(struct world *w, const struct host_boot *b, const struct ta
 /* --- reading ------------------------------------------------------------------------------------------------------ */
 
 /*
- * The condition on ended. A boot whose clock runs far ahead has ends that were moved back to their receipt, below what
- * the boot's clock says: then all of it is read.
+ * The condition on ended, with three values: open rows only, or also what may have to do with a look at from: rows that ended
+ * then or later, and those that were taken to have ended before it because nothing was known of them until after it.
+ * A boot whose clock runs far ahead has ends that were moved back to their receipt: then all of it is read.
  */
-static struct db_value ended_from(const struct world *w, const struct host_boot *b, uint64_t from, char text[32])
-{
-    int64_t wall_us = row_wall(&b->row, from);
+#define ENDED_OPEN " AND ended = '9999-12-31 23:59:59.999999' AND ? <= ? AND ? IS NOT NULL"
+#define ENDED_FROM                                                                                                     \
+    " AND (ended >= ? OR (end_inferred = 1 AND (end_before IS NULL OR end_before > ?)) OR own_ended >= ?)"
 
-    if (from == ROW_OPEN) {
-        return DB_V_C("9999-12-31 23:59:59.999999");
-    }
-    return world_time(wall_us > w->received_us + HOUR_US ? 0 : wall_us, text);
+static const char *ended_from(const struct host_boot *b, uint64_t from, struct db_value v[3], char text[32])
+{
+    v[0] = v[1] = v[2] = world_time(row_wall(&b->row, from == ROW_OPEN ? 0 : from), text);
+    return from == ROW_OPEN ? ENDED_OPEN : ENDED_FROM;
 }
 
 static bool all(const struct record *id, const void *arg)
@@ -184,20 +185,19 @@ static int read_where(struct world *w, const struct host_boot *b, const struct t
                       struct row_list *out)
 {
     struct buf sql = BUF_INIT(65536);
-    struct db_value v[3 + PIDS_CHUNK];
+    struct db_value v[5 + PIDS_CHUNK];
     struct db_result *r = NULL;
     char text[32];
     int code;
 
     table_select(t, &sql);
-    buf_printf(&sql, " WHERE host_id = ? AND boot = ? AND ended >= ?%s", condition);
+    buf_printf(&sql, " WHERE host_id = ? AND boot = ?%s%s", ended_from(b, from, &v[2], text), condition);
     v[0] = DB_V_U(b->row.host_id);
     v[1] = DB_V_U(b->row.number);
-    v[2] = ended_from(w, b, from, text);
     for (size_t i = 0; i < more_count; i++) {
-        v[3 + i] = more[i];
+        v[5 + i] = more[i];
     }
-    code = buf_cstr(&sql) ? world_run(w, buf_cstr(&sql), v, 3 + more_count, &r)
+    code = buf_cstr(&sql) ? world_run(w, buf_cstr(&sql), v, 5 + more_count, &r)
                           : pofr_err_set(w->err, POFR_ENOMEM, "statement");
     if (code == 0) {
         code = take_rows(w, b, t, r, keep, arg, out);

@@ -264,56 +264,128 @@ int world_ledger_near(struct world *w, const struct host_boot *b, uint64_t seque
     return code;
 }
 
-/* The second whole keyframe from sequence on, downwards or upwards; none: the end of the boot's ledger. */
-static int keyframe_limit(struct world *w, const struct host_boot *b, uint64_t sequence, bool down, uint64_t *out)
-{
-    struct db_value v[] = { DB_V_U(b->row.host_id), DB_V_U(b->row.number), DB_V_U(sequence) };
-    struct db_result *r = NULL;
-    int code =
-        world_run(w,
-                  down ? "SELECT sequence FROM bundle WHERE host_id = ? AND boot = ? AND sequence < ? AND keyframe = "
-                         "'last' ORDER BY sequence DESC LIMIT 2"
-                       : "SELECT sequence FROM bundle WHERE host_id = ? AND boot = ? AND sequence >= ? AND keyframe = "
-                         "'last' ORDER BY sequence LIMIT 2",
-                  v, 3, &r);
+/* --- keyframes in the ledger: pages of bundles away from a sequence, until a whole keyframe is in them --------------- */
 
-    *out = down ? 0 : UINT64_MAX;
-    if (code == 0 && db_rows(r) == 2) {
-        *out = db_get_u64(r, 1, 0);
+#define KEYFRAME_PAGE  16
+#define KEYFRAME_PAGES 64u
+
+struct keyframe_bundle {
+    uint64_t sequence, newest; /* the last tick before it */
+    struct slice marks;
+};
+
+struct keyframe_bundles {
+    struct keyframe_bundle *list;
+    size_t count;
+};
+
+static int take_page(struct world *w, const struct db_result *r, struct keyframe_bundles *to)
+{
+    struct keyframe_bundle *list = arena_array(&w->arena, to->count + db_rows(r) + 1, sizeof(*list));
+
+    if (!list) {
+        return pofr_err_set(w->err, w->arena.err, "keyframes");
     }
-    db_result_free(r);
+    if (to->count) {
+        memcpy(list, to->list, to->count * sizeof(*list));
+    }
+    for (size_t i = 0; i < db_rows(r); i++) {
+        list[to->count++] =
+            (struct keyframe_bundle){ db_get_u64(r, i, 0), db_get_u64(r, i, 2), arena_dup(&w->arena, db_get(r, i, 1)) };
+    }
+    to->list = list;
+    return w->arena.err;
+}
+
+static int by_sequence(const void *pa, const void *pb)
+{
+    const struct keyframe_bundle *a = pa, *b = pb;
+
+    return (a->sequence > b->sequence) - (a->sequence < b->sequence);
+}
+
+static int read_marks(struct world *w, struct keyframe_bundles *from, struct keyframe_mark **out, size_t *out_count)
+{
+    int code = 0;
+
+    *out = NULL;
+    *out_count = 0;
+    if (from->count) {
+        qsort(from->list, from->count, sizeof(*from->list), by_sequence);
+    }
+    for (size_t i = 0; i < from->count && code == 0; i++) {
+        size_t first = *out_count;
+
+        code = keyframe_marks_read(from->list[i].marks, &w->arena, out, out_count);
+        keyframe_marks_settle(*out, first, *out_count, from->list[i].newest);
+    }
+    return code ? pofr_err_set(w->err, code, "keyframes of the ledger") : 0;
+}
+
+#define KEYFRAME_READ                                                                                                  \
+    "SELECT sequence, marks, (SELECT p.to_boot_us FROM bundle p WHERE p.host_id = b.host_id AND p.boot = b.boot AND "  \
+    "p.sequence < b.sequence ORDER BY p.sequence DESC LIMIT 1) FROM bundle b WHERE host_id = ? AND boot = ? AND "      \
+    "keyframe <> 'no' AND "
+
+/* One side of sequence. */
+static int read_side(struct world *w, const struct host_boot *b, uint64_t sequence, bool down,
+                     struct keyframe_bundles *side)
+{
+    struct keyframe_mark *marks = NULL;
+    size_t count = 0;
+    int code = 0;
+
+    for (unsigned page = 0; page < KEYFRAME_PAGES && code == 0 && !keyframe_marks_whole(marks, count); page++) {
+        struct db_value v[] = { DB_V_U(b->row.host_id), DB_V_U(b->row.number), DB_V_U(sequence) };
+        struct db_result *r = NULL;
+        size_t before = side->count;
+
+        code = world_run(w,
+                         down ? KEYFRAME_READ "sequence < ? ORDER BY sequence DESC LIMIT 16"
+                              : KEYFRAME_READ "sequence >= ? ORDER BY sequence LIMIT 16",
+                         v, 3, &r);
+        if (code == 0) {
+            code = take_page(w, r, side);
+        }
+        db_result_free(r);
+        if (code == 0) {
+            code = read_marks(w, side, &marks, &count);
+        }
+        if (side->count < before + KEYFRAME_PAGE) {
+            break;
+        }
+        sequence = down ? side->list[0].sequence : side->list[side->count - 1].sequence + 1;
+    }
     return code;
 }
 
 int world_keyframes(struct world *w, const struct host_boot *b, uint64_t sequence, struct keyframe_mark **out,
                     size_t *out_count)
 {
-    struct db_result *r = NULL;
-    uint64_t low = 0, high = UINT64_MAX;
+    struct keyframe_bundles before = { 0 }, after = { 0 };
     int code = world_write_ledger(w);
 
     *out = NULL;
     *out_count = 0;
     if (code == 0) {
-        code = keyframe_limit(w, b, sequence, true, &low);
+        code = read_side(w, b, sequence, true, &before);
     }
     if (code == 0 && sequence <= b->tip_sequence) {
-        code = keyframe_limit(w, b, sequence, false, &high);
+        code = read_side(w, b, sequence, false, &after);
     }
-    if (code == 0) {
-        struct db_value v[] = { DB_V_U(b->row.host_id), DB_V_U(b->row.number), DB_V_U(low), DB_V_U(high) };
+    for (size_t i = 0; i < after.count && code == 0; i++) { /* settled as one list: a keyframe may lie on both sides */
+        struct keyframe_bundle *list = arena_array(&w->arena, before.count + 1, sizeof(*list));
 
-        code =
-            world_run(w,
-                      "SELECT marks FROM bundle WHERE host_id = ? AND boot = ? AND sequence >= ? AND sequence <= ? AND "
-                      "keyframe <> 'no' ORDER BY sequence",
-                      v, 4, &r);
+        if (!list) {
+            return pofr_err_set(w->err, w->arena.err, "keyframes");
+        }
+        if (before.count) {
+            memcpy(list, before.list, before.count * sizeof(*list));
+        }
+        list[before.count++] = after.list[i];
+        before.list = list;
     }
-    for (size_t i = 0; code == 0 && i < db_rows(r); i++) {
-        code = keyframe_marks_read(arena_dup(&w->arena, db_get(r, i, 0)), &w->arena, out, out_count);
-    }
-    db_result_free(r);
-    return code;
+    return code ? code : read_marks(w, &before, out, out_count);
 }
 
 /* --- runs ---------------------------------------------------------------------------------------------------- */
@@ -335,8 +407,7 @@ static int read_runs(struct world *w, const char *sql, const struct db_value *v,
         runs[i].boot = (uint32_t)db_get_u64(r, i, 1);
         runs[i].first_sequence = db_get_u64(r, i, 2);
         runs[i].first_us = db_get_u64(r, i, 3);
-        runs[i].stateless = db_get_u64(r, i, 4) != 0;
-        runs[i].before_us = db_get_u64(r, i, 5);
+        runs[i].before_us = db_get_u64(r, i, 4);
         *out_count = i + 1;
     }
     *out = runs;
@@ -344,7 +415,7 @@ static int read_runs(struct world *w, const char *sql, const struct db_value *v,
     return code;
 }
 
-#define RUN_READ "SELECT run, boot, first_sequence, first_us, stateless, before_us FROM run"
+#define RUN_READ "SELECT run, boot, first_sequence, first_us, before_us FROM run"
 
 int world_runs_of_boot(struct world *w, const struct host_boot *b, struct run_row **out, size_t *out_count)
 {
@@ -364,16 +435,14 @@ int world_runs_of_run(struct world *w, const struct host *h, const uint8_t run[1
 int world_put_run(struct world *w, const struct host *h, const struct run_row *run)
 {
     struct db_value v[] = { DB_V_U(h->host_id),          DB_V_S(slice_of(run->run, 16)), DB_V_U(run->boot),
-                            DB_V_U(run->first_sequence), DB_V_U(run->first_us),          DB_V_U(run->before_us),
-                            DB_V_U(run->stateless) };
+                            DB_V_U(run->first_sequence), DB_V_U(run->first_us),          DB_V_U(run->before_us) };
 
     return world_run(
         w,
-        "INSERT INTO run (host_id, run, boot, first_sequence, first_us, before_us, stateless) VALUES (?, ?, ?, ?, ?, "
-        "?, ?) "
-        "ON DUPLICATE KEY UPDATE first_sequence = VALUES(first_sequence), first_us = VALUES(first_us), before_us = "
-        "VALUES(before_us), stateless = VALUES(stateless)",
-        v, 7, NULL);
+        "INSERT INTO run (host_id, run, boot, first_sequence, first_us, before_us) VALUES (?, ?, ?, ?, ?, ?) "
+        "ON DUPLICATE KEY UPDATE first_sequence = VALUES(first_sequence), first_us = VALUES(first_us), "
+        "before_us = VALUES(before_us)",
+        v, 6, NULL);
 }
 
 /* --- gaps, findings -------------------------------------------------------------------------------------------- */

@@ -173,13 +173,10 @@ static void infer_end(struct fold *f, uint64_t limit, uint64_t before, enum row_
     f->open = -1;
 }
 
-/* Another interval of the slot is mentioned: the open one is over. */
+/* Another interval of the slot is mentioned: the open one is over. How it ended nobody saw. */
 static void displace(struct fold *f, const struct mention *m)
 {
-    const struct timeline_row *open = open_row(f);
-    bool changed = m->hash != 0 && open->row.hash != 0 && m->hash != open->row.hash;
-
-    infer_end(f, m->name, m->name, changed ? ROW_SOURCE_CHANGE : ROW_SOURCE_UNKNOWN);
+    infer_end(f, m->name, m->name, ROW_SOURCE_UNKNOWN);
 }
 
 /* The mention is of the open row, which may have come from elsewhere. */
@@ -189,6 +186,7 @@ static void join(struct fold *f, const struct mention *m)
 
     if (m->name != open->row.first) {
         f->alias = m->name;
+        open->row.renamed = m->name;
     }
     if (open->stored < 0) {
         open->stored = m->row; /* a late record goes before a row that is there: the row moves back */
@@ -260,6 +258,9 @@ static void fold_end(struct fold *f, const struct mention *m)
     struct timeline_row *closed;
 
     if (open && means(f, open, m)) {
+        if (m->name != open->row.first) {
+            open->row.renamed = m->name;
+        }
         see_end(open, m);
         f->open = -1;
         return;
@@ -294,7 +295,7 @@ static void fold_one(struct fold *f, const struct mention *m)
         break;
     case MENTION_NONE:
         if (open && open->row.first < m->at && f->told <= m->at) {
-            infer_end(f, m->before ? m->before : m->at, m->at, ROW_SOURCE_UNKNOWN);
+            infer_end(f, m->before ? m->before : m->at, m->over, ROW_SOURCE_UNKNOWN);
         }
         break;
     case MENTION_GONE:

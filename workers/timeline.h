@@ -42,6 +42,7 @@ struct mention {
     uint64_t ended, last;        /* END */
     enum row_source source;      /* END, GONE */
     uint64_t before;             /* NONE: the look before */
+    uint64_t over;               /* NONE: the look that no longer showed it */
     const struct record *record; /* NULL: comes from a row */
     int row;                     /* index of that row, -1: comes from a record */
 };

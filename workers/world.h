@@ -40,8 +40,10 @@ POFR_MUST_USE int world_ledger_at(struct world *w, const struct host *h, uint64_
 /* The stored neighbours of a sequence within a boot; NULL: none. */
 POFR_MUST_USE int world_ledger_near(struct world *w, const struct host_boot *b, uint64_t sequence,
                                     struct ledger_row **out_before, struct ledger_row **out_after);
-/* Keyframe parts of the boot's stored bundles: all since the last but one whole keyframe before sequence, and up to the
- * end of the first whole one after it. Ascending. */
+/*
+ * Keyframe parts of the boot's stored bundles, ascending: as many before sequence, and as many from it on, as are needed to
+ * have a whole one on each side (keyframe_marks_whole()).
+ */
 POFR_MUST_USE int world_keyframes(struct world *w, const struct host_boot *b, uint64_t sequence,
                                   struct keyframe_mark **out, size_t *out_count);
 
@@ -73,7 +75,6 @@ struct run_row {
     uint32_t boot;
     uint64_t first_sequence, first_us;
     uint64_t before_us; /* newest look of the boot before first_us, of what is stored; 0: none */
-    bool stateless;
 };
 POFR_MUST_USE int world_runs_of_boot(struct world *w, const struct host_boot *b, struct run_row **out,
                                      size_t *out_count);
@@ -137,7 +138,10 @@ struct row_list {
     size_t count;
 };
 
-/* Rows of these slots (records of one entity) that are open or, with from < ROW_OPEN, ended at from or later. Appended to out. */
+/*
+ * Rows of these slots (records of one entity) that are open; with from < ROW_OPEN also those that ended at from or later, and
+ * those with an inferred end that were not yet known to be over at from. Appended to out.
+ */
 POFR_MUST_USE int world_rows(struct world *w, const struct host_boot *b, unsigned entity,
                              const struct record *const *slots, size_t count, uint64_t from, struct row_list *out);
 /* The same of every slot in a keyframe's range (of coverage: all). */

@@ -86,7 +86,6 @@ CREATE TABLE run (
   first_sequence BIGINT UNSIGNED NOT NULL,   -- of what is stored
   first_us BIGINT UNSIGNED NOT NULL,         -- its first tick, boot clock
   before_us BIGINT UNSIGNED NOT NULL,        -- newest tick of the boot before it, 0: none
-  stateless TINYINT UNSIGNED NOT NULL DEFAULT 0, -- 1: it had lost its state, so its first look names anew what it finds
   PRIMARY KEY (host_id, run, boot)
 ) ENGINE=InnoDB DEFAULT CHARSET=binary;
 
@@ -176,6 +175,7 @@ CREATE TABLE psinfo (
   own_first_seen DATETIME(6) NULL,
   own_ended DATETIME(6) NULL,
   end_before DATETIME(6) NULL,                -- of an inferred end: the first look that no longer showed it, NULL: none did (reboot, retired)
+  renamed DATETIME(6) NULL,                   -- newest first_seen by which a run that had lost its state named it, where it did
   hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- of identity and attributes, to find the same thing again; 0 where that can't be asked any more
   exit_status INT UNSIGNED NULL,
   cpu_us BIGINT UNSIGNED NULL,
@@ -236,6 +236,7 @@ CREATE TABLE fileinfo (
   own_first_seen DATETIME(6) NULL,
   own_ended DATETIME(6) NULL,
   end_before DATETIME(6) NULL,                -- of an inferred end: the first look that no longer showed it, NULL: none did (reboot, retired)
+  renamed DATETIME(6) NULL,                   -- newest first_seen by which a run that had lost its state named it, where it did
   hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- of identity and attributes, to find the same thing again; 0 where that can't be asked any more
   command_id BIGINT UNSIGNED NOT NULL,
   path_id BIGINT UNSIGNED NOT NULL,
@@ -271,6 +272,7 @@ CREATE TABLE netinfo (
   own_first_seen DATETIME(6) NULL,
   own_ended DATETIME(6) NULL,
   end_before DATETIME(6) NULL,                -- of an inferred end: the first look that no longer showed it, NULL: none did (reboot, retired)
+  renamed DATETIME(6) NULL,                   -- newest first_seen by which a run that had lost its state named it, where it did
   hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- of identity and attributes, to find the same thing again; 0 where that can't be asked any more
   command_id BIGINT UNSIGNED NOT NULL,
   family SMALLINT UNSIGNED NOT NULL,
@@ -309,6 +311,7 @@ CREATE TABLE userinfo (
   own_first_seen DATETIME(6) NULL,
   own_ended DATETIME(6) NULL,
   end_before DATETIME(6) NULL,                -- of an inferred end: the first look that no longer showed it, NULL: none did (reboot, retired)
+  renamed DATETIME(6) NULL,                   -- newest first_seen by which a run that had lost its state named it, where it did
   hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- of identity and attributes, to find the same thing again; 0 where that can't be asked any more
   gid INT UNSIGNED NOT NULL,
   comment VARBINARY(4096) NOT NULL,
@@ -337,6 +340,7 @@ CREATE TABLE groupinfo (
   own_first_seen DATETIME(6) NULL,
   own_ended DATETIME(6) NULL,
   end_before DATETIME(6) NULL,                -- of an inferred end: the first look that no longer showed it, NULL: none did (reboot, retired)
+  renamed DATETIME(6) NULL,                   -- newest first_seen by which a run that had lost its state named it, where it did
   hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- of identity and attributes, to find the same thing again; 0 where that can't be asked any more
   members MEDIUMBLOB NOT NULL,
   origin VARBINARY(16) NOT NULL,
@@ -365,6 +369,7 @@ CREATE TABLE netint (
   own_first_seen DATETIME(6) NULL,
   own_ended DATETIME(6) NULL,
   end_before DATETIME(6) NULL,                -- of an inferred end: the first look that no longer showed it, NULL: none did (reboot, retired)
+  renamed DATETIME(6) NULL,                   -- newest first_seen by which a run that had lost its state named it, where it did
   hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- of identity and attributes, to find the same thing again; 0 where that can't be asked any more
   name VARBINARY(64) NOT NULL,
   hardware_address VARBINARY(128) NOT NULL, -- text
@@ -399,6 +404,7 @@ CREATE TABLE netroute (
   own_first_seen DATETIME(6) NULL,
   own_ended DATETIME(6) NULL,
   end_before DATETIME(6) NULL,                -- of an inferred end: the first look that no longer showed it, NULL: none did (reboot, retired)
+  renamed DATETIME(6) NULL,                   -- newest first_seen by which a run that had lost its state named it, where it did
   hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- of identity and attributes, to find the same thing again; 0 where that can't be asked any more
   interface_name VARBINARY(64) NOT NULL,
   type SMALLINT UNSIGNED NOT NULL,
@@ -426,6 +432,7 @@ CREATE TABLE hostinfo (
   own_first_seen DATETIME(6) NULL,
   own_ended DATETIME(6) NULL,
   end_before DATETIME(6) NULL,                -- of an inferred end: the first look that no longer showed it, NULL: none did (reboot, retired)
+  renamed DATETIME(6) NULL,                   -- newest first_seen by which a run that had lost its state named it, where it did
   hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- of identity and attributes, to find the same thing again; 0 where that can't be asked any more
   value VARBINARY(4096) NOT NULL,
   PRIMARY KEY (host_id, boot, name, first_seen, ended)
@@ -450,6 +457,7 @@ CREATE TABLE hwinfo (
   own_first_seen DATETIME(6) NULL,
   own_ended DATETIME(6) NULL,
   end_before DATETIME(6) NULL,                -- of an inferred end: the first look that no longer showed it, NULL: none did (reboot, retired)
+  renamed DATETIME(6) NULL,                   -- newest first_seen by which a run that had lost its state named it, where it did
   hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- of identity and attributes, to find the same thing again; 0 where that can't be asked any more
   value VARBINARY(4096) NOT NULL,
   PRIMARY KEY (host_id, boot, class, name, first_seen, ended)
@@ -473,6 +481,7 @@ CREATE TABLE login (
   own_first_seen DATETIME(6) NULL,
   own_ended DATETIME(6) NULL,
   end_before DATETIME(6) NULL,                -- of an inferred end: the first look that no longer showed it, NULL: none did (reboot, retired)
+  renamed DATETIME(6) NULL,                   -- newest first_seen by which a run that had lost its state named it, where it did
   hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- of identity and attributes, to find the same thing again; 0 where that can't be asked any more
   user VARBINARY(255) NOT NULL,
   uid INT UNSIGNED NOT NULL,
@@ -503,6 +512,7 @@ CREATE TABLE coverage (
   own_first_seen DATETIME(6) NULL,
   own_ended DATETIME(6) NULL,
   end_before DATETIME(6) NULL,                -- of an inferred end: the first look that no longer showed it, NULL: none did (reboot, retired)
+  renamed DATETIME(6) NULL,                   -- newest first_seen by which a run that had lost its state named it, where it did
   hash BIGINT UNSIGNED NOT NULL DEFAULT 0,    -- of identity and attributes, to find the same thing again; 0 where that can't be asked any more
   mode VARBINARY(255) NOT NULL,
   reason VARBINARY(1024) NOT NULL,

@@ -359,9 +359,8 @@ class Boot:
         self.closed.append(row)
 
     def displace(self, slot, r):
-        """Another interval of the slot is spoken of, so the open one is over."""
-        changed = self.open[slot].attributes != Row(r).attributes
-        self.close_inferred(slot, "change" if changed else "unknown", r["first_seen"])
+        """Another interval of the slot is spoken of, so the open one is over. How it ended nobody saw."""
+        self.close_inferred(slot, "unknown", r["first_seen"])
 
     def close_all(self, source, wanted=lambda row: True):
         for slot in [slot for slot, row in self.open.items() if wanted(row)]:

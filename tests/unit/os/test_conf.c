@@ -245,7 +245,7 @@ static void the_sample_parses_once_what_is_required_is_filled_in(void **state)
     (void)state;
     print_into(conf_print_sample, text, sizeof(text));
     assert_non_null(strstr(text, "# (10ms to 1h; SIGHUP)\n#tick = 300ms\n"));
-    line = strstr(text, "#listen = ");
+    line = strstr(text, "#listen =");
     assert_non_null(line);
     *line = ' ';
     c = parse(text);

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/support/random_chain.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/sha256.h"
+#include "tests/support/check.h"
+#include "tests/support/random_world.h"
+
+#define KINDS 512
+
+struct maker {
+    struct random_chain *chain;
+    size_t room;
+    struct random random;
+    struct random_world *world;
+    struct rec_encoder *encoder;
+    struct statement next; /* sequence and previous are those of the last one */
+    uint64_t totals[KINDS];
+    struct record tick;
+    uint64_t salt; /* so that two histories do not make the same statement */
+};
+
+static void fill(struct maker *m, uint8_t *out, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        out[i] = (uint8_t)random_u64(&m->random);
+    }
+}
+
+static void count(struct maker *m)
+{
+    struct statement *s = &m->next;
+
+    s->counts_len = 0;
+    for (uint32_t kind = REC_KEYFRAME + 1; kind < KINDS; kind++) {
+        uint64_t here = rec_encoder_count(m->encoder, kind);
+
+        m->totals[kind] += here;
+        if (m->totals[kind] > 0) {
+            s->counts[s->counts_len++] = (struct statement_count){ kind, here, m->totals[kind] };
+        }
+    }
+}
+
+static void seal(struct maker *m)
+{
+    struct statement *s = &m->next;
+    struct chain_bundle *b = calloc(1, sizeof(*b));
+    struct buf text = BUF_INIT(STATEMENT_MAX);
+    struct slice payload;
+
+    assert_non_null(b);
+    arena_init(&b->arena, SIZE_MAX / 2);
+    if (rec_encoder_bytes(m->encoder) == 0) {
+        free(b);
+        return;
+    }
+    s->sequence++;
+    s->origin = s->sequence == 1 ? STATEMENT_FIRST : STATEMENT_CONTINUES;
+    count(m);
+    payload = arena_dup(&b->arena, rec_encoder_payload(m->encoder));
+    s->payload_size = s->payload_bytes = payload.len;
+    memcpy(s->payload_digest, &m->salt, sizeof(m->salt));
+    assert_int_equal(statement_format(s, &text), 0);
+    b->view.statement = *s;
+    assert_int_equal(sha256(buf_slice(&text), b->view.statement_digest), 0);
+    assert_int_equal(decode_payload(payload, s, 1000000, &b->arena, &b->decoded, NULL), 0);
+    memcpy(s->previous, b->view.statement_digest, 32);
+    buf_free(&text);
+    if (m->chain->count == m->room) {
+        m->room = m->room ? m->room * 2 : 64;
+        m->chain->bundles = reallocarray(m->chain->bundles, m->room, sizeof(struct chain_bundle *));
+        assert_non_null(m->chain->bundles);
+    }
+    m->chain->bundles[m->chain->count++] = b;
+    rec_encoder_reset(m->encoder);
+    s->ticks = 0;
+    s->keyframe = 0;
+}
+
+static void put_tick(struct maker *m, const struct record *r, bool again)
+{
+    if (rec_encoder_bytes(m->encoder) == 0) {
+        m->next.from_boot_us = r->tick.boot_us;
+        m->next.from_wall_us = r->tick.wall_us;
+    }
+    m->next.to_boot_us = r->tick.boot_us;
+    m->next.to_wall_us = r->tick.wall_us;
+    m->next.ticks += !again;
+    m->next.ticks_total += !again;
+    m->tick = *r;
+    assert_int_equal(rec_put(m->encoder, r), 0);
+}
+
+static int take(const struct record *r, void *ctx)
+{
+    struct maker *m = ctx;
+
+    if (r->kind == REC_TICK) {
+        put_tick(m, r, false);
+        return 0;
+    }
+    if (r->kind == REC_KEYFRAME) {
+        if (r->keyframe.part > 0 && random_chance(&m->random, 25)) { /* it goes on in the next bundle */
+            seal(m);
+            put_tick(m, &m->tick, true);
+        }
+        m->next.keyframe = r->keyframe.last ? 2 : 1;
+    }
+    assert_int_equal(rec_put(m->encoder, r), 0);
+    return 0;
+}
+
+/* What happens to the host between two bundles. */
+static void fate(struct maker *m, unsigned fates)
+{
+    uint64_t dice = random_below(&m->random, 100);
+
+    if (dice < 6 && (fates & CHAIN_RESTARTS)) {
+        assert_int_equal(random_world_stop(m->world, take, m), 0);
+        seal(m);
+        random_world_start(m->world, true);
+    } else if (dice < 12 && (fates & CHAIN_CRASHES)) {
+        seal(m);
+        random_world_start(m->world, !(fates & CHAIN_LOSES_STATE) || random_chance(&m->random, 50));
+    } else if (dice < 15 && (fates & CHAIN_REBOOTS)) {
+        seal(m);
+        random_world_reboot(m->world);
+        fill(m, m->next.boot.b, sizeof(m->next.boot.b));
+    } else {
+        seal(m);
+        return;
+    }
+    fill(m, m->next.run, sizeof(m->next.run));
+}
+
+static void live(struct maker *m, size_t bundles, unsigned fates)
+{
+    while (m->chain->count < bundles) {
+        uint64_t ticks = 1 + random_below(&m->random, 8);
+
+        for (; ticks > 0; ticks--) {
+            bool keyframe = random_chance(&m->random, 6);
+
+            assert_int_equal(random_world_tick(m->world, keyframe, (unsigned)random_below(&m->random, 5), take, m), 0);
+        }
+        fate(m, fates);
+    }
+}
+
+void random_chain_make(struct random_chain *c, uint64_t seed, size_t bundles, unsigned size, unsigned fates)
+{
+    struct maker *m = calloc(1, sizeof(*m));
+
+    memset(c, 0, sizeof(*c));
+    assert_non_null(m);
+    m->world = calloc(1, sizeof(*m->world));
+    assert_non_null(m->world);
+    m->chain = c;
+    m->random.state = ~seed;
+    m->next.version = 1;
+    strcpy(m->next.recorder, "random_chain/1");
+    fill(m, m->next.host.b, sizeof(m->next.host.b));
+    fill(m, m->next.boot.b, sizeof(m->next.boot.b));
+    fill(m, m->next.run, sizeof(m->next.run));
+    assert_int_equal(rec_encoder_new(&m->encoder), 0);
+    random_world_init(m->world, seed, size);
+    if (fates & CHAIN_FORKS) {
+        struct random_world *copy = malloc(sizeof(*copy));
+        struct statement then;
+        uint64_t totals[KINDS];
+
+        assert_non_null(copy);
+        live(m, bundles / 3, fates & ~(unsigned)CHAIN_FORKS);
+        *copy = *m->world;
+        then = m->next;
+        memcpy(totals, m->totals, sizeof(totals));
+        live(m, bundles * 2 / 3, fates & ~(unsigned)CHAIN_FORKS);
+        seal(m);
+        *m->world = *copy;
+        m->next = then;
+        memcpy(m->totals, totals, sizeof(totals));
+        m->salt = 1;
+        m->world->random.state ^= 1;
+        random_world_start(m->world, true);
+        fill(m, m->next.run, sizeof(m->next.run));
+        free(copy);
+    }
+    live(m, bundles, fates & ~(unsigned)CHAIN_FORKS);
+    rec_encoder_free(m->encoder);
+    free(m->world);
+    free(m);
+}
+
+void random_chain_free(struct random_chain *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        arena_free(&c->bundles[i]->arena);
+        free(c->bundles[i]);
+    }
+    free(c->bundles);
+    memset(c, 0, sizeof(*c));
+}
