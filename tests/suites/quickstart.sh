@@ -12,15 +12,17 @@ sql() { quickstart sql -N "$1"; }
 
 all_running() {
     local part
-    for part in "${ALL_PARTS[@]}"; do equal "$(part_field "$part" 4)" running "state of $part"; done
+    for part in "${ALL_PARTS[@]}"; do wait_until 60 part_is "$part" running; done
 }
+
+part_is() { [[ $(part_field "$1" 4) == "$2" ]]; }
 
 answers_to() { [[ $(sql "$1") == "$2" ]]; }
 
 # witness: a process with a name of its own, one open file and one connection, that lives until it is ended
 witness_begin() {
     WITNESS=w$RANDOM$RANDOM
-    cp -- "$(command -v python3)" "$POFR_TEST_WORK/$WITNESS"
+    cp -- "$([[ -x /usr/bin/python3 ]] && printf /usr/bin/python3 || command -v python3)" "$POFR_TEST_WORK/$WITNESS"
     : >"$POFR_TEST_WORK/$WITNESS.file"
     "$POFR_TEST_WORK/$WITNESS" -c '
 import socket, sys, time

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/support/random_chain.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -161,7 +162,7 @@ void random_chain_make(struct random_chain *c, uint64_t seed, size_t bundles, un
     m->chain = c;
     m->random.state = ~seed;
     m->next.version = 1;
-    strcpy(m->next.recorder, "random_chain/1");
+    (void)snprintf(m->next.recorder, sizeof(m->next.recorder), "random_chain/1");
     fill(m, m->next.host.b, sizeof(m->next.host.b));
     fill(m, m->next.boot.b, sizeof(m->next.boot.b));
     fill(m, m->next.run, sizeof(m->next.run));
