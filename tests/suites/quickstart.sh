@@ -22,7 +22,9 @@ answers_to() { [[ $(sql "$1") == "$2" ]]; }
 # witness: a process with a name of its own, one open file and one connection, that lives until it is ended
 witness_begin() {
     WITNESS=w$RANDOM$RANDOM
-    cp -- "$([[ -x /usr/bin/python3 ]] && printf /usr/bin/python3 || command -v python3)" "$POFR_TEST_WORK/$WITNESS"
+    local python=/usr/bin/python3 # the system's own: a wrapper in PATH could not be copied
+    [[ -x $python ]] || python=$(command -v python3)
+    cp -- "$python" "$POFR_TEST_WORK/$WITNESS"
     : >"$POFR_TEST_WORK/$WITNESS.file"
     "$POFR_TEST_WORK/$WITNESS" -c '
 import socket, sys, time
