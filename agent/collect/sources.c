@@ -170,6 +170,7 @@ static void look_processes(struct sources *s, struct coverage *coverage, struct 
 
     s->lost_before = !s->drained_whole;
     state_events_apply(s->state, whole);
+    ask.told = whole;
     ask.list = !whole || !s->listed_once || ask.now_us - s->listed_us >= s->options.full_list_us;
     ask.full = !s->listed_once;
     state_look_begin(s->state, s->first);

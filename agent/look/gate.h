@@ -11,7 +11,7 @@
  * (A parent's end changes nothing that is recorded: ppid is the creator.)
  * The clock is read before the content, and kept with (pid, start).
  *
- * One owner. Memory: about 130 bytes a process, 16 a descriptor.
+ * One owner. Memory: about 150 bytes a process, 16 a descriptor.
  */
 #pragma once
 
@@ -51,11 +51,14 @@ struct gate_entry {
     uint64_t clock_ns;      /* before the last reading */
     uint64_t now_ns;        /* in this look */
     uint64_t attributes;    /* hash of what is cheap to read again */
+    uint64_t quick;         /* hash of what events do not tell of */
+    uint64_t pid_inode;     /* the process's number; 0: the kernel gives none */
     uint32_t ns[GATE_NAMESPACES];
     uint32_t threads;
     uint32_t thread_from; /* comparing threads goes on from this tid */
     uint32_t group;       /* shares its files with the others of this number; 0: none */
     uint8_t readings;     /* counts up; decides what is verified in turn */
+    uint8_t turn;         /* which namespace is verified at the next reading in full */
     bool known;           /* it was read: start, clock, attributes hold */
     bool has_clock;       /* clock_ns holds */
     bool kernel_thread;

@@ -2,9 +2,10 @@
 /*
  * look_dump.c -- prints looks as text: to see what the recorder sees, and what a look costs. Built, not installed.
  *
- *   look_dump [looks [milliseconds between]]     the first look in full, then one line of figures per look
- *   look_dump -q looks milliseconds              figures only
- *   look_dump -e looks [milliseconds between]    events alone
+ *   look_dump [-qflt] [looks [milliseconds between]]   the first look in text, then one line of figures per look
+ *       -q  figures only    -f  every look in full    -l  the list of processes from events, not from /proc
+ *       -t  as if events had told of everything (to measure where there is no connector)
+ *   look_dump -e looks [milliseconds between]          events alone
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -176,43 +177,98 @@ static int dump_events(long looks, long pause_ms)
     return EXIT_SUCCESS;
 }
 
-int main(int argc, char **argv)
+struct hints {
+    struct look_proc *l;
+};
+
+static void hint(void *ctx, const struct event *e)
+{
+    static const int hints[] = {
+        [EVENT_FORK] = LOOK_HINT_NEW,     [EVENT_THREAD] = LOOK_HINT_THREAD, [EVENT_EXEC] = LOOK_HINT_READ,
+        [EVENT_EXIT] = LOOK_HINT_EXIT,    [EVENT_THREAD_EXIT] = -1,          [EVENT_IDS] = LOOK_HINT_READ,
+        [EVENT_SESSION] = LOOK_HINT_READ, [EVENT_NAME] = LOOK_HINT_READ,     [EVENT_COREDUMP] = -1
+    };
+
+    if (hints[e->kind] >= 0) {
+        look_proc_hint(((struct hints *)ctx)->l, e->pid, (enum look_hint)hints[e->kind]);
+    }
+}
+
+static int fail(const struct pofr_err *err)
+{
+    (void)fprintf(stderr, "look_dump: %s\n", err->text);
+    return EXIT_FAILURE;
+}
+
+/* One look: 0, or the error. */
+static int look(struct look_proc *l, struct events *e, struct look_ask ask, struct dump *d, long number,
+                struct pofr_err *err)
 {
     static const struct look_sink sink = {
         held, process, process_held, file_held, file, files_end, process_end, blocked
     };
-    struct dump d = { .quiet = argc > 1 && strcmp(argv[1], "-q") == 0 };
-    bool events = argc > 1 && strcmp(argv[1], "-e") == 0;
-    int first = d.quiet || events ? 2 : 1;
-    long looks = argc > first ? strtol(argv[first], NULL, 10) : 1;
-    long pause_ms = argc > first + 1 ? strtol(argv[first + 1], NULL, 10) : 300;
-    struct look_proc *l = NULL;
-    struct pofr_err err = { .code = 0 };
+    static const struct events_sink hinting = { hint, NULL };
+    struct hints h = { l };
+    struct look_result r;
+    int64_t cpu = now_us(CLOCK_PROCESS_CPUTIME_ID), wall = now_us(CLOCK_MONOTONIC);
+    uint64_t lost = 0;
+    int code;
 
+    if (e && (code = events_drain(e, &hinting, &h, &lost, err)) != 0) {
+        return code;
+    }
+    ask.now_us = now_us(CLOCK_MONOTONIC);
+    ask.list = !e || number == 0 || lost > 0;
+    ask.told = ask.told || (e && lost == 0);
+    if ((code = look_proc_run(l, &ask, &sink, d, &r, err)) != 0) {
+        return code;
+    }
+    (void)printf("look %ld: %s processes=%u read=%u reconciled=%u vanished=%u blocked=%u files=%" PRIu64
+                 " torn=%u unannounced=%u cpu_us=%" PRId64 " wall_us=%" PRId64 "\n",
+                 number, r.complete ? "complete" : "INCOMPLETE", r.processes, r.read, r.reconciled, r.vanished,
+                 r.blocked, r.files, r.torn, r.unannounced, now_us(CLOCK_PROCESS_CPUTIME_ID) - cpu,
+                 now_us(CLOCK_MONOTONIC) - wall);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    bool events = false, by_events = false;
+    struct look_ask ask = { .full = false };
+    struct dump d = { .quiet = false };
+    struct look_proc *l = NULL;
+    struct events *e = NULL;
+    struct pofr_err err = { .code = 0 };
+    long looks, pause_ms;
+    int word;
+
+    while ((word = getopt(argc, argv, "qflte")) != -1) {
+        if (word == '?') {
+            return 2;
+        }
+        d.quiet = d.quiet || word == 'q';
+        ask.full = ask.full || word == 'f';
+        ask.told = ask.told || word == 't';
+        by_events = by_events || word == 'l';
+        events = events || word == 'e';
+    }
+    looks = optind < argc ? strtol(argv[optind], NULL, 10) : 1;
+    pause_ms = optind + 1 < argc ? strtol(argv[optind + 1], NULL, 10) : 300;
     if (events) {
         return dump_events(looks, pause_ms);
     }
-    if (look_proc_new(NULL, &l, &err) != 0) {
-        (void)fprintf(stderr, "look_dump: %s\n", err.text);
-        return EXIT_FAILURE;
+    if (look_proc_new(NULL, &l, &err) != 0 ||
+        (by_events && events_open(&(struct events_conf){ .no_exec_reader = true }, &e, &err) != 0)) {
+        return fail(&err);
     }
     for (long i = 0; i < looks; i++) {
-        struct look_ask ask = { .list = true, .now_us = now_us(CLOCK_MONOTONIC) };
-        struct look_result r;
-        int64_t cpu = now_us(CLOCK_PROCESS_CPUTIME_ID), wall = now_us(CLOCK_MONOTONIC);
-
-        if (look_proc_run(l, &ask, &sink, &d, &r, &err) != 0) {
-            (void)fprintf(stderr, "look_dump: %s\n", err.text);
-            return EXIT_FAILURE;
+        if (look(l, e, ask, &d, i, &err) != 0) {
+            return fail(&err);
         }
-        (void)printf("look %ld: %s processes=%u read=%u reconciled=%u vanished=%u blocked=%u files=%" PRIu64
-                     " torn=%u unannounced=%u cpu_us=%" PRId64 " wall_us=%" PRId64 "\n",
-                     i, r.complete ? "complete" : "INCOMPLETE", r.processes, r.read, r.reconciled, r.vanished,
-                     r.blocked, r.files, r.torn, r.unannounced, now_us(CLOCK_PROCESS_CPUTIME_ID) - cpu,
-                     now_us(CLOCK_MONOTONIC) - wall);
         d.quiet = true;
         (void)usleep((useconds_t)pause_ms * 1000); /* allowed: the pace that was asked for */
     }
+    events_close(e);
     look_proc_free(l);
     return EXIT_SUCCESS;
 }

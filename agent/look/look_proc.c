@@ -92,6 +92,7 @@ static void probe(struct look_proc *l)
     struct proc_context *c = &l->c;
     struct look_thread_mark mark = { 0 };
     struct proc_ids ids;
+    uint64_t inode;
     int ends[2] = { -1, -1 };
 
     c->socket_device = device_of(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -99,7 +100,7 @@ static void probe(struct look_proc *l)
     POFR_IGNORE(pipe2(ends, O_CLOEXEC)); /* on failure both are -1 */
     c->pipe_device = device_of(ends[0]);
     (void)device_of(ends[1]);
-    c->pidfd_ids = proc_pidfd_ids((struct look_thread *)&mark, (uint32_t)getpid(), &ids) == 0;
+    c->pidfd_ids = proc_pidfd_ids((struct look_thread *)&mark, (uint32_t)getpid(), &ids, &inode) == 0;
     c->sees_exits = may_see_exits();
 }
 
@@ -440,6 +441,7 @@ int look_proc_run(struct look_proc *l, const struct look_ask *ask, const struct 
     l->c.sink = sink;
     l->c.ctx = ctx;
     l->c.result = &result;
+    l->c.told = ask->told;
     l->c.thread_checks = l->conf.thread_checks;
     l->c.delivered = false;
     l->stage = STAGE_BEGIN;

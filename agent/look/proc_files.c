@@ -5,9 +5,11 @@
  * HELD       What stat says of the target (device, inode, mount, type, links, ctime) is asked of every descriptor, every time.
  *            Where it is what it was, name and access mode are taken as they were too: a rename, an unlink, another link of
  *            the same file move ctime or links, another mount is another mount. What that does not show (a folder above was renamed; the same
- *            file opened again in another way on the same descriptor and not written to) is verified in turn, one descriptor in 8 at
+ *            file opened again in another way on the same descriptor and not written to) is verified in turn, one descriptor in 32 at
  *            each reading, and all when the process has its turn. A file with several names and whatever lies on
  *            the kernel's anonymous inode is verified every time.
+ * COUNTED    Where the kernel gives the number of descriptors as the folder's size (6.2 on), and it is the number that is known, and
+ *            each of these is there, there are no others: nothing is listed.
  * TORN       stat, name, mode are three calls: stat again at the end must say the same, else all is asked again.
  * SLICES     A table of more than files_slice descriptors is read over several looks; if the process ran in
  *            between, all of it once more.
@@ -26,7 +28,7 @@
 #include "common/base/err.h"
 #include "common/base/siphash.h"
 
-#define VERIFY_EVERY 8
+#define VERIFY_EVERY 32
 #define TRIES        3
 #define ACCESS_BITS  7u
 
@@ -352,6 +354,52 @@ static int read_block(struct proc_context *c, struct gate_entry *e, const struct
     return 0;
 }
 
+/* Every descriptor from where the listing stands. */
+static int list_files(struct proc_context *c, struct gate_entry *e, const struct proc_target *x, struct table *t,
+                      uint32_t *out_next)
+{
+    ssize_t n = 0;
+    int code = 0;
+
+    while (code == 0 && *out_next == 0 &&
+           (n = proc_getdents(c->t, t->fds, c->r->dents, sizeof(c->r->dents))) > 0) {
+        code = read_block(c, e, x, t, slice_of(c->r->dents, (size_t)n), out_next);
+    }
+    return n == PROC_LEFT ? PROC_LEFT : code;
+}
+
+/*
+ * The descriptors that are known, one by one. 0: these are all there are; t has them. 1: not known so, list them.
+ * PROC_LEFT or POFR_ENOMEM.
+ */
+static int read_known(struct proc_context *c, struct gate_entry *e, const struct proc_target *x, struct table *t)
+{
+    struct descriptor d;
+    struct stat st;
+
+    if (!t->old || t->old->more || t->old->count == 0 || fstat(t->fds, &st) != 0 ||
+        st.st_size != (off_t)t->old->count) {
+        return 1;
+    }
+    for (uint32_t i = 0; i < t->old->count; i++) {
+        int code;
+
+        d.fd = t->old->files[i].fd;
+        (void)snprintf(d.name, sizeof(d.name), "%u", d.fd);
+        code = read_file(c, e, x, t, &d);
+        if (code == 0) {
+            code = keep(c->r, t, &d.now);
+        }
+        if (code != 0) { /* one was closed, so another was opened */
+            t->count = 0;
+            t->old_at = 0;
+            return code < 0 ? code : 1;
+        }
+    }
+    c->result->files += t->count;
+    return 0;
+}
+
 /* One table, or a slice of it; fds is its open directory. */
 static int read_table(struct proc_context *c, struct gate_entry *e, const struct proc_target *x, int fds,
                       uint32_t thread)
@@ -360,19 +408,19 @@ static int read_table(struct proc_context *c, struct gate_entry *e, const struct
     uint32_t from = t.old && t.old->more ? t.old->from : 0, next = 0;
     bool stale = t.old && t.old->more && (t.old->stale || (from > 0 && (e->moved || e->group_moved)));
     struct gate_table *kept;
-    ssize_t n = 0;
-    int code = 0;
+    int code;
 
     c->step = PROC_STEP_FILES;
     if (from > 0 &&
         lseek(fds, (off_t)from + 2, SEEK_SET) < 0) { /* after "." and "..", descriptors stand at their number */
         from = 0;
     }
-    while (code == 0 && next == 0 && (n = proc_getdents(c->t, fds, c->r->dents, sizeof(c->r->dents))) > 0) {
-        code = read_block(c, e, x, &t, slice_of(c->r->dents, (size_t)n), &next);
+    code = read_known(c, e, x, &t);
+    if (code > 0) {
+        code = list_files(c, e, x, &t, &next);
     }
-    if (n == PROC_LEFT || code < 0) {
-        return n == PROC_LEFT ? PROC_LEFT : code;
+    if (code < 0) {
+        return code;
     }
     c->step = PROC_STEP_OTHER;
     c->sink->files_end(c->ctx, thread, from, next > 0 ? next - 1 : UINT32_MAX);

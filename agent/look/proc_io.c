@@ -180,9 +180,18 @@ struct pidfd_info_v1 {
 #define PIDFD_GET_INFO_V1 _IOWR(0xFF, 11, struct pidfd_info_v1)
 #define PIDFD_INFO_CREDS  UINT64_C(2)
 
-int proc_pidfd_ids(struct look_thread *t, uint32_t pid, struct proc_ids *out)
+/* From 6.9 on, where PIDFD_GET_INFO came later, pidfds have a file system of their own, and inodes that are not given twice. */
+static uint64_t pidfs_inode(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 ? st.st_ino : 0;
+}
+
+int proc_pidfd_ids(struct look_thread *t, uint32_t pid, struct proc_ids *out, uint64_t *out_inode)
 {
     struct pidfd_info_v1 info = { .mask = PIDFD_INFO_CREDS };
+    uint64_t inode = 0;
     int code = 0, fd;
 
     look_thread_enter(t);
@@ -192,12 +201,15 @@ int proc_pidfd_ids(struct look_thread *t, uint32_t pid, struct proc_ids *out)
     } else {
         if (ioctl(fd, PIDFD_GET_INFO_V1, &info) != 0) {
             code = -errno;
+        } else {
+            inode = pidfs_inode(fd);
         }
         (void)close(fd); /* was only asked */
     }
     if (!look_thread_leave(t)) {
         return PROC_LEFT;
     }
+    *out_inode = inode;
     if (code == 0 && !(info.mask & PIDFD_INFO_CREDS)) {
         code = -ENODATA;
     }

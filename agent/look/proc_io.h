@@ -42,8 +42,11 @@ int proc_stat_now(int dir, const char *name, struct file_id *out);
 /* Of the link itself: its permission bits are the access mode of the descriptor. */
 int proc_stat_link(struct look_thread *t, int dir, const char *name, uint32_t *out_mode);
 
-/* Who a process is, in one call (kernel 6.13 on): -ENOTTY and the like before. */
+/*
+ * Who a process is, in one call (kernel 6.13 on): -ENOTTY and the like before. *out_inode: its number, which no other
+ * process of this boot has or had; 0 where the kernel gives none.
+ */
 struct proc_ids;
-int proc_pidfd_ids(struct look_thread *t, uint32_t pid, struct proc_ids *out);
+int proc_pidfd_ids(struct look_thread *t, uint32_t pid, struct proc_ids *out, uint64_t *out_inode);
 
 uint64_t proc_device(uint32_t major, uint32_t minor);

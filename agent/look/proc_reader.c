@@ -89,17 +89,22 @@ static void finish(struct proc_context *c, bool whole, bool gone)
     c->sink->process_end(c->ctx, &c->how);
 }
 
-static void commit(struct gate_entry *e, const struct proc_reading *g)
+static void commit(const struct proc_context *c, struct gate_entry *e, const struct proc_reading *g)
 {
+    e->clock_ns = e->now_ns;
+    e->has_clock = e->clock_works;
+    e->readings = e->readings == UINT8_MAX ? 32 : (uint8_t)(e->readings + 1); /* not young again */
+    if (g->quick) {
+        return;
+    }
     e->known = true;
     e->start_jiffies = g->stat.start_jiffies;
     e->session = g->stat.session;
-    e->clock_ns = e->now_ns;
-    e->has_clock = e->clock_works;
     e->attributes = g->attributes;
+    e->quick = g->quick_hash;
+    e->pid_inode = c->pid_inode;
     e->kernel_thread = g->stat.flags & PROC_PF_KTHREAD;
     e->hint_read = e->hint_thread = false;
-    e->readings++;
 }
 
 /* It has exited; its parent has not asked yet. Only stat and ids are left of it. */
@@ -116,7 +121,7 @@ static int exited(struct proc_context *c, int dir, struct gate_entry *e, struct 
     deliver(c, &g->p);
     finish(c, true, false);
     gate_drop_tables(e);
-    commit(e, g);
+    commit(c, e, g);
     e->exited = true;
     return PROC_WHOLE;
 }
@@ -137,7 +142,7 @@ static int open_files(struct proc_context *c, const struct gate_entry *e, struct
 static int read_target(struct proc_context *c, struct gate_entry *e, struct proc_target *x, struct proc_reading *g)
 {
     bool files;
-    int code = proc_attributes_read(c, e, x, g);
+    int code = g->quick ? 0 : proc_attributes_read(c, e, x, g);
 
     if (code != 0) {
         return code;
@@ -151,8 +156,10 @@ static int read_target(struct proc_context *c, struct gate_entry *e, struct proc
     }
     c->delivered = true;
     x->process = &g->p;
-    x->threads_changed = e->hint_thread || !e->known || e->threads != g->stat.threads;
-    e->threads = g->stat.threads;
+    if (!g->quick) {
+        x->threads_changed = e->hint_thread || !e->known || e->threads != g->stat.threads;
+        e->threads = g->stat.threads;
+    }
     return files && x->fds >= 0 ? proc_files_read(c, e, x) : 0;
 }
 
@@ -162,10 +169,17 @@ static int read_through(struct proc_context *c, struct gate_entry *e, enum look_
     struct proc_target x = { .dir = dir, .task = dir, .task_id = e->pid, .fds = -1, .why = why };
     struct proc_reading g = { .held = false };
     uint64_t still;
-    int code;
+    int code = proc_attributes_quick(c, e, &x, &g);
 
-    if ((code = proc_attributes_stat(c, dir, &g)) != 0) {
+    if (code == PROC_LEFT) {
+        return code;
+    }
+    if (!g.quick && (code = proc_attributes_stat(c, dir, &g)) != 0) {
         return code == PROC_LEFT ? PROC_LEFT : PROC_GONE;
+    }
+    if (g.quick) { /* what follows takes it from there */
+        g.stat.start_jiffies = e->start_jiffies;
+        g.stat.state = 'R';
     }
     if (e->known && e->start_jiffies != g.stat.start_jiffies) {
         gate_forget(e); /* the pid is another's by now */
@@ -192,7 +206,7 @@ static int read_through(struct proc_context *c, struct gate_entry *e, enum look_
         return PROC_GONE;
     }
     finish(c, true, false);
-    commit(e, &g);
+    commit(c, e, &g);
     return PROC_WHOLE;
 }
 
@@ -206,6 +220,7 @@ int proc_reader_process(struct proc_context *c, struct gate_entry *e, enum look_
     c->uid = UINT32_MAX;
     c->avoid = 0;
     c->start_jiffies = e->known ? e->start_jiffies : 0;
+    c->pid_inode = 0;
     c->step = PROC_STEP_OTHER;
     (void)snprintf(name, sizeof(name), "%u", e->pid);
     dir = proc_open(c->t, c->root, name, O_PATH | O_DIRECTORY);

@@ -155,7 +155,8 @@ static void check_pidfd(const struct rights *r)
 {
     struct look_thread_mark mark = { 0 };
     struct proc_ids ids;
-    bool works = proc_pidfd_ids((struct look_thread *)&mark, (uint32_t)getpid(), &ids) == 0;
+    uint64_t inode;
+    bool works = proc_pidfd_ids((struct look_thread *)&mark, (uint32_t)getpid(), &ids, &inode) == 0;
 
     say(r, "pidfd info", works, false,
         works ? "ids cost one call" : "ids are read as text, which costs more (kernel before 6.13)");

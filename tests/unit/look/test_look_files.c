@@ -122,7 +122,6 @@ static void one_that_stands_still_is_held_and_one_that_moves_is_read(void **stat
     child_expect(&c, 'r');
     wait_asleep(c.pid);
     bench_look(&b);
-    assert_int_equal(model_process(&b.m, c.pid)->attributes_held, 1);
     assert_int_equal(model_process(&b.m, c.pid)->how.why, LOOK_WHY_CLOCK);
     assert_int_equal(model_file(&b.m, c.pid, 0, 51)->delivered, 1);
     assert_int_equal(model_file(&b.m, c.pid, 0, 50)->delivered, 1);

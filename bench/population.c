@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * population.c -- the processes that capture is measured with: N that sleep, 10 to 20 descriptors each (0 to 2, a pipe, an
+ * eventfd, the rest read-only regular files), 7 arguments, 3 of 8 root's and the others' over 5 uids; and pairs
+ * of loopback TCP sockets in one process more.
+ *
+ *   population N [--sockets PAIRS] [--busy PERCENT]
+ *
+ * busy: so many of 100 wake every 100 ms. Prints "ready" when all are there; ends, with all of them, at the end of its
+ * standard input or at SIGTERM.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MEMBERS_MAX 20000l
+#define PAIRS_MAX   8000l
+#define WAKE_NS     100000000l
+#define FIRST_UID   60001u
+#define UIDS        5u
+
+static void die(const char *what)
+{
+    perror(what);
+    exit(EXIT_FAILURE);
+}
+
+/* 10 to 20, the same for the same member in every run. */
+static unsigned descriptors_of(unsigned member)
+{
+    return 10 + (member * 2654435761u >> 16) % 11;
+}
+
+static void open_files(unsigned member)
+{
+    static const char *const files[] = { "/etc/passwd", "/etc/group", "/etc/hosts", "/etc/fstab", "/etc/profile", "/etc/hostname",
+                                         "/etc/services", "/etc/protocols", "/etc/nsswitch.conf", "/etc/debian_version" };
+    unsigned wanted = descriptors_of(member), have = 3;
+    int ends[2];
+
+    (void)close_range(3, ~0u, 0); /* what we were started with */
+    if (pipe(ends) != 0 || eventfd(0, 0) < 0) {
+        die("pipe, eventfd");
+    }
+    have += 3;
+    for (unsigned tried = 0; have < wanted && tried < 100; tried++) {
+        have += open(files[(member + tried) % (sizeof(files) / sizeof(files[0]))], O_RDONLY) >= 0;
+    }
+}
+
+static void become(unsigned member)
+{
+    uid_t uid = FIRST_UID + member % UIDS;
+
+    if (geteuid() == 0 && member % 8 >= 3 && (setresgid(uid, uid, uid) != 0 || setresuid(uid, uid, uid) != 0)) {
+        die("setresuid");
+    }
+}
+
+/* What a member executes: argv is "population-member", number, busy, 4 more; descriptor 1 says that it is there. */
+static int live(char **argv)
+{
+    unsigned member = (unsigned)strtoul(argv[1], NULL, 10);
+    bool busy = argv[2][0] == 'b';
+    int null;
+
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    become(member);
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* new ids took it away */
+    open_files(member);
+    null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (write(1, ".", 1) != 1 || dup2(null, 1) < 0) {
+        return EXIT_FAILURE;
+    }
+    (void)close(null);
+    while (busy) {
+        const struct timespec pause = { .tv_nsec = WAKE_NS };
+
+        (void)nanosleep(&pause, NULL);
+    }
+    (void)pause();
+    return EXIT_SUCCESS;
+}
+
+/* Loopback pairs, in one process. */
+static int hold_sockets(long pairs)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof(address);
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (listener < 0 || bind(listener, (struct sockaddr *)&address, len) != 0 || listen(listener, 128) != 0 ||
+        getsockname(listener, (struct sockaddr *)&address, &len) != 0) {
+        die("listen");
+    }
+    for (long i = 0; i < pairs; i++) {
+        int client = socket(AF_INET, SOCK_STREAM, 0);
+
+        if (client < 0 || connect(client, (struct sockaddr *)&address, len) != 0 || accept(listener, NULL, NULL) < 0) {
+            die("connect");
+        }
+    }
+    if (write(1, ".", 1) != 1) {
+        return EXIT_FAILURE;
+    }
+    (void)pause();
+    return EXIT_SUCCESS;
+}
+
+static void start_member(long member, bool busy, int said)
+{
+    char number[24], half[24];
+    char *argv[] = { (char *)(uintptr_t)"population-member", number, (char *)(uintptr_t)(busy ? "busy" : "still"),
+                     (char *)(uintptr_t)"--config", (char *)(uintptr_t)"/etc/population/member.conf",
+                     (char *)(uintptr_t)"--half", half, NULL };
+    pid_t pid = fork();
+
+    if (pid < 0) {
+        die("fork");
+    }
+    if (pid > 0) {
+        return;
+    }
+    (void)snprintf(number, sizeof(number), "%ld", member);
+    (void)snprintf(half, sizeof(half), "%ld", member / 2);
+    if (dup2(said, 1) < 0) {
+        die("dup2");
+    }
+    (void)execv("/proc/self/exe", argv);
+    die("execv");
+}
+
+static void start_holder(long pairs, int said)
+{
+    pid_t pid = fork();
+
+    if (pid < 0) {
+        die("fork");
+    }
+    if (pid == 0) {
+        if (dup2(said, 1) < 0) {
+            die("dup2");
+        }
+        exit(hold_sockets(pairs));
+    }
+}
+
+static void wait_for(int heard, long count)
+{
+    char dots[256];
+
+    while (count > 0) {
+        ssize_t n = read(heard, dots, sizeof(dots));
+
+        if (n <= 0) {
+            fprintf(stderr, "population: %ld did not come up\n", count);
+            exit(EXIT_FAILURE);
+        }
+        count -= n;
+    }
+}
+
+static long option(int argc, char **argv, const char *name, long max)
+{
+    for (int i = 2; i + 1 < argc; i++) {
+        if (strcmp(argv[i], name) == 0) {
+            long value = strtol(argv[i + 1], NULL, 10);
+
+            return value < 0 ? 0 : value > max ? max : value;
+        }
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    long members = argc > 1 ? strtol(argv[1], NULL, 10) : 0, pairs, busy;
+    struct rlimit files;
+    int ends[2];
+    char byte;
+
+    if (argc == 7 && strcmp(argv[0], "population-member") == 0) {
+        return live(argv);
+    }
+    if (members < 1 || members > MEMBERS_MAX) {
+        fprintf(stderr, "usage: population N [--sockets PAIRS] [--busy PERCENT]\n");
+        return 2;
+    }
+    pairs = option(argc, argv, "--sockets", PAIRS_MAX);
+    busy = option(argc, argv, "--busy", 100);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files); /* fewer pairs, then */
+    }
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        die("pipe2");
+    }
+    for (long i = 0; i < members; i++) {
+        start_member(i, i * busy / 100 != (i + 1) * busy / 100, ends[1]);
+    }
+    if (pairs > 0) {
+        start_holder(pairs, ends[1]);
+    }
+    wait_for(ends[0], members + (pairs > 0));
+    (void)printf("ready\n");
+    (void)fflush(stdout);
+    while (read(0, &byte, 1) != 0 || errno == EINTR) {
+    }
+    return EXIT_SUCCESS;
+}
