@@ -46,8 +46,9 @@ static unsigned descriptors_of(unsigned member)
 
 static void open_files(unsigned member)
 {
-    static const char *const files[] = { "/etc/passwd", "/etc/group", "/etc/hosts", "/etc/fstab", "/etc/profile", "/etc/hostname",
-                                         "/etc/services", "/etc/protocols", "/etc/nsswitch.conf", "/etc/debian_version" };
+    static const char *const files[] = { "/etc/passwd",        "/etc/group",         "/etc/hosts",    "/etc/fstab",
+                                         "/etc/profile",       "/etc/hostname",      "/etc/services", "/etc/protocols",
+                                         "/etc/nsswitch.conf", "/etc/debian_version" };
     unsigned wanted = descriptors_of(member), have = 3;
     int ends[2];
 
@@ -89,7 +90,7 @@ static int live(char **argv)
     while (busy) {
         const struct timespec pause = { .tv_nsec = WAKE_NS };
 
-        (void)nanosleep(&pause, NULL);
+        (void)nanosleep(&pause, NULL); /* allowed: its work is to wake up this often */
     }
     (void)pause();
     return EXIT_SUCCESS;
@@ -124,9 +125,14 @@ static int hold_sockets(long pairs)
 static void start_member(long member, bool busy, int said)
 {
     char number[24], half[24];
-    char *argv[] = { (char *)(uintptr_t)"population-member", number, (char *)(uintptr_t)(busy ? "busy" : "still"),
-                     (char *)(uintptr_t)"--config", (char *)(uintptr_t)"/etc/population/member.conf",
-                     (char *)(uintptr_t)"--half", half, NULL };
+    char *argv[] = { (char *)(uintptr_t) "population-member",
+                     number,
+                     (char *)(uintptr_t)(busy ? "busy" : "still"),
+                     (char *)(uintptr_t) "--config",
+                     (char *)(uintptr_t) "/etc/population/member.conf",
+                     (char *)(uintptr_t) "--half",
+                     half,
+                     NULL };
     pid_t pid = fork();
 
     if (pid < 0) {

@@ -310,8 +310,8 @@ static uint64_t hash_cheap(struct proc_context *c, const struct rec_process *p, 
 /* The part of it that events do not tell of (and ids, which come with the identity). */
 static uint64_t hash_quick(struct proc_context *c, const struct rec_process *p)
 {
-    uint64_t parts[] = { p->ruid | p->euid << 32, p->suid | p->fsuid << 32, p->rgid | p->egid << 32,
-                         p->sgid | p->fsgid << 32, p->arguments_cut, siphash24(c->key, p->arguments),
+    uint64_t parts[] = { p->ruid | p->euid << 32,  p->suid | p->fsuid << 32, p->rgid | p->egid << 32,
+                         p->sgid | p->fsgid << 32, p->arguments_cut,         siphash24(c->key, p->arguments),
                          siphash24(c->key, p->cwd) };
 
     return siphash24(c->key, slice_of(parts, sizeof(parts)));

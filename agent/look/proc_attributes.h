@@ -18,8 +18,8 @@ struct proc_reading {
     uint8_t comm[PROC_COMM_MAX];
     struct file_id exe;
     uint64_t attributes, quick_hash; /* as in struct gate_entry */
-    bool held;  /* attributes are as they were, and the caller holds them */
-    bool quick; /* ... and stat was not read */
+    bool held;                       /* attributes are as they were, and the caller holds them */
+    bool quick;                      /* ... and stat was not read */
 };
 
 static inline bool proc_is_dead(const struct proc_stat *s)
@@ -40,8 +40,8 @@ POFR_MUST_USE int proc_attributes_read(struct proc_context *c, struct gate_entry
  * Where events tell of the rest: is it the same process, with the arguments, directory and ids of the last reading, and the
  * caller holds it? 0: yes, g->held and g->quick. 1: not sure; read it. PROC_LEFT.
  */
-POFR_MUST_USE int proc_attributes_quick(struct proc_context *c, const struct gate_entry *e,
-                                        const struct proc_target *x, struct proc_reading *g);
+POFR_MUST_USE int proc_attributes_quick(struct proc_context *c, const struct gate_entry *e, const struct proc_target *x,
+                                        struct proc_reading *g);
 
 /* What a zombie still shows. 0, PROC_LEFT, or negative: not there any more. */
 POFR_MUST_USE int proc_attributes_exited(struct proc_context *c, const struct gate_entry *e, int dir,

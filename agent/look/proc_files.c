@@ -361,8 +361,7 @@ static int list_files(struct proc_context *c, struct gate_entry *e, const struct
     ssize_t n = 0;
     int code = 0;
 
-    while (code == 0 && *out_next == 0 &&
-           (n = proc_getdents(c->t, t->fds, c->r->dents, sizeof(c->r->dents))) > 0) {
+    while (code == 0 && *out_next == 0 && (n = proc_getdents(c->t, t->fds, c->r->dents, sizeof(c->r->dents))) > 0) {
         code = read_block(c, e, x, t, slice_of(c->r->dents, (size_t)n), out_next);
     }
     return n == PROC_LEFT ? PROC_LEFT : code;

@@ -53,7 +53,7 @@ struct proc_context {
     uint8_t key[16]; /* of the gate's hashes */
     uint32_t files_slice;
     bool pidfd_ids;  /* PIDFD_GET_INFO works here */
-    bool told;              /* look_ask.told */
+    bool told;       /* look_ask.told */
     bool sees_exits; /* stat shows a zombie's exit status to us */
     bool no_kcmp;
     uint32_t thread_checks; /* comparisons left in this look */
@@ -64,7 +64,7 @@ struct proc_context {
     uint32_t avoid; /* enum proc_step: not asked of it */
     uint32_t step;  /* enum proc_step: where the reading is; set before the thread can hang */
     uint64_t start_jiffies;
-    uint64_t pid_inode;     /* its number; 0: not known */
+    uint64_t pid_inode; /* its number; 0: not known */
     struct look_how how;
 };
 
