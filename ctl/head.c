@@ -122,7 +122,8 @@ static bool plain_name(const char *name)
     return name[0] && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == strlen(name);
 }
 
-static int add_columns(struct db *shard, const char *database, const char *view, struct buf *sql, bool *out_host_id,
+/* *out_slot: the expression that gives a row's slot, NULL: none does. */
+static int add_columns(struct db *shard, const char *database, const char *view, struct buf *sql, const char **out_slot,
                        struct pofr_err *err)
 {
     struct db_value values[] = { DB_V_C(database), DB_V_C(view) };
@@ -132,7 +133,7 @@ static int add_columns(struct db *shard, const char *database, const char *view,
                       "information_schema.columns WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position",
                       values, 2, &r, err);
 
-    *out_host_id = false;
+    *out_slot = NULL;
     for (size_t i = 0; !code && i < db_rows(r); i++) {
         const char *name = (const char *)db_get(r, i, 0).data;
 
@@ -140,7 +141,11 @@ static int add_columns(struct db *shard, const char *database, const char *view,
             code = pofr_err_set(err, POFR_EFORMAT, "view %s has a column whose name can't be used", view);
             break;
         }
-        *out_host_id = *out_host_id || strcmp(name, "host_id") == 0;
+        if (strcmp(name, "host_id") == 0) {
+            *out_slot = "host_id MOD 1024";
+        } else if (strcmp(name, "slot") == 0 && !*out_slot) {
+            *out_slot = "slot";
+        }
         buf_printf(sql, "%s`%s` %s", i ? ", " : "", name, (const char *)db_get(r, i, 1).data);
         if (!db_is_null(r, i, 2)) {
             buf_printf(sql, " CHARACTER SET %s COLLATE %s", (const char *)db_get(r, i, 2).data,
@@ -151,12 +156,12 @@ static int add_columns(struct db *shard, const char *database, const char *view,
     return code ? code : sql->err;
 }
 
-static int add_partitions(struct db *catalog, const char *database, const char *view, const struct ctl_shard *shards,
-                          size_t count, struct buf *sql, struct pofr_err *err)
+static int add_partitions(struct db *catalog, const char *database, const char *view, const char *slot,
+                          const struct ctl_shard *shards, size_t count, struct buf *sql, struct pofr_err *err)
 {
     bool any = false;
 
-    buf_str(sql, " PARTITION BY LIST (host_id MOD 1024) (");
+    buf_printf(sql, " PARTITION BY LIST (%s) (", slot);
     for (size_t i = 0; i < count; i++) {
         struct db_value id = DB_V_U(shards[i].shard_id);
         struct db_result *r = NULL;
@@ -185,17 +190,17 @@ static int build_table(struct db *head, struct db *shard, struct db *catalog, co
                        const struct ctl_shard *shards, size_t count, struct pofr_err *err)
 {
     struct buf sql = BUF_INIT(1024U * 1024U);
-    bool has_host_id = false;
+    const char *slot = NULL;
     int code;
 
     if (!plain_name(view)) {
         return pofr_err_set(err, POFR_EFORMAT, "a view's name can't be used");
     }
     buf_printf(&sql, "CREATE OR REPLACE TABLE `%s`.`%s` (", database, view);
-    code = add_columns(shard, database, view, &sql, &has_host_id, err);
-    if (!code && !has_host_id) {
+    code = add_columns(shard, database, view, &sql, &slot, err);
+    if (!code && !slot) {
         buf_free(&sql);
-        return 0; /* not a table of hosts: it has no place in the federation */
+        return 0; /* no row of it belongs to a slot: it has no place in the federation */
     }
     for (size_t i = 0; i < pofr_countof(keys); i++) {
         if (strcmp(database, "pofr") == 0 && strcmp(keys[i].table, view) == 0) {
@@ -204,7 +209,7 @@ static int build_table(struct db *head, struct db *shard, struct db *catalog, co
     }
     buf_str(&sql, ") ENGINE=SPIDER COMMENT='wrapper \"mysql\"'");
     if (!code) {
-        code = add_partitions(catalog, database, view, shards, count, &sql, err);
+        code = add_partitions(catalog, database, view, slot, shards, count, &sql, err);
         if (code == POFR_ENOTFOUND) {
             code = pofr_err_set(err, POFR_ECONFIG, "no shard has a slot: pofrctl shard add NAME --slots ...");
         }

@@ -45,6 +45,10 @@ static const struct part parts[] = {
       "to_time >= "
       "UTC_TIMESTAMP(6) - INTERVAL 1 DAY GROUP BY host, kind ORDER BY newest DESC LIMIT 10",
       false },
+    { "slots whose log was cut or replaced before it was stored, last 8 days",
+      "SELECT slot, incarnation, kind, from_offset, to_offset, noted FROM slot_gap WHERE noted >= UTC_TIMESTAMP(6) - "
+      "INTERVAL 8 DAY ORDER BY noted DESC LIMIT 10",
+      false },
     { "findings, last 24 h",
       "SELECT host, kind, COUNT(*) AS findings, MAX(at_time) AS newest FROM finding WHERE at_time >= UTC_TIMESTAMP(6) "
       "- INTERVAL 1 DAY "

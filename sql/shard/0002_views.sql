@@ -183,6 +183,12 @@ FROM pofr_store.gap x
   JOIN pofr_store.host h ON h.host_id = x.host_id
   JOIN pofr_store.slot s ON s.slot = h.slot AND s.state = 'owned';
 
+-- Messages that were gone before they were stored; whose they were is known only when a host's next bundle comes (gap).
+CREATE OR REPLACE SQL SECURITY DEFINER VIEW pofr.slot_gap AS
+SELECT x.slot, x.incarnation, x.from_offset, x.to_offset, x.kind, x.noted
+FROM pofr_store.slot_gap x
+  JOIN pofr_store.slot s ON s.slot = x.slot AND s.state = 'owned';
+
 CREATE OR REPLACE SQL SECURITY DEFINER VIEW pofr.finding AS
 SELECT h.host, x.host_id, x.boot, x.at_time, x.kind, x.detail, x.finding_id
 FROM pofr_store.finding x
