@@ -164,7 +164,7 @@ a_start_that_was_killed_half_way_can_be_finished() {
     # in a session of its own, so that only it is killed, at whatever point it has come to
     setsid "$POFR_TREE/deploy/quickstart" start "${SERVERS[@]}" &
     pid=$!
-    wait_until 30 test -e "$POFR_STATE/run/head.pid"
+    wait_until 120 test -e "$POFR_STATE/run/head.pid"
     kill -KILL "$pid"
     wait "$pid" || true
     quickstart start "${SERVERS[@]}"
