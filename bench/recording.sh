@@ -1,0 +1,94 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# recording.sh -- this machine recorded by a whole cluster on it for a while: what that costs and how fresh SQL is
+#
+# POFR_BENCH_MINUTES: how long (5). On standard output as bench/run says; percentiles over the bundles' ledger rows.
+set -euo pipefail
+source "$(dirname -- "${BASH_SOURCE[0]}")/../deploy/lib/base.sh"
+cd -- "$POFR_TREE"
+
+WORK=$(mktemp -d "${TMPDIR:-/var/tmp}/pofr-b.XXXXXX")
+chmod 711 -- "$WORK"
+export POFR_STATE=$WORK/c POFR_BUILD=$POFR_TREE/build/release POFR_NO_INSTALL=1 POFR_NO_BUILD=1
+MINUTES=${POFR_BENCH_MINUTES:-5}
+GOAL_CPU=1 GOAL_PSS=10 GOAL_DAY=100
+trap 'deploy/quickstart destroy >&2 || true; rm -rf -- "$WORK"' EXIT
+
+sql() { deploy/quickstart sql -N "$1"; }
+part_pid() { deploy/quickstart parts | awk -v part="$1" '$1 == part { print $2 }'; }
+agent() { "$POFR_BUILD/agent/pofr-agent" status --config "$POFR_STATE/etc/agent.conf" --json; }
+
+# tree PID: it and all that it started
+tree() {
+    printf '%s\n' "$1"
+    tr ' ' '\n' <"/proc/$1/task/$1/children" | while read -r child; do tree "$child"; done
+}
+
+# pids PART: of all its processes; agent is collector and shipper
+pids() {
+    if [[ $1 == agent ]]; then
+        tree "$(part_pid collector)"
+        tree "$(part_pid shipper)"
+    else
+        tree "$(part_pid "$1")"
+    fi
+}
+
+# cpu_ms PART: user and system time until now
+cpu_ms() {
+    pids "$1" | while read -r pid; do sed 's/.*) //' "/proc/$pid/stat"; done |
+        awk -v hz="$(getconf CLK_TCK)" '{ t += $12 + $13 } END { printf "%d", t * 1000 / hz }'
+}
+
+memory_kib() { pids "$1" | while read -r pid; do cat "/proc/$pid/smaps_rollup"; done | awk '/^Pss:/ { n += $2 } END { print n }'; }
+
+figure() { printf '%s\t%s\t%s' "$1" "$2" "$3"; [[ $# -lt 5 ]] || printf '\t%s\t%s' "$4" "$5"; printf '\n'; }
+hundredth() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", b ? a / b : 0 }'; }
+
+PARTS=(agent gateway kafka worker1 worker2 shard1 shard2 head merger)
+deploy/quickstart start >&2
+agent >"$WORK/before"
+declare -A cpu=()
+for part in "${PARTS[@]}"; do cpu[$part]=$(cpu_ms "$part"); done
+begin=$(now_ms) from=$(sql 'SELECT UTC_TIMESTAMP(6)')
+
+# What an analyst sees: how old the newest look is that SQL knows of
+for ((i = 0; i < MINUTES * 60; i++)); do
+    [[ $((i % 60)) -ne 0 ]] || printf 'recording: minute %d of %d\n' "$((i / 60 + 1))" "$MINUTES" >&2
+    sleep 1
+    [[ $((i % 5)) -ne 0 ]] || sql 'SELECT TIMESTAMPDIFF(MICROSECOND, MAX(last_tick), UTC_TIMESTAMP(6)) FROM host' >>"$WORK/ages"
+done
+
+agent >"$WORK/after"
+wall=$(($(now_ms) - begin))
+counter() { printf '%d' $(($(jq -r ".$1" "$WORK/after") - $(jq -r ".$1" "$WORK/before"))); }
+for part in "${PARTS[@]}"; do
+    used=$(hundredth $((($(cpu_ms "$part") - ${cpu[$part]}) * 100)) "$wall")
+    if [[ $part == agent ]]; then
+        figure "CPU, agent" "$used" "% of a core" "$GOAL_CPU" goal
+    else
+        figure "CPU, $part" "$used" "% of a core"
+    fi
+done
+figure "memory, agent, PSS" "$(hundredth "$(memory_kib agent)" 1024)" MiB "$GOAL_PSS" goal
+sent=$(counter sent_bytes)
+figure "sent, per day" "$(hundredth "$sent" $((wall * 1000000 / 86400000)))" MB "$GOAL_DAY" goal
+figure "processes at the end" "$(jq -r .processes "$WORK/after")" open
+figure "files at the end" "$(jq -r .files "$WORK/after")" open
+figure "sockets at the end" "$(jq -r .sockets "$WORK/after")" open
+figure "ticks" "$(counter ticks)" looks
+figure "ticks skipped" "$(counter ticks_skipped)" looks
+figure "records" "$(counter records)" records
+figure "records lost" "$(counter lost_total)" records
+for table in psinfo fileinfo netinfo coverage bundle; do
+    figure "rows, $table" "$(sql "SELECT COUNT(*) FROM $table")" rows
+done
+figure "gaps" "$(sql 'SELECT COUNT(*) FROM gap')" rows
+
+# From the moment of a look to the row: each bundle's looks lie evenly between its first and its last.
+sql "SELECT TIMESTAMPDIFF(MICROSECOND, captured_from, stored), TIMESTAMPDIFF(MICROSECOND, captured_to, stored) FROM bundle
+    WHERE captured_from >= '$from'" | awk '{ for (i = 0; i < 20; i++) print ($2 + ($1 - $2) * (i + 0.5) / 20) / 1e6 }' | sort -g |
+    awk '{ v[NR] = $1 } END { if (NR) { printf "from look to row, p50\t%.2f\ts\t3\tgoal\n", v[int(NR * 0.5) + 1]
+        printf "from look to row, p99\t%.2f\ts\t6\tgoal\n", v[int(NR * 0.99) + 1] } }'
+sort -g "$WORK/ages" | awk '{ v[NR] = $1 / 1e6 } END { printf "age of the newest look in SQL, p50\t%.2f\ts\n", v[int(NR * 0.5) + 1]
+    printf "age of the newest look in SQL, p99\t%.2f\ts\n", v[int(NR * 0.99) + 1] }'
