@@ -136,3 +136,17 @@ int identity_write_key(const char *state_dir, const char *name, const struct ssh
     buf_free(&b);
     return rc;
 }
+
+int identity_enter_key(const char *state_dir, struct pofr_err *err)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+    int rc = path_of(state_dir, IDENTITY_KEY_NEXT, from, err);
+
+    if (rc == 0) {
+        rc = path_of(state_dir, IDENTITY_KEY, to, err);
+    }
+    if (rc == 0 && rename(from, to) != 0) {
+        rc = pofr_err_sys(err, POFR_ESYSTEM, "%s: rename", from);
+    }
+    return rc != 0 ? rc : fsio_sync_dir(state_dir, err);
+}

@@ -34,3 +34,5 @@ POFR_MUST_USE int identity_write_uuid(const char *state_dir, const struct uuid *
 POFR_MUST_USE int identity_write_pin(const char *state_dir, const char *pin, struct pofr_err *err);
 POFR_MUST_USE int identity_write_key(const char *state_dir, const char *name, const struct sshkey *key, uid_t owner,
                                      gid_t group, struct pofr_err *err);
+/* host.key.next becomes host.key. Durable. */
+POFR_MUST_USE int identity_enter_key(const char *state_dir, struct pofr_err *err);

@@ -32,6 +32,7 @@
 
 #define STOP_LIMIT_US INT64_C(10000000)
 #define RETRY_US      INT64_C(1000000)
+#define NEXT_KEYS_MAX 8
 #define LOCK          "collector.lock" /* in the state folder */
 
 struct run {
@@ -43,8 +44,9 @@ struct run {
     int lock_fd;
     struct spool_start start;
     struct snapshot *before;
-    struct sources *sources; /* until the recording has them */
-    struct sshkey *next_key; /* or NULL */
+    struct sources *sources;                 /* until the recording has them */
+    struct sshkey *next_keys[NEXT_KEYS_MAX]; /* each that was there in this run: one may be in use */
+    unsigned next_keys_len;
     struct writer *writer;
     struct recording *recording;
     _Atomic(struct ipc_server *) ipc; /* the writer's thread looks whether it is there yet */
@@ -214,6 +216,36 @@ static void on_change(const char *section, const char *name, const char *before,
              after);
 }
 
+/* A key that shall follow the present one: told in a record, and to the shipper. */
+static void look_for_next_key(struct run *r)
+{
+    struct pofr_err err = { 0 };
+    struct sshkey *key = NULL;
+    int rc = identity_read_key(r->conf->state_dir, IDENTITY_KEY_NEXT, &key, &err);
+
+    if (rc == POFR_ENOTFOUND) {
+        return;
+    }
+    if (rc != 0) {
+        log_error("collect", "next_key_unusable", "error=\"%s\"", err.text);
+        return;
+    }
+    for (unsigned i = 0; i < r->next_keys_len; i++) {
+        if (memcmp(sshkey_public(r->next_keys[i]), sshkey_public(key), 32) == 0) {
+            sshkey_free(key);
+            return;
+        }
+    }
+    if (r->next_keys_len == NEXT_KEYS_MAX) {
+        log_error("collect", "next_key_unusable", "error=\"too many keys in one run: start it anew\"");
+        sshkey_free(key);
+        return;
+    }
+    r->next_keys[r->next_keys_len++] = key;
+    recording_next_key(r->recording, sshkey_public(key));
+    ipc_server_next_key(r->ipc, key);
+}
+
 static void on_reload(int signo, void *arg)
 {
     struct run *r = arg;
@@ -238,6 +270,7 @@ static void on_reload(int signo, void *arg)
         r->failed = POFR_ENOMEM;
         loop_stop(r->loop);
     }
+    look_for_next_key(r);
     service_ready();
     log_info("collect", "reloaded", "");
 }
@@ -319,6 +352,9 @@ static int start(struct run *r, struct pofr_err *err)
     if (rc == 0) {
         rc = start_ipc(r, err);
     }
+    if (rc == 0) {
+        look_for_next_key(r);
+    }
     if (rc == 0 && r->conf->sandbox) {
         rc = sandbox_calls(err);
     }
@@ -344,6 +380,9 @@ static bool stop(struct run *r, bool clean)
     loop_free(r->loop);
     snapshot_free(r->before);
     sshkey_free(r->key);
+    for (unsigned i = 0; i < r->next_keys_len; i++) {
+        sshkey_free(r->next_keys[i]);
+    }
     fsio_close(&r->lock_fd);
     conf_free(r->options.conf);
     log_flush();

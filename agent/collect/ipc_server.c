@@ -19,6 +19,7 @@
 
 #include "agent/collect/signer.h"
 #include "agent/collect/status.h"
+#include "agent/identity.h"
 #include "common/os/clock.h"
 #include "common/os/fsio.h"
 #include "common/os/log.h"
@@ -45,7 +46,7 @@ struct ipc_server {
     int fd;
     uid_t shipper_uid;
     struct loop *loop;
-    struct loop_event *news, *outbox_event;
+    struct loop_event *news, *outbox_event, *key_event;
     pthread_t thread;
     bool running;
     struct peer peers[PEERS_MAX];
@@ -56,6 +57,7 @@ struct ipc_server {
     uint8_t in[IPC_PACKET_MAX];
 
     pthread_mutex_t lock;
+    const struct sshkey *next_key; /* to be taken over */
     struct {
         uint64_t peer;
         int code;
@@ -110,9 +112,35 @@ static void answer_state(struct peer *p)
 static void answer_key(struct peer *p)
 {
     struct ipc_message m = { .type = IPC_KEY_IS };
+    const struct sshkey *next = p->server->conf.next_key;
 
     memcpy(m.key_is.public_key, sshkey_public(p->server->conf.key), 32);
+    if (next != NULL) {
+        memcpy(m.key_is.next_key, sshkey_public(next), 32);
+    }
     reply(p, &m);
+}
+
+/* The cluster has entered the next key: from here on it is the key, on disk first. */
+static void take_next_key(struct peer *p, const uint8_t public_key[32])
+{
+    struct ipc_server *s = p->server;
+    struct pofr_err err = { 0 };
+
+    if (s->conf.next_key == NULL || memcmp(sshkey_public(s->conf.next_key), public_key, 32) != 0) {
+        return; /* WELCOME names the key that we have */
+    }
+    if (identity_enter_key(s->conf.state_dir, &err) != 0) {
+        log_error("ipc", "key_not_entered", "error=\"%s\"", err.text);
+        return;
+    }
+    if (!writer_key(s->conf.writer, s->conf.next_key)) {
+        log_error("ipc", "key_not_taken", ""); /* the next start takes it */
+        return;
+    }
+    s->conf.key = s->conf.next_key;
+    s->conf.next_key = NULL;
+    log_info("ipc", "key_entered", "");
 }
 
 static void answer_sign(struct peer *p, struct slice blob)
@@ -251,6 +279,9 @@ static void answer_shipper(struct peer *p, const struct ipc_message *m)
     case IPC_WANTED:
         writer_wanted(s->conf.writer, m->wanted.ranges, m->wanted.len);
         break;
+    case IPC_ENTERED:
+        take_next_key(p, m->entered.public_key);
+        break;
     case IPC_SHIPPER:
         take_shipper(p, m);
         break;
@@ -355,6 +386,15 @@ static void on_news(void *arg)
     }
 }
 
+static void on_next_key(void *arg)
+{
+    struct ipc_server *s = arg;
+
+    (void)pthread_mutex_lock(&s->lock);
+    s->conf.next_key = s->next_key;
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
 static void *main_of_thread(void *arg)
 {
     struct ipc_server *s = arg;
@@ -421,6 +461,9 @@ int ipc_server_start(const struct ipc_server_conf *conf, struct ipc_server **out
         rc = loop_event_new(s->loop, on_outbox, s, &s->outbox_event, err);
     }
     if (rc == 0) {
+        rc = loop_event_new(s->loop, on_next_key, s, &s->key_event, err);
+    }
+    if (rc == 0) {
         rc = listen_at(s, err);
     }
     if (rc == 0) {
@@ -465,6 +508,7 @@ void ipc_server_free(struct ipc_server *s)
     }
     loop_event_free(s->news);
     loop_event_free(s->outbox_event);
+    loop_event_free(s->key_event);
     loop_free(s->loop);
     buf_free(&s->out);
     (void)pthread_mutex_destroy(&s->lock);
@@ -474,4 +518,12 @@ void ipc_server_free(struct ipc_server *s)
 void ipc_server_news(struct ipc_server *s)
 {
     loop_event_post(s->news);
+}
+
+void ipc_server_next_key(struct ipc_server *s, const struct sshkey *key)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    s->next_key = key;
+    (void)pthread_mutex_unlock(&s->lock);
+    loop_event_post(s->key_event);
 }

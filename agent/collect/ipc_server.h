@@ -20,7 +20,8 @@ struct ipc_server_conf {
     const char *shipper_user; /* empty: our own uid */
     struct uuid host, boot;
     uint8_t run[16];
-    const struct sshkey *key; /* borrowed, as all that follow */
+    const struct sshkey *key;      /* borrowed, as all that follow */
+    const struct sshkey *next_key; /* the one that shall follow it; NULL: none */
     struct writer *writer;
     struct recording *recording; /* NULL: no figures of it */
 };
@@ -32,6 +33,8 @@ POFR_MUST_USE int ipc_server_start(const struct ipc_server_conf *conf, struct ip
  * writer_stop(), then free. NULL is allowed.
  */
 void ipc_server_stop(struct ipc_server *s);
+/* A next key, where there was none, or another. Any thread. */
+void ipc_server_next_key(struct ipc_server *s, const struct sshkey *key);
 void ipc_server_free(struct ipc_server *s);
 /* A bundle became durable: tell who wants to know. Any thread, until it is freed. */
 void ipc_server_news(struct ipc_server *s);

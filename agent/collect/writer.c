@@ -280,6 +280,9 @@ static void run_job(struct writer *w, struct job *j)
     case JOB_REFUSED:
         refused(w, j);
         break;
+    case JOB_KEY:
+        w->spool.conf.key = j->key;
+        break;
     }
 }
 

@@ -76,6 +76,9 @@ typedef void (*writer_done_fn)(void *ctx, uint64_t cookie, int code);
 bool writer_refused(struct writer *w, uint64_t sequence, const uint8_t digest[32], struct slice reason,
                     writer_done_fn fn, void *ctx, uint64_t cookie);
 
+/* Bundles from here on are signed by this key, which outlives the writer. false: too much at once. */
+bool writer_key(struct writer *w, const struct sshkey *key);
+
 struct writer_figures {
     uint64_t sequence, acked, oldest; /* durable; oldest in the spool */
     uint8_t digest[32];

@@ -14,7 +14,8 @@ enum job_kind {
     JOB_SEAL,
     JOB_ACKED, /* from here on: of the socket */
     JOB_WANTED,
-    JOB_REFUSED
+    JOB_REFUSED,
+    JOB_KEY
 };
 
 struct job {
@@ -30,6 +31,7 @@ struct job {
     uint64_t cookie;
     unsigned ranges_len;
     struct ipc_range *ranges;
+    const struct sshkey *key;
     size_t len;
     uint8_t data[];
 };

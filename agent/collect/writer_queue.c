@@ -167,6 +167,21 @@ bool writer_refused(struct writer *w, uint64_t sequence, const uint8_t digest[32
     return true;
 }
 
+bool writer_key(struct writer *w, const struct sshkey *key)
+{
+    struct job *j = job_new(JOB_KEY, SLICE_EMPTY);
+
+    if (j == NULL) {
+        return false;
+    }
+    j->key = key;
+    if (!push(w, j)) {
+        job_free(j);
+        return false;
+    }
+    return true;
+}
+
 void writer_figures(struct writer *w, struct writer_figures *out)
 {
     (void)pthread_mutex_lock(&w->lock);

@@ -277,6 +277,27 @@ static void a_refusal_is_told_until_its_gap_is_durable(void **state)
     assert_true(writer_stop(r->w, 10000000));
 }
 
+static void bundles_after_the_next_key_are_signed_by_it(void **state)
+{
+    struct rig *r = *state;
+    struct sshkey *old = r->g->key, *next;
+    struct spool_report report;
+
+    assert_int_equal(sshkey_generate(&next), 0);
+    start(r, 1u << 20);
+    assert_true(writer_seal(r->w, spool_rig_draft(r->g, 1, 0)));
+    assert_true(writer_key(r->w, next));
+    assert_true(writer_seal(r->w, spool_rig_draft(r->g, 1, 0)));
+    assert_true(writer_stop(r->w, 10000000));
+    assert_false(spool_rig_chain(r->g, &report));
+    assert_string_equal(report.problem, "bundle 2: signature");
+    r->g->key = next;
+    assert_false(spool_rig_chain(r->g, &report));
+    assert_string_equal(report.problem, "bundle 1: signature");
+    r->g->key = old;
+    sshkey_free(next);
+}
+
 #define WITH(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -284,7 +305,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH(what_is_queued_is_stored_before_the_end),    WITH(what_does_not_fit_the_queue_stays_the_callers),
         WITH(a_full_spool_tells_every_record_it_refused), WITH(acks_make_room_and_the_whole_loss_is_signed),
-        WITH(a_refusal_is_told_until_its_gap_is_durable),
+        WITH(a_refusal_is_told_until_its_gap_is_durable), WITH(bundles_after_the_next_key_are_signed_by_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
