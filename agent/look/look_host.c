@@ -15,6 +15,7 @@
 #define ARENA_MAX   (16u * 1024u * 1024u)
 #define IDS_DEFAULT 4096u
 #define ASK_AGAIN_S 3600
+#define NSS_LIMIT_S 5 /* of an answer */
 
 /* An id that occurred and that no file may name. */
 struct id {
@@ -138,7 +139,7 @@ int look_host_new(const struct look_host_conf *conf, struct look_host **out_look
     l->conf.root = l->conf.root ? l->conf.root : "";
     l->conf.ids_max = l->conf.ids_max ? l->conf.ids_max : IDS_DEFAULT;
     buf_init(&l->scratch, REC_BODY_MAX);
-    if (nss_child_new(&l->nss, &ignored)) {
+    if (nss_child_new(NSS_LIMIT_S, &l->nss, &ignored)) {
         l->nss = NULL; /* ids without a name in the files stay without one */
     }
     *out_look = l;

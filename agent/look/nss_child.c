@@ -11,19 +11,20 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define QUEUE_MAX  256u
 #define ANSWER_MAX 65536u
-#define LIMIT_S    5 /* an answer that takes longer: the child is killed */
 #define NOBODY     65534u
 #define FDS_CLOSED 4096u
 
@@ -33,8 +34,9 @@ struct question {
 };
 
 struct nss_child {
-    pid_t pid;
-    int fd;
+    pid_t pid; /* 0: reaped */
+    int fd;    /* -1: it was told to end */
+    unsigned limit_s;
     struct question queue[QUEUE_MAX];
     size_t first, count;
     bool waiting; /* the first question is with the child */
@@ -112,25 +114,35 @@ static size_t answer_group(char *to, size_t at, uint32_t id)
     return put(to, at, members);
 }
 
+/* The uid first: a change of it forgets who is to be told of the parent's death. */
 static void give_up_rights(int fd)
 {
+    struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct none_of_them[_LINUX_CAPABILITY_U32S_3] = { 0 };
     struct rlimit none = { 0, 0 };
+    sigset_t all;
 
     for (unsigned i = 0; i < FDS_CLOSED; i++) {
         if ((int)i != fd) {
             close((int)i);
         }
     }
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
     setrlimit(RLIMIT_CORE, &none);
     if (geteuid() == 0 &&
         (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY))) {
         _exit(1);
     }
+    if (syscall(SYS_capset, &header, none_of_them) != 0) { /* those of a collector that is not root */
+        _exit(1);
+    }
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_UNBLOCK, &all, NULL); /* the parent takes its signals another way */
 }
 
-static void child_run(int fd)
+/* Whoever forked us may not have the right to kill us any more: what takes too long ends by its own alarm. */
+static void child_run(int fd, unsigned limit_s)
 {
     static char out[ANSWER_MAX];
     struct question q;
@@ -139,8 +151,10 @@ static void child_run(int fd)
     while (recv(fd, &q, sizeof(q), 0) == sizeof(q)) {
         size_t at = put_number(out, 0, q.is_group);
 
+        (void)alarm(limit_s);
         at = put_number(out, at, q.id);
         at = q.is_group ? answer_group(out, at, q.id) : answer_user(out, at, q.id);
+        (void)alarm(0);
         if (send(fd, out, at, MSG_NOSIGNAL) < 0) {
             break;
         }
@@ -150,7 +164,7 @@ static void child_run(int fd)
 
 /* --- the parent ---------------------------------------------------------------------------------------- */
 
-int nss_child_new(struct nss_child **out_child, struct pofr_err *err)
+int nss_child_new(unsigned limit_s, struct nss_child **out_child, struct pofr_err *err)
 {
     struct nss_child *c = calloc(1, sizeof(*c));
     int fds[2];
@@ -164,7 +178,7 @@ int nss_child_new(struct nss_child **out_child, struct pofr_err *err)
     }
     c->pid = fork();
     if (c->pid == 0) {
-        child_run(fds[1]);
+        child_run(fds[1], limit_s);
     }
     close(fds[1]);
     if (c->pid < 0) {
@@ -173,24 +187,36 @@ int nss_child_new(struct nss_child **out_child, struct pofr_err *err)
         return pofr_err_sys(err, POFR_ESYSTEM, "fork");
     }
     if (fcntl(fds[0], F_SETFL, O_NONBLOCK)) {
-        POFR_IGNORE(kill(c->pid, SIGKILL));
+        close(fds[0]); /* which ends it */
+        free(c);
+        return pofr_err_sys(err, POFR_ESYSTEM, "fcntl");
     }
     c->fd = fds[0];
+    c->limit_s = limit_s;
     *out_child = c;
     return 0;
 }
 
-/* It is not made again: by now there are threads, and fork would copy their locks. */
+/* If it has ended by now. Never waited for: it may hang in the kernel, or in a module. */
+static void reap(struct nss_child *c)
+{
+    if (c->pid > 0 && c->fd < 0 && waitpid(c->pid, NULL, WNOHANG) != 0) {
+        c->pid = 0;
+    }
+}
+
+/*
+ * The closed socket ends it, its alarm where it hangs; the signal only where we still have the right. It is not made
+ * again: by now there are threads, and fork would copy their locks.
+ */
 static void end_child(struct nss_child *c)
 {
-    if (c->pid > 0) {
-        kill(c->pid, SIGKILL);
-        while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR) {
-        }
-        c->pid = 0;
+    if (c->fd >= 0) {
         close(c->fd);
         c->fd = -1;
+        POFR_IGNORE(kill(c->pid, SIGKILL)); /* refused where it is another user's */
     }
+    reap(c);
 }
 
 void nss_child_free(struct nss_child *c)
@@ -203,7 +229,7 @@ void nss_child_free(struct nss_child *c)
 
 static void ask_next(struct nss_child *c)
 {
-    if (c->pid > 0 && !c->waiting && c->count) {
+    if (c->fd >= 0 && !c->waiting && c->count) {
         if (send(c->fd, &c->queue[c->first], sizeof(c->queue[0]), MSG_NOSIGNAL) == (ssize_t)sizeof(c->queue[0])) {
             c->waiting = true;
             c->since_s = now_s();
@@ -215,7 +241,7 @@ static void ask_next(struct nss_child *c)
 
 int nss_child_ask(struct nss_child *c, bool is_group, uint32_t id)
 {
-    if (c->pid <= 0) {
+    if (c->fd < 0) {
         return POFR_EUNSUPPORTED;
     }
     if (c->count == QUEUE_MAX) {
@@ -264,12 +290,13 @@ int nss_child_poll(struct nss_child *c, struct nss_answer *out)
     struct question asked;
     ssize_t n;
 
-    if (c->pid <= 0 || !c->waiting) {
+    reap(c);
+    if (c->fd < 0 || !c->waiting) {
         return 0;
     }
     n = recv(c->fd, c->answer, sizeof(c->answer), 0);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-        if (now_s() - c->since_s > LIMIT_S) {
+        if (now_s() - c->since_s > (int64_t)c->limit_s) {
             end_child(c);
         }
         return 0;

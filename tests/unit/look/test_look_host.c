@@ -146,7 +146,7 @@ static void nss_is_asked_by_a_child_without_rights_and_answers(void **state)
     int rc = 0;
 
     (void)state;
-    assert_int_equal(nss_child_new(&c, NULL), 0);
+    assert_int_equal(nss_child_new(5, &c, NULL), 0);
     assert_int_equal(nss_child_ask(c, false, 0), 0);
     assert_int_equal(nss_child_ask(c, true, 0), 0);
     assert_int_equal(nss_child_ask(c, false, 4000000001u), 0);
