@@ -15,9 +15,10 @@
 #include "common/os/log.h"
 #include "common/os/stop_point.h"
 
-#define LEAN_ON      90u /* percent of the limit that can't be removed */
-#define LEAN_OFF     85u
-#define GAP_AGAIN_US INT64_C(600000000)
+#define LEAN_ON       90u /* percent of the limit that can't be removed */
+#define LEAN_OFF      85u
+#define GAP_AGAIN_US  INT64_C(600000000)
+#define LAST_TRIES_US INT64_C(1000000) /* of a disk that fails, once we are to end */
 
 static void figures_take(struct writer *w, const struct pofr_err *err)
 {
@@ -71,7 +72,7 @@ static bool wait_for_retry(struct writer *w)
     (void)pthread_mutex_lock(&w->lock);
     while (!w->stopping && pthread_cond_timedwait(&w->wake, &w->lock, &until) != ETIMEDOUT) {
     }
-    go_on = !w->stopping || clock_mono_us() < w->stop_at_us;
+    go_on = !w->stopping || clock_mono_us() < w->last_tries_us;
     (void)pthread_mutex_unlock(&w->lock);
     if (go_on && w->stopping) { /* stopping: no more waiting for others, but no busy loop either */
         struct timespec pause = { .tv_nsec = 20000000 };
@@ -357,6 +358,7 @@ int writer_start(const struct writer_conf *conf, const struct spool *spool, stru
 
 bool writer_stop(struct writer *w, int64_t limit_us)
 {
+    int64_t now = clock_mono_us();
     struct job *j;
     bool all;
 
@@ -365,7 +367,8 @@ bool writer_stop(struct writer *w, int64_t limit_us)
     }
     (void)pthread_mutex_lock(&w->lock);
     w->stopping = true;
-    w->stop_at_us = clock_mono_us() + limit_us;
+    w->stop_at_us = now + limit_us;
+    w->last_tries_us = now + (limit_us < LAST_TRIES_US ? limit_us : LAST_TRIES_US);
     (void)pthread_cond_signal(&w->wake);
     (void)pthread_mutex_unlock(&w->lock);
     (void)pthread_join(w->thread, NULL);

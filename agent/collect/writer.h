@@ -33,7 +33,10 @@ struct writer_conf {
 /* Takes over spool (copied; the caller's is not to be used any more) and starts the thread. */
 POFR_MUST_USE int writer_start(const struct writer_conf *conf, const struct spool *spool, struct writer **out_writer,
                                struct pofr_err *err);
-/* Everything queued is written, for at most limit_us; then the spool is closed. true: all of it was. */
+/*
+ * Everything queued is written, for at most limit_us (a disk that fails is tried for a second more); then the spool is
+ * closed. true: all of it was.
+ */
 bool writer_stop(struct writer *w, int64_t limit_us);
 
 struct writer_limits {

@@ -46,7 +46,7 @@ struct writer {
     uint64_t queue_bytes;
     unsigned controls;
     bool stopping, stopped;
-    int64_t stop_at_us;
+    int64_t stop_at_us, last_tries_us;
     bool refused_any;
     bool limits_set; /* other limits wait for the thread */
     struct writer_limits limits;

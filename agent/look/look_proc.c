@@ -6,7 +6,8 @@
  * A LOOK     list (or take hints) -> merge into the gate -> read all clocks -> give turns -> read whom the gate names, in the
  *            order of pids.
  * BLOCKED    When a reading hangs, the owner tells the sink, notes what is not to be asked again (proc_penalty.h), starts another
- *            thread and goes on with the next process.
+ *            thread and goes on with the next process. After some the look is over, not complete: events wait to be
+ *            drained, and who asked us to end waits too.
  */
 #include "agent/look/look_proc.h"
 
@@ -111,6 +112,7 @@ static void set_defaults(struct look_proc_conf *conf)
     if (conf->left_behind_max > LEFT_MAX) {
         conf->left_behind_max = LEFT_MAX;
     }
+    conf->hangs_max = conf->hangs_max ? conf->hangs_max : 2;
     conf->processes_max = conf->processes_max ? conf->processes_max : 262144;
     conf->files_slice = conf->files_slice ? conf->files_slice : 8192;
     conf->thread_checks = conf->thread_checks ? conf->thread_checks : 256;
@@ -435,6 +437,7 @@ int look_proc_run(struct look_proc *l, const struct look_ask *ask, const struct 
                   struct look_result *out_result, struct pofr_err *err)
 {
     struct look_result result = { .complete = false };
+    uint32_t hangs = 0;
     int code;
 
     l->ask = *ask;
@@ -458,8 +461,12 @@ int look_proc_run(struct look_proc *l, const struct look_ask *ask, const struct 
         if (!l->thread && (code = look_thread_new(proc_reader_own, proc_reader_disown, &l->thread, err)) != 0) {
             return code;
         }
-        if (!look_thread_run(l->thread, look, l, l->conf.watchdog_ms)) {
-            leave_behind(l);
+        if (look_thread_run(l->thread, look, l, l->conf.watchdog_ms)) {
+            continue;
+        }
+        leave_behind(l);
+        if (++hangs >= l->conf.hangs_max) {
+            break;
         }
     }
     finish(l, &result);

@@ -36,6 +36,7 @@ struct look_proc_conf {       /* 0 or NULL: the default */
     const char *root;         /* "/proc" */
     uint32_t watchdog_ms;     /* 1000: no progress for so long: go on without the process */
     uint32_t left_behind_max; /* 8 threads */
+    uint32_t hangs_max;       /* 2: after so many that hung, the rest waits for the next look: one look is no longer */
     uint32_t processes_max;   /* 262144: more are counted as unseen */
     uint32_t files_slice;     /* 8192: descriptors of one table that one look reads; the rest in the next looks */
     uint32_t thread_checks;   /* 256: threads asked per look whether they have a table of files of their own */

@@ -277,6 +277,38 @@ static void no_more_threads_than_the_limit_are_left_behind(void **state)
     (void)close(release_fd);
 }
 
+static void a_look_ends_after_some_that_hang_and_the_next_goes_on(void **state)
+{
+    static const struct look_sink sink = { hold, take, NULL, NULL, take_file, take_end, take_process_end, no_sink };
+    struct model m;
+    struct child c[4];
+    struct look_proc *l;
+    struct look_result r;
+    struct look_ask ask = { .list = true, .now_us = 1 };
+    struct pofr_err err = { .code = 0 };
+
+    (void)state;
+    model_init(&m);
+    for (int i = 0; i < 4; i++) {
+        c[i] = start(&m, sleeps);
+    }
+    l = new_look(&m, 8);
+    hook_hang("exe", 3);
+    assert_int_equal(look_proc_run(l, &ask, &sink, NULL, &r, &err), 0);
+    assert_false(r.complete);
+    assert_int_equal(r.left_behind, 2);
+    assert_int_equal(look_proc_run(l, &ask, &sink, NULL, &r, &err), 0);
+    assert_true(r.complete);
+    assert_int_equal(r.left_behind, 3);
+    release(3);
+    look_proc_free(l);
+    for (int i = 0; i < 4; i++) {
+        child_end(&c[i]);
+    }
+    model_fini(&m);
+    (void)close(release_fd);
+}
+
 static void a_look_may_be_freed_while_threads_are_away(void **state)
 {
     struct model m;
@@ -347,6 +379,7 @@ int main(void)
         cmocka_unit_test(a_reading_that_hangs_is_left_behind_and_the_others_are_read),
         cmocka_unit_test(arguments_and_program_that_hang_are_left_out),
         cmocka_unit_test(no_more_threads_than_the_limit_are_left_behind),
+        cmocka_unit_test(a_look_ends_after_some_that_hang_and_the_next_goes_on),
         cmocka_unit_test(a_look_may_be_freed_while_threads_are_away),
         cmocka_unit_test(one_that_dies_before_it_is_delivered_was_not_there),
         cmocka_unit_test(one_that_dies_while_its_files_are_read_is_not_whole),
