@@ -62,6 +62,9 @@ class Kind:
     def __init__(self, name, entity, verb, fields):
         self.name, self.entity, self.verb = name, entity, verb
         self.fields = {f.number: f for f in fields}
+        self.empty = {f.name: b"" if f.type in "TB" else 0 for f in fields}
+        self.moments = [f.name for f in fields if f.type == "A"]
+        self.names = {role: [f.name for f in fields if f.role == role] for role in ("ID", "AT", "FX", "VO")}
 
 
 def read_limits():
@@ -108,6 +111,10 @@ class Reader:
         return self.data[self.at - n:self.at]
 
     def varint(self):
+        at = self.at
+        if at < len(self.data) and self.data[at] < 0x80:  # nearly all of them
+            self.at = at + 1
+            return self.data[at]
         value = 0
         for i in range(10):
             byte = self.bytes(1)[0]
@@ -236,11 +243,11 @@ class Payload:
         self.strings.append(text)
 
     def read_fields(self, record, body):
-        for field in record.kind.fields.values():
-            empty = b"" if field.type in "TB" else self.boot_us or 0 if field.type == "A" else 0
-            record.values[field.name] = empty
-        last = 0
-        while body.left() > 0:
+        record.values = dict(record.kind.empty)
+        for name in record.kind.moments:
+            record.values[name] = self.boot_us or 0
+        last, end = 0, len(body.data)
+        while body.at < end:
             tag = body.varint()
             number, wire = tag >> 2, tag & 3
             refuse_if(number <= last, "field out of order")
@@ -252,7 +259,8 @@ class Payload:
                 self.unknown_fields += 1
                 continue
             refuse_if(wire != field.wire, "wire type")
-            record.values[field.name] = self.meaning(record.kind, field, body.value(wire))
+            value = body.value(wire)
+            record.values[field.name] = value if field.type == "U" else self.meaning(record.kind, field, value)
 
     def meaning(self, kind, field, value):
         if field.type == "A":
@@ -315,7 +323,7 @@ class Row:
 
     def __init__(self, r):
         def pick(role):
-            return {f.name: r[f.name] for f in r.kind.fields.values() if f.role == role}
+            return {name: r.values[name] for name in r.kind.names[role]}
         self.entity, self.slot, self.attributes, self.fixed, self.volatile = (
             r.kind.entity, pick("ID"), pick("AT"), pick("FX"), pick("VO"))
         self.first_seen, self.start_unseen = r["first_seen"], r["start_unseen"]
@@ -339,7 +347,7 @@ class Row:
 
 
 def slot_of(r):
-    return (r.kind.entity,) + tuple(r[f.name] for f in r.kind.fields.values() if f.role == "ID")
+    return (r.kind.entity,) + tuple(r.values[name] for name in r.kind.names["ID"])
 
 
 class Boot:
