@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +14,8 @@
 #include "common/os/clock.h"
 #include "common/os/log.h"
 
-#define ACCEPTS         64 /* of one round, so that sessions get their turn */
-#define AGAIN_US        (100 * CLOCK_US_PER_MS)
-#define USER_TIMEOUT_MS 60000
+#define ACCEPTS  64 /* of one round, so that sessions get their turn */
+#define AGAIN_US (100 * CLOCK_US_PER_MS)
 
 void listener_text(const struct sockaddr_storage *at, char out[PEER_TEXT_SIZE])
 {
@@ -36,20 +34,6 @@ void listener_text(const struct sockaddr_storage *at, char out[PEER_TEXT_SIZE])
     } else {
         snprintf(out, PEER_TEXT_SIZE, "unknown");
     }
-}
-
-/* A peer that vanished is noticed within a minute or two, also while we only send. */
-static void set_peer_options(int fd)
-{
-    int one = 1, idle = 60, every = 20, count = 3, user_ms = USER_TIMEOUT_MS;
-
-    /* none of these is needed for correctness */
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_ms, sizeof(user_ms));
 }
 
 static void listen_again(void *arg)
@@ -87,7 +71,6 @@ static bool accept_one(struct lane_listener *ls)
     fd = accept4(ls->fd, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
         stat_add(l->o.stats, STAT_gateway_connections, 1);
-        set_peer_options(fd);
         peer_open(l, fd, &from);
         return true;
     }

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +19,26 @@
 #include "common/os/fsio.h"
 #include "common/os/log.h"
 
-#define BACKLOG      4096
-#define PASSED_FIRST 3 /* sd_listen_fds(3): LISTEN_PID, LISTEN_FDS, and the sockets from here on */
+#define BACKLOG         4096
+#define USER_TIMEOUT_MS 60000
+#define PASSED_FIRST    3 /* sd_listen_fds(3): LISTEN_PID, LISTEN_FDS, and the sockets from here on */
+
+/*
+ * For the connections, which inherit it: acks leave at once, and a peer that vanished is noticed within a minute or two,
+ * also while we only send.
+ */
+static void set_peer_options(int fd)
+{
+    int one = 1, idle = 60, every = 20, count = 3, user_ms = USER_TIMEOUT_MS;
+
+    /* none of these is needed for correctness */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_ms, sizeof(user_ms));
+}
 
 static int set_options(int fd, int family, bool reuse)
 {
@@ -30,6 +49,7 @@ static int set_options(int fd, int family, bool reuse)
         (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) != 0)) {
         return -1;
     }
+    set_peer_options(fd);
     return 0;
 }
 
@@ -126,6 +146,7 @@ static int take_passed(struct sockets *s, struct pofr_err *err)
         if (!does_listen(fd) || fcntl(fd, F_SETFL, O_NONBLOCK) != 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
             return pofr_err_set(err, POFR_ECONFIG, "the socket number %zu that was passed does not listen", i);
         }
+        set_peer_options(fd);
         s->fds[i] = fd;
     }
     log_info("gateway", "listens", "passed=%zu", s->addresses);
