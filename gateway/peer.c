@@ -171,13 +171,25 @@ static void pull(struct peer *p)
     }
 }
 
+/*
+ * libssh wants to hear that the socket takes bytes before each write but the first. Mostly it does: then one poll()
+ * here spares two epoll_ctl() and a turn of the loop. May call back.
+ */
+static bool is_writable(struct peer *p)
+{
+    if ((ssh_get_poll_flags(p->ssh) & SSH_WRITE_PENDING) != 0 && ssh_event_dopoll(p->event, 0) == SSH_ERROR) {
+        p->is_broken = true;
+    }
+    return !p->is_broken && (ssh_get_poll_flags(p->ssh) & SSH_WRITE_PENDING) == 0;
+}
+
 static void flush(struct peer *p)
 {
     struct slice out;
     int n;
 
-    while (!p->is_broken && (out = session_output(p->session)).len > 0 &&
-           (ssh_get_poll_flags(p->ssh) & SSH_WRITE_PENDING) == 0) {
+    while (session_output(p->session).len > 0 && is_writable(p)) {
+        out = session_output(p->session);
         p->deaf = true;
         n = ssh_channel_write(p->channel, out.data, (uint32_t)out.len);
         p->deaf = false;
@@ -260,9 +272,12 @@ static void settle_session(struct peer *p, int64_t now)
 
 static void watch(struct peer *p)
 {
-    uint32_t wanted = EPOLLIN | ((ssh_get_poll_flags(p->ssh) & SSH_WRITE_PENDING) != 0 ? EPOLLOUT : 0);
+    uint32_t wanted = is_writable(p) ? EPOLLIN : EPOLLIN | EPOLLOUT;
 
-    if (wanted != p->epoll && loop_fd_change(p->lane->loop, p->fd, wanted, NULL) == 0) {
+    p->is_broken |= lost_socket(p);
+    if (p->is_broken) {
+        lane_put(&p->lane->dirty, p);
+    } else if (wanted != p->epoll && loop_fd_change(p->lane->loop, p->fd, wanted, NULL) == 0) {
         p->epoll = wanted;
     }
 }

@@ -192,6 +192,7 @@ static int on_subsystem(ssh_session ssh, ssh_channel channel, const char *name, 
         return 1;
     }
     log_opened(p);
+    lane_put(&p->lane->dirty, p);
     return 0;
 }
 
@@ -251,18 +252,20 @@ static int on_data(ssh_session ssh, ssh_channel channel, void *data, uint32_t le
         taken = len; /* dropped: what is behind them, its EOF, is waited for */
     } else if (!p->deaf && !p->is_broken) {
         taken = session_input(p->session, slice_of(data, len));
-    } else {
-        lane_put(&p->lane->dirty, p);
     }
+    lane_put(&p->lane->dirty, p);
     p->stalled = taken < len;
     return (int)taken;
 }
 
 static void on_eof(ssh_session ssh, ssh_channel channel, void *arg)
 {
+    struct peer *p = (struct peer *)arg;
+
     (void)ssh;
     (void)channel;
-    ((struct peer *)arg)->is_eof = true;
+    p->is_eof = true;
+    lane_put(&p->lane->dirty, p);
 }
 
 static ssh_channel on_channel(ssh_session ssh, void *arg)
