@@ -172,16 +172,16 @@ static void report(struct publisher *p, const rd_kafka_message_t *m)
     p->o.reported(p->o.arg, m->_private, delivered);
 }
 
+/* librdkafka names the cause in the event, not RD_KAFKA_RESP_ERR__FATAL: so the handle is asked. */
 static void take_error(struct publisher *p, rd_kafka_event_t *event)
 {
-    rd_kafka_resp_err_t e = rd_kafka_event_error(event);
-    char why[256];
+    char why[256] = "";
+    rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(p->rk, why, sizeof(why));
 
-    if (e == RD_KAFKA_RESP_ERR__FATAL && !p->broken) {
-        e = rd_kafka_fatal_error(p->rk, why, sizeof(why));
-        log_error("publish", "fatal", "code=%d error=\"%s\" unreported=%zu", (int)e, why, p->unreported);
+    if (fatal != RD_KAFKA_RESP_ERR_NO_ERROR && !p->broken) {
+        log_error("publish", "fatal", "code=%d error=\"%s\" unreported=%zu", (int)fatal, why, p->unreported);
         p->broken = true;
-    } else if (e == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+    } else if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
         log_warn("publish", "kafka_down", "error=\"%s\"", rd_kafka_event_error_string(event));
         stat_put(p->o.stats, STAT_gateway_kafka_up, 0);
     }
