@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # the real gateway with a real broker and catalog: strangers, liars, faults; what is acked is in Kafka, in order
-# timeout: 420
+# timeout: 600
 # order: 55
 # jobs: 1
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"
@@ -409,6 +409,33 @@ has_all() {
     equal "$(awk '!seen[$1]++' "$1" | tr '\n' ' ')" "$(seq 1 "$2" | tr '\n' ' ')" "published, each for the first time"
 }
 
+# topic_limit BYTES: what the topic takes from now on
+topic_limit() {
+    kafka_tool kafka.admin.ConfigCommand --bootstrap-server "127.0.0.1:$(part_field kafka 3)" --alter \
+        --entity-type topics --entity-name pofr.snapshots --add-config "max.message.bytes=$1"
+}
+
+# One of four in flight is refused by the broker, those behind it are not: the session ends with the first ack alone
+after_a_delivery_that_failed_nothing_is_acked_and_all_comes_again() {
+    local status=0
+    cluster
+    gateway
+    host undelivered >/dev/null
+    spool undelivered 1 4 1000
+    spool undelivered 2 2 400000
+    topic_limit 200000
+    ship undelivered 1 4 >"$W/out" || status=$?
+    topic_limit 16777216
+    equal "$status" 1 "the session ended"
+    equal "$(acks "$W/out" | tr '\n' ' ')" "1 " acks
+    grep -q '^refuse 0 unavailable later' "$W/out"
+    equal "$(figure 'pofr_kafka_delivery_errors_total{code="size"}')" 1 "delivery errors"
+    ship undelivered 2 4 >"$W/out"
+    published undelivered >"$W/published"
+    equal "$(sort -nu "$W/published" | tr '\n' ' ')" "1 2 3 4 " published
+    gateway_is_sound
+}
+
 a_gateway_killed_with_bundles_in_flight_loses_none() {
     local point last round=0
     cluster
@@ -641,6 +668,7 @@ cases bundles_are_acked_and_lie_in_the_topic_in_order \
     a_bundle_that_does_not_follow_is_published_with_doubt \
     of_two_sessions_of_a_host_the_newest_wins \
     bundles_wait_for_a_broker_that_is_down \
+    after_a_delivery_that_failed_nothing_is_acked_and_all_comes_again \
     a_gateway_killed_with_bundles_in_flight_loses_none \
     without_the_catalog_known_hosts_go_on_and_others_come_later \
     a_copy_that_is_damaged_is_not_used \
