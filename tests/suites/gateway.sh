@@ -215,12 +215,12 @@ try_welcome() {
     grep -q '^welcome ' "$W/try"
 }
 
-# One connection in bash: bytes in, then it must be closed by the gateway within SECONDS
+# One connection in bash: bytes in, then it must be closed by the gateway within SECONDS (a reset is one way to close)
 closed_within() {
     local seconds=$1 fd
     exec {fd}<>"/dev/tcp/127.0.0.1/$(cat "$PORT_FILE")"
     cat >&"$fd" || true # a connection that is closed already is what we want
-    timeout "$seconds" cat <&"$fd" >/dev/null
+    timeout "$seconds" cat <&"$fd" >/dev/null || [[ $? -eq 1 ]]
     exec {fd}>&-
 }
 
@@ -239,6 +239,7 @@ garbage_before_the_login_is_cut_off() {
     printf 'SSH-2.0-x\r\n' | closed_within 5
     is_ready
     [[ $(figure 'pofr_gateway_handshakes_total{result="timeout"}') -ge 3 ]]
+    spool alpha 1 1 30000
     ship alpha 1 1 >"$W/out"
     gateway_is_sound
 }
@@ -415,7 +416,7 @@ topic_limit() {
         --entity-type topics --entity-name pofr.snapshots --add-config "max.message.bytes=$1"
 }
 
-# One of four in flight is refused by the broker, those behind it are not: the session ends with the first ack alone
+# The first of three in flight is refused by the broker; those behind it may be there before the client knows
 after_a_delivery_that_failed_nothing_is_acked_and_all_comes_again() {
     local status=0
     cluster
@@ -423,14 +424,16 @@ after_a_delivery_that_failed_nothing_is_acked_and_all_comes_again() {
     host undelivered >/dev/null
     spool undelivered 1 4 1000
     spool undelivered 2 2 400000
+    ship undelivered 1 1 >"$W/out"
     topic_limit 200000
-    ship undelivered 1 4 >"$W/out" || status=$?
+    ship undelivered 2 4 >"$W/out" || status=$?
     topic_limit 16777216
     equal "$status" 1 "the session ended"
-    equal "$(acks "$W/out" | tr '\n' ' ')" "1 " acks
+    equal "$(acks "$W/out")" "" acks
     grep -q '^refuse 0 unavailable later' "$W/out"
-    equal "$(figure 'pofr_kafka_delivery_errors_total{code="size"}')" 1 "delivery errors"
+    [[ $(figure 'pofr_kafka_delivery_errors_total{code="size"}') -ge 1 ]]
     ship undelivered 2 4 >"$W/out"
+    equal "$(acks "$W/out" | tr '\n' ' ')" "2 3 4 " acks
     published undelivered >"$W/published"
     equal "$(sort -nu "$W/published" | tr '\n' ' ')" "1 2 3 4 " published
     gateway_is_sound
@@ -493,7 +496,7 @@ catalog_is_up() { [[ $(figure pofr_gateway_catalog_up) == 1 ]]; }
 a_copy_that_is_damaged_is_not_used() {
     cluster
     gateway
-    host alpha >/dev/null
+    spool alpha 1 1 30000
     gateway_end
     printf 'x' | dd of="$W/gw/catalog" bs=1 seek=40 conv=notrunc status=none
     gateway_launch
