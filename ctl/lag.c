@@ -88,9 +88,13 @@ int lag_read(struct ctl *c, struct lag_slot **out_slots, size_t *out_count, bool
     struct db *catalog = NULL;
     size_t shards_count = 0;
     size_t count = 0;
-    int code = slots ? ctl_catalog(c, &catalog, err) : pofr_err_set(err, POFR_ENOMEM, "slots");
+    int code;
 
     *out_partial = false;
+    if (!slots) {
+        return pofr_err_set(err, POFR_ENOMEM, "slots");
+    }
+    code = ctl_catalog(c, &catalog, err);
     if (!code) {
         code = ctl_shards(catalog, &shards, &shards_count, err);
     }

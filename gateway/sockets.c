@@ -71,15 +71,17 @@ static int open_at(const struct addrinfo *at, bool reuse, const char *text, int 
 /* Port 0 is the kernel's choice for the first lane; the others take the same. */
 static int port_of(int fd, char *out, size_t size)
 {
-    struct sockaddr_storage at = { 0 };
+    union {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+    } at = { 0 };
     socklen_t len = sizeof(at);
 
-    if (getsockname(fd, (struct sockaddr *)&at, &len) != 0) {
+    if (getsockname(fd, &at.any, &len) != 0) {
         return -1;
     }
-    snprintf(out, size, "%u",
-             ntohs(at.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&at)->sin6_port
-                                            : ((struct sockaddr_in *)(void *)&at)->sin_port));
+    snprintf(out, size, "%u", ntohs(at.any.sa_family == AF_INET6 ? at.in6.sin6_port : at.in.sin_port));
     return 0;
 }
 

@@ -101,7 +101,7 @@ static int one_table(const struct pass *p, struct shard *s, const char *table, b
     if (plan.add_from <= plan.add_to) {
         code = add_days(s->db, table, ledger, plan.add_from, plan.add_to, err);
         if (!code) {
-            stat_add(p->stats, STAT_merger_days_made, (uint64_t)(plan.add_to - plan.add_from + 1));
+            stat_add(p->stats, STAT_merger_days_made, (uint64_t)plan.add_to - (uint64_t)plan.add_from + 1);
         }
     }
     if (!code && plan.drop_count) {

@@ -6,6 +6,7 @@
  */
 #include "agent/collect/keyframe.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "common/base/err.h"
@@ -98,6 +99,7 @@ static int add(struct gather *g, const struct record *r, uint64_t bytes)
         g->list = list;
         g->cap = cap;
     }
+    assert(g->list != NULL);
     g->list[g->len++] = *r;
     g->bytes += bytes;
     g->unit_bytes += bytes;

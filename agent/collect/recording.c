@@ -294,14 +294,15 @@ static int tell_skipped(struct recording *c, uint64_t skipped)
 static uint64_t memory_of(uint32_t pid)
 {
     struct buf b = BUF_INIT(4096);
-    unsigned long long pages = 0;
-    const char *text;
+    const char *second = NULL; /* "size resident ...", in pages */
+    uint64_t pages;
     char path[64];
 
     snprintf(path, sizeof(path), "/proc/%u/statm", pid);
-    if (fsio_read(path, &b, NULL) == 0 && (text = buf_cstr(&b)) != NULL && sscanf(text, "%*u %llu", &pages) != 1) {
-        pages = 0;
+    if (fsio_read(path, &b, NULL) == 0 && buf_cstr(&b) != NULL) {
+        second = strchr(buf_cstr(&b), ' ');
     }
+    pages = second != NULL ? strtoull(second, NULL, 10) : 0;
     buf_free(&b);
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }

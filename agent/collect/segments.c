@@ -423,8 +423,8 @@ int segments_read(struct segments *s, uint64_t sequence, struct spool_entry *out
                   struct pofr_err *err)
 {
     size_t at = s->len;
-    struct spool_entry e;
-    uint64_t end;
+    struct spool_entry e = { 0 };
+    uint64_t end = 0;
     int rc;
 
     while (at > 0 && s->list[at - 1].first > sequence) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "agent/look/gate.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -175,6 +176,7 @@ static int make_new(struct gate *g, const uint32_t *pids, size_t count, size_t w
         }
         made++;
     }
+    assert(made == wanted);
     *out_list = list;
     return 0;
 }

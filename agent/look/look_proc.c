@@ -256,7 +256,7 @@ static void sort_pids(struct look_proc *l)
 static int list(struct look_proc *l, uint32_t *out_unannounced)
 {
     struct proc_context *c = &l->c;
-    size_t hinted = l->pids_count;
+    size_t hinted;
     uint32_t unannounced = 0, pid;
     ssize_t n;
     int code = 0;

@@ -51,7 +51,6 @@ static size_t words_of(uint32_t what)
     case CN_FORK:
     case CN_UID:
     case CN_GID:
-        return 4;
     case CN_EXIT: /* the parent's two came with 4.18 */
         return 4;
     case CN_COMM:

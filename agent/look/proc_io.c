@@ -157,7 +157,7 @@ int proc_stat_target(struct look_thread *t, int dir, const char *name, struct fi
 
 int proc_stat_link(struct look_thread *t, int dir, const char *name, uint32_t *out_mode)
 {
-    struct file_id id;
+    struct file_id id = { 0 };
     int code;
 
     look_thread_enter(t);

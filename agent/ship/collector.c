@@ -442,7 +442,7 @@ int collector_new(struct loop *loop, const char *path, const struct collector_ha
         collector_free(c);
         return rc;
     }
-    memcpy(c->path, path, strlen(path));
+    memcpy(c->path, path, strlen(path) + 1);
     rc = loop_timer_after(loop, &c->timer, 0, try_to_connect, c);
     if (rc != 0) {
         collector_free(c);

@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef pofr_err_set /* the analyzer's */
+#undef pofr_err_sys
+
 static const struct {
     const char *name;
     const char *text;

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +15,7 @@ struct rig {
     struct writer *w;
     sem_t commits; /* posted at each */
     sem_t go_on;   /* waited for at each, where hold is set */
-    bool hold;
+    atomic_bool hold;
     sem_t done;
     int done_code;
 };

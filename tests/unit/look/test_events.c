@@ -6,13 +6,16 @@
 #include "tests/unit/look/model.h"
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -218,24 +221,27 @@ static void one_ended_by_a_signal_says_so(void **state)
     end(&s);
 }
 
+static atomic_uint leader_lives; /* the kernel clears it when the leader is gone, and wakes who waits for it */
+
 static void *goes_on(void *arg)
 {
-    int fd = (int)(intptr_t)((void **)arg)[0];
+    int fd = (int)(intptr_t)arg;
 
-    (void)pthread_join((pthread_t)((void **)arg)[1], NULL);
+    while (atomic_load(&leader_lives) != 0) {
+        (void)syscall(SYS_futex, &leader_lives, FUTEX_WAIT, 1, NULL, NULL, 0);
+    }
     child_say(fd, 'r');
     _exit(child_hear(fd));
 }
 
 static int leader_ends_first(int fd, void *arg)
 {
-    static void *args[2];
     pthread_t thread;
 
     (void)arg;
-    args[0] = (void *)(intptr_t)fd;
-    args[1] = (void *)pthread_self();
-    if (pthread_create(&thread, NULL, goes_on, args) != 0) {
+    atomic_store(&leader_lives, 1);
+    (void)syscall(SYS_set_tid_address, &leader_lives);
+    if (pthread_create(&thread, NULL, goes_on, (void *)(intptr_t)fd) != 0) {
         return 1;
     }
     pthread_exit(NULL);

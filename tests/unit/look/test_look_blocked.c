@@ -6,9 +6,9 @@
 #include "tests/unit/look/model.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
@@ -22,27 +22,40 @@ ssize_t __real_readlinkat(int dir, const char *name, char *out, size_t room);
 int __wrap_statx(int dir, const char *name, int flags, unsigned mask, struct statx *out);
 ssize_t __wrap_readlinkat(int dir, const char *name, char *out, size_t room);
 
-/* What happens at the name, once per number in `times`. */
-static struct {
+/* What happens at the name, once per number in `times`. A thread that an earlier test left behind may still come by. */
+struct hook {
     const char *name;
-    atomic_int times;
-    bool hangs; /* until release */
-    struct child *kill;
-} hook;
+    int times;
+    int release_fd; /* it hangs until this can be read; -1: it does not */
+    pid_t kill;     /* 0: nobody */
+};
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* protects hook */
+static struct hook hook = { .release_fd = -1 };
 static int release_fd = -1;
+
+static void hook_set(const struct hook *wanted)
+{
+    assert_int_equal(pthread_mutex_lock(&lock), 0);
+    hook = *wanted;
+    assert_int_equal(pthread_mutex_unlock(&lock), 0);
+}
 
 static void reached(const char *name)
 {
+    struct hook h = { .release_fd = -1 };
     uint64_t one;
 
-    if (!hook.name || strcmp(name, hook.name) != 0 || atomic_fetch_sub(&hook.times, 1) <= 0) {
-        return;
+    (void)pthread_mutex_lock(&lock);
+    if (hook.name && strcmp(name, hook.name) == 0 && hook.times > 0) {
+        hook.times--;
+        h = hook;
     }
-    if (hook.kill) {
-        (void)kill(hook.kill->pid, SIGKILL);
-        (void)waitpid(hook.kill->pid, NULL, 0);
+    (void)pthread_mutex_unlock(&lock);
+    if (h.kill) {
+        (void)kill(h.kill, SIGKILL);
+        (void)waitpid(h.kill, NULL, 0);
     }
-    if (hook.hangs && read(release_fd, &one, sizeof(one)) != sizeof(one)) {
+    if (h.release_fd >= 0 && read(h.release_fd, &one, sizeof(one)) != sizeof(one)) {
         _exit(90);
     }
 }
@@ -61,20 +74,14 @@ ssize_t __wrap_readlinkat(int dir, const char *name, char *out, size_t room)
 
 static void hook_hang(const char *name, int times)
 {
-    hook.name = name;
-    hook.hangs = true;
-    hook.kill = NULL;
-    atomic_store(&hook.times, times);
     release_fd = eventfd(0, EFD_SEMAPHORE | EFD_CLOEXEC);
     assert_true(release_fd >= 0);
+    hook_set(&(struct hook){ .name = name, .times = times, .release_fd = release_fd });
 }
 
 static void hook_kill(const char *name, struct child *c)
 {
-    hook.name = name;
-    hook.hangs = false;
-    hook.kill = c;
-    atomic_store(&hook.times, 1);
+    hook_set(&(struct hook){ .name = name, .times = 1, .release_fd = -1, .kill = c->pid });
 }
 
 static void release(uint64_t threads)
@@ -262,7 +269,7 @@ static void no_more_threads_than_the_limit_are_left_behind(void **state)
     assert_false(r.complete);
     assert_int_equal(r.left_behind, 2);
     assert_int_equal(look_proc_run(l, &ask, &sink, NULL, &r, &err), POFR_EFULL);
-    atomic_store(&hook.times, 0);
+    hook_set(&(struct hook){ .release_fd = -1 });
     release(2);
     while (look_proc_run(l, &ask, &sink, NULL, &r, &err) == POFR_EFULL) {
         (void)sched_yield();
