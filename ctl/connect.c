@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #include "common/base/hostport.h"
+#include "common/os/options.h"
+#include "ctl/table.h"
 
 static int connect_to(const struct ctl_server *s, const char *what, const char *database, struct db **out_db,
                       struct pofr_err *err)
@@ -36,6 +38,24 @@ int ctl_catalog_server(const struct ctl *c, struct db **out_db, struct pofr_err 
 int ctl_catalog(const struct ctl *c, struct db **out_db, struct pofr_err *err)
 {
     return connect_to(&c->conf->catalog, "catalog", "pofr_catalog", out_db, err);
+}
+
+int ctl_show_catalog(const struct ctl *c, const char *sql, const struct db_value *values, size_t count)
+{
+    struct pofr_err err = { 0 };
+    struct db_result *r = NULL;
+    struct db *catalog = NULL;
+    int code = ctl_catalog(c, &catalog, &err);
+
+    if (!code) {
+        code = db_run(catalog, sql, values, count, &r, &err);
+    }
+    if (!code) {
+        table_print(r, c->json);
+    }
+    db_result_free(r);
+    db_close(catalog);
+    return code ? ctl_fail(&err) : POFR_EXIT_DONE;
 }
 
 int ctl_head(const struct ctl *c, const char *database, struct db **out_db, struct pofr_err *err)

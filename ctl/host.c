@@ -111,34 +111,23 @@ int host_list(struct ctl *c, int argc, char **argv)
     const char *v[3];
     char *args[1];
     size_t args_count;
-    struct pofr_err err = { 0 };
-    struct db_result *r = NULL;
-    struct db *catalog = NULL;
-    int code;
+    struct db_value values[2];
 
     if (!ctl_options(argc, argv, names, v, args, 0, &args_count)) {
         return POFR_EXIT_USAGE;
     }
-    code = ctl_catalog(c, &catalog, &err);
-    if (!code) {
-        struct db_value values[] = { v[0] ? DB_V_C(v[0]) : DB_V_NULL, v[1] ? DB_V_C(v[1]) : DB_V_NULL };
-
-        code = db_run(catalog,
-                      "SELECT h.host, h.host_id, " UUID_TEXT(
-                          "h.host_uuid") " AS host_uuid, h.host_group, h.state, s.name AS shard, "
-                                         "h.slot, h.enrolled, h.os, h.agent_version FROM host h LEFT JOIN slot l ON "
-                                         "l.slot = h.slot LEFT JOIN shard s ON "
-                                         "s.shard_id = l.shard_id WHERE h.state = COALESCE(?, h.state) AND "
-                                         "h.host_group = COALESCE(?, h.host_group) "
-                                         "ORDER BY h.host",
-                      values, 2, &r, &err);
-    }
-    if (!code) {
-        table_print(r, c->json);
-    }
-    db_result_free(r);
-    db_close(catalog);
-    return code ? ctl_fail(&err) : POFR_EXIT_DONE;
+    values[0] = v[0] ? DB_V_C(v[0]) : DB_V_NULL;
+    values[1] = v[1] ? DB_V_C(v[1]) : DB_V_NULL;
+    return ctl_show_catalog(
+        c,
+        "SELECT h.host, h.host_id, " UUID_TEXT(
+            "h.host_uuid") " AS host_uuid, h.host_group, h.state, s.name AS shard, "
+                           "h.slot, h.enrolled, h.os, h.agent_version FROM host h LEFT JOIN slot l ON "
+                           "l.slot = h.slot LEFT JOIN shard s ON "
+                           "s.shard_id = l.shard_id WHERE h.state = COALESCE(?, h.state) AND "
+                           "h.host_group = COALESCE(?, h.host_group) "
+                           "ORDER BY h.host",
+        values, 2);
 }
 
 static int show_part(struct ctl *c, struct db *db, const char *title, const char *sql, uint64_t host_id, bool last,

@@ -26,29 +26,16 @@ int shard_list(struct ctl *c, int argc, char **argv)
     const char *values[1];
     char *args[1];
     size_t args_count;
-    struct pofr_err err = { 0 };
-    struct db_result *r = NULL;
-    struct db *catalog = NULL;
-    int code;
 
     if (!ctl_options(argc, argv, names, values, args, 0, &args_count)) {
         return POFR_EXIT_USAGE;
     }
-    code = ctl_catalog(c, &catalog, &err);
-    if (!code) {
-        code = db_run(
-            catalog,
-            "SELECT s.name AS shard, s.address, s.port, COUNT(DISTINCT l.slot) AS slots, "
-            "COUNT(DISTINCT h.host_id) AS hosts, s.added FROM shard s LEFT JOIN slot l ON l.shard_id = s.shard_id "
-            "LEFT JOIN host h ON h.slot = l.slot AND h.state IN ('pending', 'active') GROUP BY s.shard_id",
-            NULL, 0, &r, &err);
-    }
-    if (!code) {
-        table_print(r, c->json);
-    }
-    db_result_free(r);
-    db_close(catalog);
-    return code ? ctl_fail(&err) : POFR_EXIT_DONE;
+    return ctl_show_catalog(
+        c,
+        "SELECT s.name AS shard, s.address, s.port, COUNT(DISTINCT l.slot) AS slots, "
+        "COUNT(DISTINCT h.host_id) AS hosts, s.added FROM shard s LEFT JOIN slot l ON l.shard_id = s.shard_id "
+        "LEFT JOIN host h ON h.slot = l.slot AND h.state IN ('pending', 'active') GROUP BY s.shard_id",
+        NULL, 0);
 }
 
 /* "0-31,40": ascending or not, each below slots. */

@@ -194,30 +194,17 @@ int token_list(struct ctl *c, int argc, char **argv)
     const char *v[1];
     char *args[1];
     size_t args_count;
-    struct pofr_err err = { 0 };
-    struct db_result *r = NULL;
-    struct db *catalog = NULL;
-    int code;
 
     if (!ctl_options(argc, argv, names, v, args, 0, &args_count)) {
         return POFR_EXIT_USAGE;
     }
-    code = ctl_catalog(c, &catalog, &err);
-    if (!code) {
-        code = db_run(
-            catalog,
-            "SELECT t.token_id, CASE WHEN t.revoked THEN 'revoked' WHEN t.uses_left = 0 THEN 'used' WHEN "
-            "t.expires < UTC_TIMESTAMP(6) THEN 'expired' ELSE 'good' END AS state, t.uses_left, (SELECT COUNT(*) "
-            "FROM token_use u WHERE u.token_id = t.token_id) AS used, t.created, t.expires, t.host, t.host_pattern, "
-            "t.host_group, t.approve, t.note FROM token t ORDER BY t.token_id",
-            NULL, 0, &r, &err);
-    }
-    if (!code) {
-        table_print(r, c->json);
-    }
-    db_result_free(r);
-    db_close(catalog);
-    return code ? ctl_fail(&err) : POFR_EXIT_DONE;
+    return ctl_show_catalog(
+        c,
+        "SELECT t.token_id, CASE WHEN t.revoked THEN 'revoked' WHEN t.uses_left = 0 THEN 'used' WHEN "
+        "t.expires < UTC_TIMESTAMP(6) THEN 'expired' ELSE 'good' END AS state, t.uses_left, (SELECT COUNT(*) "
+        "FROM token_use u WHERE u.token_id = t.token_id) AS used, t.created, t.expires, t.host, t.host_pattern, "
+        "t.host_group, t.approve, t.note FROM token t ORDER BY t.token_id",
+        NULL, 0);
 }
 
 int token_revoke(struct ctl *c, int argc, char **argv)
