@@ -397,7 +397,10 @@ class Comparison:
 
     def show(self, view, names, missing, extra):
         """Rows that seem to be meant for each other are shown by what differs."""
-        for want in missing:
+        for i, want in enumerate(missing):
+            if self.shown[view] >= SHOWN:
+                self.shown[view] += max(len(missing) - i, len(extra))
+                return
             near = min(extra, key=lambda got: sum(got[n] != want[n] for n in names), default=None)
             if near is not None and sum(near[n] != want[n] for n in names) <= 6:
                 extra.remove(near)
