@@ -106,7 +106,7 @@ void collector_rig_wait_ms(unsigned ms)
     (void)nanosleep(&t, NULL); /* allowed: the moment of the kill is random, nothing is waited for */
 }
 
-static uint64_t committed(const struct collector_rig *h)
+uint64_t collector_rig_committed(const struct collector_rig *h)
 {
     struct buf b = BUF_INIT(SPOOL_HEAD_SIZE);
     char path[TMPDIR_PATH_SIZE];
@@ -126,7 +126,7 @@ void collector_rig_wait_bundles(const struct collector_rig *h, uint64_t n, unsig
 {
     uint64_t until = h->last + n;
 
-    for (int i = 0; i < 6000 && committed(h) < until; i++) {
+    for (int i = 0; i < 6000 && collector_rig_committed(h) < until; i++) {
         collector_rig_wait_ms(10);
     }
     collector_rig_wait_ms(more_ms);

@@ -23,8 +23,9 @@ int collector_rig_teardown(void **state);
 
 /* stop_at: a stop point, or NULL. */
 pid_t collector_rig_start(const struct collector_rig *h, const char *stop_at);
-int collector_rig_end(pid_t pid, int signo); /* its status */
-void collector_rig_wait_ms(unsigned ms);     /* for random moments */
+int collector_rig_end(pid_t pid, int signo);                     /* its status */
+void collector_rig_wait_ms(unsigned ms);                         /* for random moments */
+uint64_t collector_rig_committed(const struct collector_rig *h); /* the sequence */
 /* Until it has stored so many bundles more, however slow the machine is; and then for a while. */
 void collector_rig_wait_bundles(const struct collector_rig *h, uint64_t n, unsigned more_ms);
 void collector_rig_print_log(const struct collector_rig *h);
