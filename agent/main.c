@@ -2,6 +2,7 @@
 /*
  * pofr-agent: one program, a word says which part of it.
  */
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,10 +32,22 @@ static void usage(FILE *to)
     fprintf(to, "\nEach takes --help.\n");
 }
 
+/*
+ * A recorder is to be small for weeks. Its threads hardly ever allocate at the same time, so one arena serves them, and
+ * what one frees another can use; what is large (bundles, buffers of zstd) goes back at once and leaves no holes.
+ */
+static void keep_memory_small(void)
+{
+    (void)mallopt(M_ARENA_MAX, 1); /* what is refused stays as it is */
+    (void)mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+    (void)mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+}
+
 int main(int argc, char **argv)
 {
     static char name[32]; /* argv[0] of the command, for its messages */
 
+    keep_memory_small();
     for (size_t i = 0; argc > 1 && i < pofr_countof(commands); i++) {
         if (strcmp(argv[1], commands[i].word) == 0) {
             snprintf(name, sizeof(name), "pofr-agent %s", commands[i].word);
