@@ -250,14 +250,15 @@ static int read_pids(struct world *w, const struct host_boot *b, const struct ta
     uint64_t *pids = arena_array(&w->arena, wanted->count, sizeof(*pids));
     struct buf condition = BUF_INIT(4096);
     size_t n = 0;
-    int code = pids ? 0 : pofr_err_set(w->err, w->arena.err, "pids");
+    int code = 0;
 
-    for (size_t i = 0; i < wanted->count && code == 0; i++) {
+    if (!pids) {
+        return pofr_err_set(w->err, w->arena.err, "pids");
+    }
+    for (size_t i = 0; i < wanted->count; i++) {
         pids[i] = pid_of(wanted->slots[i]);
     }
-    if (code == 0) {
-        qsort(pids, wanted->count, sizeof(*pids), by_number);
-    }
+    qsort(pids, wanted->count, sizeof(*pids), by_number);
     for (size_t i = 0; i < wanted->count && code == 0; i++) {
         if (n == 0 || pids[n - 1] != pids[i]) {
             pids[n++] = pids[i];

@@ -402,7 +402,7 @@ static int read_runs(struct world *w, const char *sql, const struct db_value *v,
         runs = arena_array(&w->arena, db_rows(r) ? db_rows(r) : 1, sizeof(*runs));
         code = runs ? 0 : pofr_err_set(w->err, w->arena.err, "runs");
     }
-    for (size_t i = 0; code == 0 && i < db_rows(r); i++) {
+    for (size_t i = 0; runs && i < db_rows(r); i++) {
         get_bytes(r, i, 0, runs[i].run, 16);
         runs[i].boot = (uint32_t)db_get_u64(r, i, 1);
         runs[i].first_sequence = db_get_u64(r, i, 2);
@@ -467,7 +467,7 @@ static int read_gaps(struct world *w, const char *sql, const struct db_value *v,
         gaps = arena_array(&w->arena, db_rows(r) ? db_rows(r) : 1, sizeof(*gaps));
         code = gaps ? 0 : pofr_err_set(w->err, w->arena.err, "gaps");
     }
-    for (size_t i = 0; code == 0 && i < db_rows(r); i++) {
+    for (size_t i = 0; gaps && i < db_rows(r); i++) {
         struct gap_row *g = &gaps[i];
 
         g->gap_id = db_get_u64(r, i, 0);
