@@ -31,8 +31,10 @@ int __wrap_kill(pid_t pid, int signo)
 
 struct passwd *__wrap_getpwuid(uid_t id)
 {
-    while (id == HANGS) {
-        (void)pause();
+    if (id == HANGS) {
+        for (;;) {
+            (void)pause();
+        }
     }
     return __real_getpwuid(id);
 }
