@@ -86,6 +86,9 @@ int main(int argc, char **argv)
     int used = 0;
     int rc;
 
+    if (argc == 1) {
+        return ctl_usage("which command?"); /* before a missing configuration is complained of */
+    }
     setenv("POSIXLY_CORRECT", "1", 1); /* options after the noun are the verb's */
     if (!options_parse(&spec, argc, argv, &options, &rc)) {
         if (rc == POFR_EXIT_DONE && argc == 2 && strcmp(argv[1], "--help") == 0) {

@@ -1,27 +1,101 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# README and docs: every sh block is run, every link leads somewhere
-# timeout: 300
+# README and docs: every sh block and SQL example is run, every column is described, every name and link exists
+# timeout: 480
 # order: 90
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"
 
-# sh_blocks FILE: the lines between ```sh and ```, as one program
-sh_blocks() { awk '/^```sh$/ { on = 1; next } /^```/ { on = 0 } on' "$1"; }
+# blocks WORD FILE: the lines between ```WORD and ```, as one program
+blocks() { awk -v begin="\`\`\`$1" '$0 == begin { on = 1; next } /^```/ { on = 0 } on' "$2"; }
 
-every_command_of_the_readme_runs() {
-    sh_blocks README.md >"$POFR_TEST_WORK/readme.sh"
-    [[ -s $POFR_TEST_WORK/readme.sh ]]
-    bash -euxo pipefail "$POFR_TEST_WORK/readme.sh" </dev/null
+run_sh_blocks() {
+    blocks sh "$1" >"$POFR_TEST_WORK/block.sh"
+    [[ -s $POFR_TEST_WORK/block.sh ]]
+    bash -euxo pipefail "$POFR_TEST_WORK/block.sh" </dev/null
 }
+
+every_command_of_the_readme_runs() { run_sh_blocks README.md; }
+
+# The page says pofrctl; here that is the one of the suite's cluster.
+every_command_for_operators_runs() {
+    quickstart >/dev/null
+    pofrctl() { "$POFR_TREE/deploy/quickstart" ctl "$@"; }
+    export -f pofrctl
+    run_sh_blocks docs/OPERATING.md
+}
+
+# described: "database view column" of docs/SCHEMA.md: its headings, and the first cell of its tables
+described() {
+    awk '
+        /^## / { view = "" }
+        /^### `/ { split($0, quoted, "`"); view = quoted[2]; next }
+        view != "" && /^\| `/ {
+            n = split($0, cell, "|")
+            n = split(cell[2], quoted, "`")
+            for (i = 2; i <= n; i += 2) {
+                full = view ~ /\./ ? view : "pofr." view
+                split(full, part, ".")
+                print part[1], part[2], quoted[i]
+            }
+        }' docs/SCHEMA.md | sort
+}
+
+# What every view of pofr_compat has is said once, in words.
+COMPAT="'host', 'host_id', 'tzone', 'cyear', 'cmonth', 'cday', 'chour', 'cmin', 'csec', 'cmsec', 'dyear', 'dmonth', 'dday', 'dhour', 'dmin', 'dsec', 'dmsec'"
+
+every_column_is_described_and_no_other() {
+    local part
+    quickstart >/dev/null
+    quickstart sql -N "SELECT table_schema, table_name, column_name FROM information_schema.columns
+        WHERE table_schema = 'pofr' OR (table_schema = 'pofr_compat' AND column_name NOT IN ($COMPAT))" |
+        tr '\t' ' ' | sort >"$POFR_TEST_WORK/there"
+    [[ $(wc -l <"$POFR_TEST_WORK/there") -gt 200 ]]
+    diff <(described) "$POFR_TEST_WORK/there"
+    for part in shard1 shard2; do # the same names on the shards
+        admin_sql "$part" "SELECT table_schema, table_name, column_name FROM information_schema.columns
+            WHERE table_schema = 'pofr' OR (table_schema = 'pofr_compat' AND column_name NOT IN ($COMPAT))" |
+            tr '\t' ' ' | sort | diff "$POFR_TEST_WORK/there" -
+    done
+    equal "$(quickstart sql -N "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = 'pofr_compat' AND column_name IN ($COMPAT)")" \
+        "$((17 * $(quickstart sql -N "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'pofr_compat'")))" "columns that all have"
+}
+
+# The limit of an analyst's statement is what makes a slow one fail.
+every_question_of_the_schema_is_answered() {
+    local question count=0
+    quickstart >/dev/null
+    while IFS= read -r -d '' question; do
+        printf -- '-- %s\n' "$question"
+        quickstart sql "$question" >"$POFR_TEST_WORK/answer"
+        head -n 5 -- "$POFR_TEST_WORK/answer"
+        count=$((count + 1))
+    done < <(awk '/^```sql$/ { on = 1; next } on && /^```/ { on = 0; printf "%c", 0 } on' docs/SCHEMA.md)
+    ((count > 15))
+}
+
+documents() { find README.md CODING.md deploy docs -name '*.md' -print0; }
 
 every_link_leads_somewhere() {
     local file target lost=
     while IFS=: read -r file target; do
         target=${target%%#*}
         [[ -z $target || -e $(dirname -- "$file")/$target ]] || lost+="$file -> $target"$'\n'
-    done < <(find README.md deploy docs -name '*.md' -print0 |
-        xargs -0 grep -oHE '\]\([^):]+\)' | sed -E 's/\]\(([^)]*)\)/\1/')
+    done < <(documents | xargs -0 grep -oHE '\]\([^):]+\)' | sed -E 's/\]\(([^)]*)\)/\1/')
     equal "$lost" "" "links that lead nowhere"
 }
 
-cases every_command_of_the_readme_runs every_link_leads_somewhere
+# `pofrctl NOUN VERB` in a page must be a command.
+every_command_that_is_named_exists() {
+    local noun verb lost=
+    build_preset release >/dev/null
+    build/release/ctl/pofrctl --help | sed -n '/^Commands:/,$p' | grep -E '^  [a-z]' >"$POFR_TEST_WORK/commands"
+    while read -r _ noun verb; do
+        grep -qE "^  $noun( $verb)?( |\$)" "$POFR_TEST_WORK/commands" && { [[ -z $verb ]] || ! grep -qE "^  $noun [a-z]" "$POFR_TEST_WORK/commands" ||
+            grep -qE "^  $noun $verb( |\$)" "$POFR_TEST_WORK/commands"; } || lost+="pofrctl $noun $verb"$'\n'
+    done < <(documents | xargs -0 grep -ohE '\bpofrctl [a-z][a-z-]*( [a-z][a-z-]*)?' | sort -u |
+        grep -vE '^pofrctl (is|reads|and|says|has|said)\b')
+    equal "$lost" "" "commands that there are not"
+}
+
+cases every_link_leads_somewhere every_command_that_is_named_exists every_command_of_the_readme_runs \
+    every_command_for_operators_runs every_column_is_described_and_no_other every_question_of_the_schema_is_answered
