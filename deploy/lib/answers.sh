@@ -35,11 +35,11 @@ show_answers() {
         "SELECT host, pid, ruid AS uid, command, exe, started FROM process WHERE ended = $OPEN_END AND exe <> '' ORDER BY started DESC LIMIT 8"
     ask "Which files mariadbd has open (5 of them)" \
         "SELECT pid, fd, access_mode AS mode, path FROM fileinfo WHERE command = 'mariadbd' AND ended = $OPEN_END AND kind = 'regular' ORDER BY pid, fd LIMIT 5"
-    ask "Who talks to whom (the busiest open connections)" \
+    ask "Who talks to whom (the newest 8 open connections)" \
         "SELECT command, pid, local_address, local_port, remote_address, remote_port, first_seen FROM netinfo WHERE ended = $OPEN_END AND remote_port > 0 ORDER BY first_seen DESC LIMIT 8"
     ask "How fresh" \
         "SELECT host, state, complete_to, TIMESTAMPDIFF(MICROSECOND, complete_to, UTC_TIMESTAMP(6)) / 1e6 AS seconds_behind FROM host"
-    ask "How complete" \
+    ask "How complete (what a source saw is counted when its row ends: at a loss, else after an hour)" \
         "SELECT source, MIN(from_time) AS since, SUM(seen) AS seen, SUM(lost) AS lost FROM coverage GROUP BY source"
     ask "What is known to be missing" \
         "SELECT kind, COUNT(*) AS gaps, SUM(lost) AS lost FROM gap GROUP BY kind"
@@ -54,6 +54,7 @@ The cluster goes on running and recording. To ask further:
   $here sql 'SELECT * FROM process_file WHERE command = "bash" LIMIT 10'
   $here sql                      the mariadb shell, as the read-only analyst
   $here status                   parts, freshness, disk
+  $here ctl status               the operator's view; ctl --help: hosts, tokens, lag, verify
   $here parts                    pids and ports
   eval "\$($here env)"      addresses and option files for any other client
   $here stop                     end it; the data stays. destroy: the data too

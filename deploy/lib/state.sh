@@ -13,7 +13,7 @@ STATE=${POFR_STATE:-$POFR_TREE/.pofr}
 [[ $STATE == /* ]] || STATE=$PWD/$STATE
 STATE=$(realpath -m -- "$STATE")
 
-ME=$(id -un)
+ME=$(id -un 2>/dev/null || id -u)
 readonly ME
 readonly STATE_MARK=.pofr-quickstart
 readonly STATE_PATH_MAX=80 # sockets lie below it, and their paths end at 107 bytes
