@@ -35,9 +35,7 @@ struct applying {
     size_t marks_count;
     bool new_boot;
     bool new_run;    /* nothing of its run is stored in this boot before it */
-    uint64_t before; /* newest tick of the boot before this bundle, 0: not known */
-    uint64_t
-        tick_before; /* the tick before the bundle's first: before, unless that is the same tick, of a keyframe that goes on */
+    uint64_t before; /* newest tick stored of the boot before this bundle, 0: none */
     struct buf scratch;
 };
 
@@ -224,7 +222,7 @@ static int compare_part(struct applying *a, size_t i, size_t end)
     const struct rec_keyframe *k = &d->records[i].record->keyframe;
     uint32_t tick = d->records[i].tick;
     struct keyframe_mark m = { .at = d->ticks[tick].boot_us,
-                               .before = tick > 0 ? decoded_before(d, tick) : a->tick_before,
+                               .before = decoded_before(d, tick),
                                .entity = (unsigned)k->entity,
                                .low = k->low,
                                .high = k->high,
@@ -239,7 +237,7 @@ static int compare_part(struct applying *a, size_t i, size_t end)
                          .marks = &m,
                          .marks_count = 1,
                          .sequence = a->st->sequence,
-                         .to = a->st->to_boot_us };
+                         .before = a->before };
 
     a->out->slow = true;
     return heal_slots(&heal);
@@ -306,16 +304,11 @@ static void count_slow(struct applying *a)
     }
 }
 
-/* Where a run begins, nothing of coverage goes on that the run before it had begun. */
-static struct keyframe_mark coverage_mark(const struct applying *a)
-{
-    return (struct keyframe_mark){
-        .at = a->before + 1, .before = a->before, .entity = REC_COVERAGE, .low = a->st->from_boot_us
-    };
-}
+/* Where a run begins, all rows of coverage are looked at: nothing goes on that the run before it had begun. */
+static const struct keyframe_mark of_coverage = { .entity = REC_COVERAGE };
 
-/* The bundle's keyframe parts, and, where a run begins, that nothing of coverage goes on. */
-static int marks_to_compare(struct applying *a, struct keyframe_mark **out, size_t *out_count)
+/* The bundle's keyframe parts, and coverage where a run begins. */
+static int marks_to_compare(struct applying *a, const struct keyframe_mark **out, size_t *out_count)
 {
     struct keyframe_mark *marks = arena_array(world_arena(a->w), a->marks_count + 1, sizeof(*marks));
 
@@ -325,11 +318,10 @@ static int marks_to_compare(struct applying *a, struct keyframe_mark **out, size
     if (a->marks_count > 0) {
         memcpy(marks, a->marks, a->marks_count * sizeof(*marks));
     }
-    keyframe_marks_settle(marks, 0, a->marks_count, a->tick_before);
     *out = marks;
     *out_count = a->marks_count;
     if (a->new_run && !a->new_boot) {
-        marks[(*out_count)++] = coverage_mark(a);
+        marks[(*out_count)++] = of_coverage;
     }
     return 0;
 }
@@ -342,11 +334,9 @@ static int apply_slow(struct applying *a)
                          .d = a->d,
                          .end = a->d->count,
                          .sequence = a->st->sequence,
-                         .to = a->st->to_boot_us };
-    struct keyframe_mark *marks = NULL;
-    int code = marks_to_compare(a, &marks, &heal.marks_count);
+                         .before = a->before };
+    int code = marks_to_compare(a, &heal.marks, &heal.marks_count);
 
-    heal.marks = marks;
     a->out->slow = true;
     if (code == 0) {
         code = heal_slots(&heal);
@@ -360,16 +350,15 @@ static int apply_slow(struct applying *a)
 /* A run begins that knows what was open: only coverage ends with the older run. */
 static int apply_restart(struct applying *a)
 {
-    struct keyframe_mark m = coverage_mark(a);
     struct heal heal = { .w = a->w,
                          .boot = a->b,
                          .changes = a->changes,
                          .d = a->d,
                          .end = a->d->count,
-                         .marks = &m,
+                         .marks = &of_coverage,
                          .marks_count = 1,
                          .sequence = a->st->sequence,
-                         .to = a->st->to_boot_us,
+                         .before = a->before,
                          .only = REC_COVERAGE };
     int code = heal_slots(&heal);
 
@@ -378,10 +367,10 @@ static int apply_restart(struct applying *a)
 }
 
 /*
- * from: the last look before the gap that the bundle lies in. What was taken to have ended there, because nothing came
- * after it, is now known to have gone on unless the bundle says otherwise.
+ * What was taken to have ended at the look before the bundle, because nothing came after it, is now known to have gone on
+ * unless the bundle says otherwise.
  */
-static int apply_late(struct applying *a, uint64_t from)
+static int apply_late(struct applying *a)
 {
     struct heal heal = { .w = a->w,
                          .boot = a->b,
@@ -389,31 +378,28 @@ static int apply_late(struct applying *a, uint64_t from)
                          .d = a->d,
                          .end = a->d->count,
                          .sequence = a->st->sequence,
-                         .to = a->st->to_boot_us,
-                         .late = true,
-                         .from = from };
-    struct keyframe_mark *marks = NULL;
+                         .before = a->before,
+                         .late = true };
     struct blind *blinds = NULL;
     size_t n = 0;
     uint64_t to;
-    int code = world_flush(a->w, a->changes);
+    int code = marks_to_compare(a, &heal.marks, &heal.marks_count);
 
     a->out->slow = true;
     if (code == 0) {
-        code = gaps_blind(a->w, a->b, &blinds, &n);
-    }
-    if (code) {
-        return code;
-    }
-    to = timeline_last_look(blinds, n, from, a->b->last_tick_us);
-    for (size_t e = 0; e < pofr_countof(entities) && code == 0 && from > 0 && to != from; e++) {
-        code = world_move_gone(a->w, a->b, entities[e], from, to);
+        code = heal_slots(&heal);
     }
     if (code == 0) {
-        code = marks_to_compare(a, &marks, &heal.marks_count);
+        code = gaps_blind(a->w, a->b, &blinds, &n);
     }
-    heal.marks = marks;
-    return code ? code : heal_slots(&heal);
+    if (code || a->before == 0) {
+        return code;
+    }
+    to = timeline_last_look(blinds, n, a->before, a->b->last_tick_us); /* rows that the boot's end ended, by themselves */
+    for (size_t e = 0; e < pofr_countof(entities) && code == 0 && to != a->before; e++) {
+        code = world_move_gone(a->w, a->b, entities[e], a->before, to);
+    }
+    return code;
 }
 
 static bool is_simple(const struct applying *a)
@@ -433,12 +419,12 @@ static bool is_simple(const struct applying *a)
     return d->oldest_unseen_end > b->resumed_us || b->resumed_us == 0;
 }
 
-static int apply_records(struct applying *a, bool filled, uint64_t from)
+static int apply_records(struct applying *a)
 {
     const struct decoded *d = a->d;
 
     if (a->place.kind == PLACE_LATE || a->b->closed != BOOT_RUNNING) {
-        return apply_late(a, filled ? from : a->before);
+        return apply_late(a);
     }
     if (a->place.kind == PLACE_GAP || d->blind_gap || (d->begins_run && d->stateless && !a->new_boot)) {
         sums_doubt(a->b);
@@ -598,30 +584,11 @@ static void move_host(struct applying *a)
     h->lost_total = lost_total(st);
 }
 
-/* A keyframe may go on in the next bundle, which repeats its tick. */
-static int find_tick_before(struct applying *a)
-{
-    struct keyframe_mark *marks = NULL;
-    size_t n = 0;
-    int code;
-
-    a->tick_before = a->before;
-    if (a->before != a->st->from_boot_us) {
-        return 0;
-    }
-    code = world_keyframes(a->w, a->b, a->st->sequence, &marks, &n);
-    for (size_t i = 0; i < n; i++) {
-        if (marks[i].at == a->before && marks[i].before < a->tick_before) {
-            a->tick_before = marks[i].before;
-        }
-    }
-    return code;
-}
-
 /* All but the records themselves, before them: the rows' ends depend on gaps and runs. */
-static int prepare(struct applying *a, bool *filled, uint64_t *from)
+static int prepare(struct applying *a)
 {
     struct gap_bundle gb = { a->st, NULL };
+    bool filled = false;
     int code = a->place.boot ? 0 : new_boot(a);
 
     if (code) {
@@ -630,9 +597,9 @@ static int prepare(struct applying *a, bool *filled, uint64_t *from)
     gb.boot = a->b;
     a->before = a->new_boot ? 0 : a->b->last_tick_us;
     if (a->st->sequence < a->h->max_sequence) {
-        code = gaps_fill(a->w, a->h, &gb, filled, from);
+        code = gaps_fill(a->w, a->h, &gb, &filled);
     }
-    if (code == 0 && a->place.gap && !*filled) {
+    if (code == 0 && a->place.gap && !filled) {
         code = gaps_missing(a->w, a->h, &a->place, &gb);
         a->out->gaps++;
     }
@@ -646,9 +613,6 @@ static int prepare(struct applying *a, bool *filled, uint64_t *from)
             code = world_ledger_near(a->w, a->b, a->st->sequence, &before, &after);
         }
         a->before = before ? before->to_us : 0;
-    }
-    if (code == 0) {
-        code = find_tick_before(a);
     }
     if (a->st->to_boot_us > a->b->last_tick_us) {
         a->b->last_tick_us = a->st->to_boot_us;
@@ -684,8 +648,6 @@ int apply_bundle(struct world *w, struct host *h, struct changes *changes, const
     struct applying a = {
         .w = w, .h = h, .changes = changes, .meta = meta, .st = &meta->view->statement, .d = d, .out = out
     };
-    bool filled = false;
-    uint64_t from = 0;
     int code;
 
     memset(out, 0, sizeof(*out));
@@ -697,10 +659,10 @@ int apply_bundle(struct world *w, struct host *h, struct changes *changes, const
     buf_init(&a.scratch, REC_BODY_MAX);
     changes->received_us = meta->received_us;
     a.b = a.place.boot;
-    code = prepare(&a, &filled, &from);
+    code = prepare(&a);
     out->boot = a.b;
     if (code == 0) {
-        code = apply_records(&a, filled, from);
+        code = apply_records(&a);
     }
     if (code == 0) {
         code = note_branch(&a);

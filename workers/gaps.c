@@ -110,7 +110,7 @@ static int put_right(struct world *w, const struct host *h, const struct gap_row
     return code ? code : world_put_gap(w, h, &right);
 }
 
-int gaps_fill(struct world *w, const struct host *h, const struct gap_bundle *b, bool *out_found, uint64_t *out_from)
+int gaps_fill(struct world *w, const struct host *h, const struct gap_bundle *b, bool *out_found)
 {
     uint64_t s = b->st->sequence;
     struct gap_row *found = NULL;
@@ -121,15 +121,10 @@ int gaps_fill(struct world *w, const struct host *h, const struct gap_bundle *b,
         code = world_gap_of_sequence(w, h, 0, s, &found);
     }
     *out_found = found != NULL;
-    *out_from = 0;
     if (code || !found) {
         return code;
     }
     g = *found;
-    if (g.boot == b->boot->row.number && g.from_us > b->boot->row.anchor_us &&
-        g.from_us <= wall(b->boot, b->st->from_boot_us)) { /* equal: a keyframe that goes on */
-        *out_from = (uint64_t)(g.from_us - b->boot->row.anchor_us);
-    }
     if (s > g.first_sequence) {
         code = put_left(w, h, &g, b);
     }

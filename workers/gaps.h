@@ -20,12 +20,8 @@ struct gap_bundle {
 POFR_MUST_USE int gaps_missing(struct world *w, const struct host *h, const struct place *p,
                                const struct gap_bundle *b);
 
-/*
- * The bundle fills a place in a gap, if there is one: *out_from is then the last look before that gap on the boot's clock
- * (0: none of this boot), and *out_found true.
- */
-POFR_MUST_USE int gaps_fill(struct world *w, const struct host *h, const struct gap_bundle *b, bool *out_found,
-                            uint64_t *out_from);
+/* The bundle fills a place in a gap, if there is one: *out_found. */
+POFR_MUST_USE int gaps_fill(struct world *w, const struct host *h, const struct gap_bundle *b, bool *out_found);
 
 /* A GAP record of the bundle at hand. */
 POFR_MUST_USE int gaps_told(struct world *w, const struct host *h, const struct host_boot *b, const struct record *r);

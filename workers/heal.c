@@ -2,7 +2,7 @@
 /*
  * STEPS   1  carry out what is pending, so that reading shows it
  *         2  read the rows: all of a compared range, else those of the slots that records name
- *         3  sort rows and records by slot; for each slot turn rows into mentions, add the records, fold
+ *         3  sort rows and records by slot; turn those of each slot into facts, and fold them
  *         4  where rows differ from what the fold gives, add a change
  *
  * WHICH KEYFRAMES SAW A ROW  Every stored keyframe was compared when it came (or was equal as a whole), so a row that was
@@ -28,10 +28,9 @@ struct healing {
     struct row_list rows;
     struct entry *entries;
     size_t count;
-    struct blind *blinds;
-    size_t blinds_count;
-    struct keyframe_mark *keyframes; /* of the ledger */
-    size_t keyframes_count;
+    struct timeline_frame frame;
+    struct keyframe_mark *keyframes, *own; /* of the ledger, of the bundle */
+    size_t keyframes_count, own_count;
     struct run_row *runs;
     size_t runs_count;
     struct timeline t;
@@ -108,7 +107,7 @@ static int named_slots(struct healing *g, unsigned entity, const struct record *
 static int read_rows(struct healing *g)
 {
     const struct heal *h = g->h;
-    uint64_t from = h->late ? h->from : ROW_OPEN;
+    uint64_t from = h->late ? h->before : ROW_OPEN;
 
     for (size_t e = 0; e < pofr_countof(entities); e++) {
         const struct record **slots = NULL;
@@ -124,7 +123,7 @@ static int read_rows(struct healing *g)
             }
         }
         if (code == 0 && h->late) {
-            code = world_inferred_at(h->w, h->boot, entities[e], h->from, &g->rows);
+            code = world_inferred_at(h->w, h->boot, entities[e], h->before, &g->rows);
         }
         if (code) {
             return code;
@@ -178,163 +177,148 @@ static int collect(struct healing *g)
     return 0;
 }
 
-/* Would a keyframe at that tick have shown it? An inferred end is a look that did, a seen end one that did not. */
-static bool alive_at(const struct row *r, uint64_t at)
+/* The newest look of those stored that showed a row from one moment on: a keyframe. until: it was over then. */
+static uint64_t shown_at(const struct healing *g, const struct record *slot, uint64_t from, uint64_t until)
 {
-    return r->first <= at && (r->ended == ROW_OPEN || r->ended > at || (r->inferred && r->ended == at));
-}
+    uint64_t shown = from;
 
-/* The name that an interval has at a moment: a run that had lost its state may have named it anew. */
-static uint64_t name_at(const struct row *r, uint64_t at, bool *unseen)
-{
-    bool renamed = r->renamed > r->first && r->renamed <= at;
-
-    *unseen = renamed || r->unseen;
-    return renamed ? r->renamed : r->first;
-}
-
-static void mention_row(struct healing *g, const struct row *r, int row, enum mention_kind kind, uint64_t at)
-{
-    struct mention m = { .kind = kind, .at = at, .told = r->first, .hash = r->hash, .row = row };
-
-    m.name = kind == MENTION_START ? at : name_at(r, at, &m.unseen);
-    if (kind == MENTION_START) {
-        m.unseen = at == r->first ? r->unseen : true;
-    } else if (kind == MENTION_END) {
-        m.ended = r->ended;
-        m.last = r->last;
-        m.source = r->source;
-    }
-    timeline_add(&g->t, &m);
-}
-
-static bool coverage(const struct stored_row *s)
-{
-    return s->id->entity == REC_COVERAGE;
-}
-
-/* A stored row as the mentions that it stands for. next_first: does another row of the slot begin where this one was over? */
-static void mentions_of_row(struct healing *g, int row, bool next_first)
-{
-    const struct stored_row *s = &g->rows.rows[row];
-    const struct row *r = &s->row;
-
-    mention_row(g, r, row, MENTION_START, r->first);
-    if (r->renamed > r->first) {
-        mention_row(g, r, row, MENTION_START, r->renamed);
-    }
     for (size_t i = 0; i < g->keyframes_count; i++) {
         const struct keyframe_mark *k = &g->keyframes[i];
 
-        if (keyframe_covers(k, s->id) && alive_at(r, k->at)) {
-            mention_row(g, r, row, MENTION_SIGHT, k->at);
+        if (k->at > shown && k->at < until && keyframe_covers(k, slot)) {
+            shown = k->at;
         }
     }
-    if (r->ended == ROW_OPEN) {
-        return;
-    }
-    if (!r->inferred) {
-        mention_row(g, r, row, MENTION_END, r->ended);
-        return;
-    }
-    mention_row(g, r, row, MENTION_SIGHT, r->ended);
-    if (r->before && !next_first && !coverage(s)) {
-        struct mention none = { .kind = MENTION_NONE, .at = r->before, .over = r->before, .row = -1 };
+    return shown;
+}
 
-        for (size_t i = 0; i < g->keyframes_count; i++) {
-            if (g->keyframes[i].at == r->before && keyframe_covers(&g->keyframes[i], s->id)) {
-                none.before = g->keyframes[i].before;
-            }
+/* Did a keyframe at that tick show it? An inferred end is a look that did, a seen end one that did not. */
+static bool alive_at(const struct row *r, uint64_t at)
+{
+    return r->first <= at && (r->ended > at || (r->inferred && r->ended == at));
+}
+
+/* The moment when a row was known to be over is that of a keyframe, or that of the slot's next name or of a run. */
+static uint64_t before_over(const struct healing *g, const struct stored_row *s)
+{
+    for (size_t i = 0; i < g->keyframes_count; i++) {
+        if (g->keyframes[i].at == s->row.before && keyframe_covers(&g->keyframes[i], s->id)) {
+            return g->keyframes[i].before;
         }
-        timeline_add(&g->t, &none);
-    } else if (!r->before) {
-        struct mention gone = { .kind = MENTION_GONE, .at = ROW_OPEN, .source = r->source, .row = -1 };
+    }
+    return s->row.before;
+}
 
-        timeline_add(&g->t, &gone);
+/* A stored row as the names and looks that made it. */
+static void facts_of_row(struct healing *g, int stored)
+{
+    const struct stored_row *s = &g->rows.rows[stored];
+    const struct row *r = &s->row;
+
+    for (unsigned i = 0; i <= r->names_count; i++) {
+        bool last = i == r->names_count;
+        uint64_t name = i == 0 ? r->first : r->names[i - 1];
+        struct timeline_name n = { .name = name,
+                                   .shown = shown_at(g, s->id, name, last ? r->ended : r->names[i]),
+                                   .hash = r->hash,
+                                   .unseen = i > 0 || r->unseen,
+                                   .stored = stored };
+
+        if (last && r->inferred) {
+            n.shown = r->ended;
+            n.over = r->before;
+            n.over_before = before_over(g, s);
+        } else if (last && r->ended != ROW_OPEN) {
+            n.seen = true;
+            n.ended = r->ended;
+            n.last = r->last;
+            n.source = r->source;
+        }
+        timeline_add(&g->t, &n);
     }
 }
 
-static void mention_of_record(struct healing *g, size_t rec)
+static void facts_of_record(struct healing *g, size_t rec)
 {
     const struct decoded *d = g->h->d;
     const struct record *r = d->records[rec].record;
-    uint64_t tick = d->ticks[d->records[rec].tick].boot_us;
-    struct mention m = { .at = r->iv.first_seen,
-                         .told = tick,
-                         .name = r->iv.first_seen,
-                         .unseen = r->iv.start_unseen != 0,
-                         .record = r,
-                         .row = -1 };
+    struct timeline_name n = { .name = r->iv.first_seen,
+                               .shown = r->iv.first_seen,
+                               .hash = row_hash(r, &g->scratch),
+                               .unseen = r->iv.start_unseen != 0,
+                               .stored = -1 };
 
-    m.hash = row_hash(r, &g->scratch);
     if (r->verb == REC_START) {
-        m.kind = MENTION_START;
+        n.begin = r;
     } else if (r->verb == REC_SIGHT) {
-        m.kind = MENTION_SIGHT;
-        m.at = tick;
+        n.sight = r;
+        n.shown = d->ticks[d->records[rec].tick].boot_us;
     } else {
-        m.kind = MENTION_END;
-        m.at = m.ended = r->iv.ended;
-        m.last = r->iv.last_seen;
-        m.source = row_source_of(r->iv.end_source);
+        n.end = r;
+        n.seen = true;
+        n.ended = r->iv.ended;
+        n.last = r->iv.last_seen;
+        n.source = row_source_of(r->iv.end_source);
     }
-    timeline_add(&g->t, &m);
+    timeline_add(&g->t, &n);
 }
 
-static void mention_none(struct healing *g, const struct keyframe_mark *k)
+static bool shown_by_record(const struct healing *g, const struct entry *e, size_t n, uint64_t at)
 {
-    struct mention m = { .kind = MENTION_NONE,
-                         .at = k->at,
-                         .over = k->entity == REC_COVERAGE ? k->low : k->at,
-                         .before = k->before,
-                         .row = -1 };
+    const struct decoded *d = g->h->d;
 
-    timeline_add(&g->t, &m);
+    for (size_t j = 0; j < n; j++) {
+        const struct decoded_record *r = e[j].row < 0 ? &d->records[e[j].rec] : NULL;
+
+        if (r && r->record->verb == REC_SIGHT && d->ticks[r->tick].boot_us == at) {
+            return true;
+        }
+    }
+    return false;
 }
 
-/* The bundle's own keyframes that cover the slot and do not show it. */
-static void own_keyframes(struct healing *g, const struct entry *e, size_t n)
+static bool shown_by_row(const struct healing *g, const struct entry *e, size_t n, uint64_t at)
 {
-    const struct heal *h = g->h;
-
-    for (size_t i = 0; i < h->marks_count; i++) {
-        const struct keyframe_mark *k = &h->marks[i];
-        bool shown = false;
-
-        if (!keyframe_covers(k, e->id)) {
-            continue;
+    for (size_t j = 0; j < n; j++) {
+        if (e[j].row >= 0 && alive_at(&g->rows.rows[e[j].row].row, at)) {
+            return true;
         }
-        for (size_t j = 0; j < n && !shown; j++) {
-            const struct decoded_record *r = e[j].row < 0 ? &h->d->records[e[j].rec] : NULL;
+    }
+    return false;
+}
 
-            shown = r && r->record->verb == REC_SIGHT && h->d->ticks[r->tick].boot_us == k->at;
+static void none_of_keyframe(struct healing *g, const struct keyframe_mark *k)
+{
+    timeline_add_none(&g->t, &(struct timeline_none){ .at = k->at, .before = k->before, .over = k->at });
+}
+
+/* Keyframes that cover the slot and do not show it: the bundle's own, and stored ones after the gap that it lies in. */
+static void nones_of_keyframes(struct healing *g, const struct entry *e, size_t n)
+{
+    for (size_t i = 0; i < g->own_count; i++) {
+        if (keyframe_covers(&g->own[i], e->id) && !shown_by_record(g, e, n, g->own[i].at)) {
+            none_of_keyframe(g, &g->own[i]);
         }
-        if (!shown) {
-            mention_none(g, k);
+    }
+    for (size_t i = 0; i < g->keyframes_count && g->h->late; i++) {
+        const struct keyframe_mark *k = &g->keyframes[i];
+
+        if (k->at > g->h->before && keyframe_covers(k, e->id) && !shown_by_row(g, e, n, k->at)) {
+            none_of_keyframe(g, k);
         }
     }
 }
 
-/* Later keyframes, and the beginnings of later runs for coverage, that do not show the slot. */
-static void later_keyframes(struct healing *g, const struct entry *e, size_t n)
+/* Where a run begins, nothing of coverage goes on that the run before it had begun. */
+static void nones_of_runs(struct healing *g)
 {
-    for (size_t i = 0; i < g->keyframes_count; i++) {
-        bool shown = !keyframe_covers(&g->keyframes[i], e->id);
+    for (size_t i = 0; i < g->runs_count; i++) {
+        const struct run_row *r = &g->runs[i];
 
-        for (size_t j = 0; j < n && !shown; j++) {
-            shown = e[j].row >= 0 && alive_at(&g->rows.rows[e[j].row].row, g->keyframes[i].at);
+        if (r->before_us > 0) {
+            timeline_add_none(&g->t, &(struct timeline_none){
+                                         .at = r->before_us + 1, .before = r->before_us, .over = r->first_us });
         }
-        if (!shown) {
-            mention_none(g, &g->keyframes[i]);
-        }
-    }
-    for (size_t i = 0; i < g->runs_count && e->id->entity == REC_COVERAGE; i++) {
-        struct keyframe_mark k = { .at = g->runs[i].before_us + 1,
-                                   .before = g->runs[i].before_us,
-                                   .entity = REC_COVERAGE,
-                                   .low = g->runs[i].first_us };
-
-        mention_none(g, &k);
     }
 }
 
@@ -343,8 +327,9 @@ static void later_keyframes(struct healing *g, const struct entry *e, size_t n)
 static bool same_row(const struct row *a, const struct row *b)
 {
     return a->first == b->first && a->last == b->last && a->ended == b->ended && a->before == b->before &&
-           a->hash == b->hash && a->renamed == b->renamed && a->source == b->source && a->inferred == b->inferred &&
-           a->unseen == b->unseen;
+           a->hash == b->hash && a->source == b->source && a->inferred == b->inferred && a->unseen == b->unseen &&
+           a->names_count == b->names_count &&
+           (a->names_count == 0 || memcmp(a->names, b->names, a->names_count * sizeof(*a->names)) == 0);
 }
 
 /* Late changes of what is open: the sums of open_state do not hold any more. */
@@ -360,9 +345,9 @@ static void doubt(struct healing *g, unsigned entity, bool open_before, bool ope
 
 static void insert(struct healing *g, const struct timeline_row *r)
 {
-    struct change c = { .kind = CHANGE_INSERT, .boot = &g->h->boot->row, .record = r->record, .row = r->row };
+    struct change c = { .kind = CHANGE_INSERT, .boot = &g->h->boot->row, .record = r->any, .row = r->row };
 
-    doubt(g, r->record->entity, false, r->row.ended == ROW_OPEN);
+    doubt(g, r->any->entity, false, r->row.ended == ROW_OPEN);
     changes_add(g->h->changes, &c);
 }
 
@@ -375,19 +360,17 @@ static void update(struct healing *g, const struct timeline_row *r, enum change_
                         .record = s->id,
                         .key_first = s->key_first,
                         .key_ended = s->key_ended,
-                        .row = r->row };
+                        .row = r->row,
+                        .volatiles = r->end ? r->end : r->row.source == ROW_SOURCE_OPEN || r->row.inferred ? r->begin : NULL };
 
-    if (r->record && r->record->verb == REC_END) {
-        c.volatiles = r->record;
-    }
-    if (r->began && r->row.first < s->row.first) {
-        c.fixed = r->began;
+    if (r->row.first != s->row.first) {
+        c.fixed = r->first;
     }
     if (kind != CHANGE_COPY && same_row(&s->row, &r->row) && !c.volatiles) {
         return;
     }
-    if (r->row.renamed > g->h->boot->resumed_us) { /* from now on a name may not be that of its row */
-        g->h->boot->resumed_us = r->row.renamed;
+    if (r->row.names_count > 0 && row_newest_name(&r->row) > g->h->boot->resumed_us) {
+        g->h->boot->resumed_us = row_newest_name(&r->row); /* from now on a name may not be that of its row */
         g->h->boot->changed = true;
     }
     doubt(g, s->id->entity, s->row.ended == ROW_OPEN, r->row.ended == ROW_OPEN);
@@ -437,7 +420,7 @@ static void differences(struct healing *g, const struct entry *e, size_t n)
 
     for (size_t i = 0; i < t->rows_count; i++) {
         if (t->rows[i].stored >= 0 && claimed_again(t, i)) {
-            if (t->rows[i].record) {
+            if (t->rows[i].any) {
                 t->rows[i].stored = -1;
             } else {
                 update(g, &t->rows[i], CHANGE_COPY);
@@ -457,46 +440,27 @@ static void differences(struct healing *g, const struct entry *e, size_t n)
     }
 }
 
-static bool begins_at(const struct healing *g, const struct entry *e, size_t n, uint64_t first)
-{
-    for (size_t j = 0; j < n; j++) {
-        if (e[j].row >= 0 && g->rows.rows[e[j].row].row.first == first) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* e: rows and records of one slot. */
 static int heal_slot(struct healing *g, struct entry *e, size_t n)
 {
-    const struct heal *h = g->h;
     int code;
 
     timeline_reset(&g->t);
     for (size_t j = 0; j < n; j++) {
         if (e[j].row >= 0) {
-            mentions_of_row(g, e[j].row, begins_at(g, e, n, g->rows.rows[e[j].row].row.before));
+            facts_of_row(g, e[j].row);
         } else {
-            mention_of_record(g, e[j].rec);
+            facts_of_record(g, e[j].rec);
         }
     }
-    own_keyframes(g, e, n);
-    if (h->late) {
-        later_keyframes(g, e, n);
+    nones_of_keyframes(g, e, n);
+    if (e->id->entity == REC_COVERAGE) {
+        nones_of_runs(g);
     }
-    if (h->boot->closed != BOOT_RUNNING) {
-        struct mention gone = { .kind = MENTION_GONE,
-                                .at = ROW_OPEN,
-                                .row = -1,
-                                .source = h->boot->closed == BOOT_REBOOT ? ROW_SOURCE_REBOOT : ROW_SOURCE_RETIRED };
-
-        timeline_add(&g->t, &gone);
-    }
-    code = timeline_fold(&g->t, g->blinds, g->blinds_count, h->boot->last_tick_us);
+    code = timeline_fold(&g->t, &g->frame);
     if (code == 0) {
         differences(g, e, n);
-        code = h->changes->err;
+        code = g->h->changes->err;
     }
     return code;
 }
@@ -529,16 +493,63 @@ static int heal_all(struct healing *g)
     return code;
 }
 
-/* The bundle at hand is not in the ledger yet: its last look may be the one before a keyframe. */
-static void settle_keyframes(struct healing *g)
-{
-    for (size_t i = 0; i < g->keyframes_count; i++) {
-        struct keyframe_mark *k = &g->keyframes[i];
+/* --- the boot ------------------------------------------------------------------------------------------------- */
 
-        if (g->h->to < k->at && k->before < g->h->to) {
-            k->before = g->h->to;
+static uint64_t newer_before(uint64_t at, uint64_t look, uint64_t known)
+{
+    return look < at && look > known ? look : known;
+}
+
+/* The newest look before a keyframe, of all that we know: a keyframe may go over several bundles, all of one tick. */
+static void settle(const struct healing *g, struct keyframe_mark *k)
+{
+    const struct decoded *d = g->h->d;
+
+    for (size_t i = 0; i < g->keyframes_count; i++) {
+        if (g->keyframes[i].at == k->at) {
+            k->before = newer_before(k->at, g->keyframes[i].before, k->before);
         }
     }
+    k->before = newer_before(k->at, g->h->before, k->before);
+    for (size_t i = 0; i < d->ticks_count; i++) {
+        k->before = newer_before(k->at, d->ticks[i].boot_us, k->before);
+    }
+}
+
+static int read_boot(struct healing *g)
+{
+    const struct heal *h = g->h;
+    struct blind *blinds = NULL;
+    int code = gaps_blind(h->w, h->boot, &blinds, &g->frame.blinds_count);
+
+    g->frame.blinds = blinds;
+    g->frame.newest = h->boot->last_tick_us;
+    g->frame.over = h->boot->closed == BOOT_REBOOT    ? ROW_SOURCE_REBOOT
+                    : h->boot->closed == BOOT_RETIRED ? ROW_SOURCE_RETIRED
+                                                      : ROW_SOURCE_OPEN;
+    if (code == 0) {
+        code = world_keyframes(h->w, h->boot, h->sequence, &g->keyframes, &g->keyframes_count);
+    }
+    if (code == 0) {
+        code = world_runs_of_boot(h->w, h->boot, &g->runs, &g->runs_count);
+    }
+    if (code) {
+        return code;
+    }
+    g->own = arena_array(g->arena, h->marks_count + 1, sizeof(*g->own));
+    if (!g->own) {
+        return g->arena->err;
+    }
+    for (size_t i = 0; i < h->marks_count; i++) {
+        if (h->marks[i].entity != REC_COVERAGE) {
+            g->own[g->own_count] = h->marks[i];
+            settle(g, &g->own[g->own_count++]);
+        }
+    }
+    for (size_t i = 0; i < g->keyframes_count; i++) {
+        settle(g, &g->keyframes[i]);
+    }
+    return 0;
 }
 
 int heal_slots(const struct heal *h)
@@ -546,17 +557,10 @@ int heal_slots(const struct heal *h)
     struct healing g = { .h = h, .arena = world_arena(h->w) };
     int code = world_flush(h->w, h->changes);
 
-    timeline_init(&g.t);
+    timeline_init(&g.t, g.arena);
     buf_init(&g.scratch, REC_BODY_MAX);
     if (code == 0) {
-        code = gaps_blind(h->w, h->boot, &g.blinds, &g.blinds_count);
-    }
-    if (code == 0) {
-        code = world_keyframes(h->w, h->boot, h->sequence, &g.keyframes, &g.keyframes_count);
-    }
-    settle_keyframes(&g);
-    if (code == 0) {
-        code = world_runs_of_boot(h->w, h->boot, &g.runs, &g.runs_count);
+        code = read_boot(&g);
     }
     if (code == 0) {
         code = read_rows(&g);

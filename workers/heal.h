@@ -15,13 +15,13 @@ struct heal {
     struct changes *changes;
     const struct decoded *d;
     size_t first, end; /* records of d to take: first to end - 1 */
-    const struct keyframe_mark
-        *marks; /* to compare: keyframe parts among those records; of REC_COVERAGE: a run begins */
+    /* to compare: keyframe parts among those records; of REC_COVERAGE: all rows of it, as a run begins */
+    const struct keyframe_mark *marks;
     size_t marks_count;
-    unsigned only;         /* take no other entity than this one; 0: all */
-    uint64_t sequence, to; /* of the bundle; its last tick */
-    bool late;             /* rows beyond the open ones are read, */
-    uint64_t from;         /* those that ended here or later: the last look before the gap */
+    unsigned only;     /* take no other entity than this one; 0: all */
+    uint64_t sequence; /* of the bundle */
+    uint64_t before;   /* newest look stored before it, 0: none */
+    bool late;         /* rows beyond the open ones are read: those that ended at that look or later */
 };
 
 /* All is carried out, what was in heal->changes first. */

@@ -12,7 +12,8 @@
 #include "common/base/compiler.h"
 #include "common/record/record.h"
 
-#define ROW_OPEN UINT64_MAX /* ended of an open row */
+#define ROW_OPEN      UINT64_MAX /* ended of an open row */
+#define ROW_NAMES_MAX 24u        /* of later names the newest are kept */
 
 /* rec_end_source, and 0: open. The words of the column end_source, in sql/shard, in this order. */
 enum row_source {
@@ -30,9 +31,10 @@ enum row_source row_source_of(uint64_t rec_end_source);
 
 struct row {
     uint64_t first, last, ended;
-    uint64_t before;  /* of an inferred end: the first look that no longer showed it; 0: there was none */
-    uint64_t renamed; /* newest first_seen by which a run that had lost its state names it, 0: none */
-    uint64_t hash;    /* row_hash(); 0: not known any more */
+    uint64_t before; /* of an inferred end: the first look that no longer showed it; 0: there was none */
+    uint64_t hash;   /* row_hash(); 0: not known any more */
+    const uint64_t *names; /* later names: first_seen by which runs that had lost their state name it, ascending */
+    unsigned names_count;
     enum row_source source;
     bool inferred;
     bool unseen; /* start_unseen */
@@ -72,10 +74,16 @@ struct stored_row {
 struct buf;
 uint64_t row_hash(const struct record *r, struct buf *scratch);
 
+/* The newest name of a row, by which records of today know it. */
+static inline uint64_t row_newest_name(const struct row *r)
+{
+    return r->names_count > 0 ? r->names[r->names_count - 1] : r->first;
+}
+
 /* The row keeps its hash while something may be found to be the same thing again. */
 static inline bool row_keeps_hash(const struct row *r)
 {
-    return r->ended == ROW_OPEN || r->inferred || r->unseen || r->renamed;
+    return r->ended == ROW_OPEN || r->inferred || r->unseen || r->names_count > 0;
 }
 
 enum change_kind {

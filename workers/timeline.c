@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * WHO IS WHO  A mention names an interval by its first_seen. It means the open row if that has the name, or got it:
- *             a run that had lost its state names anew what it finds (start_unseen), and what is of the same
- *             identity and attributes is then the same thing.
- * OVER        An open row that is not ended by its END is over when another interval of the slot is mentioned, a keyframe
- *             does not show it, or the boot is over. It then ended at the last look that still showed it.
- * SEEN        What was ended by its END stays so: later mentions of it are ignored.
+ * NAMES  Each first_seen that the slot's intervals were given is an interval of its own, but that a run that had lost its
+ *        state names anew what it finds: a name that was given unseen continues the one before it, if that was not over
+ *        and is of the same identity and attributes.
+ * OVER   What was ended by its END was over then. Else it was over at the first look that did not show it after the newest
+ *        that did, or where the next name begins, or with its boot; it then ended at the last look that still showed it.
+ *
+ * WHY ANY ORDER GIVES THE SAME  Facts are only ever added. Between the newest look that showed a thing and its inferred end
+ *        there is no gap in what is stored, so nothing can be learned later of that time, and the end may stand for the look.
  */
 #include "workers/timeline.h"
 
@@ -14,312 +16,250 @@
 
 #include "common/base/err.h"
 
-void timeline_init(struct timeline *t)
+void timeline_init(struct timeline *t, struct arena *arena)
 {
     memset(t, 0, sizeof(*t));
+    t->arena = arena;
 }
 
 void timeline_free(struct timeline *t)
 {
-    free(t->mentions);
+    free(t->names);
+    free(t->nones);
     free(t->rows);
-    timeline_init(t);
+    timeline_init(t, NULL);
 }
 
 void timeline_reset(struct timeline *t)
 {
-    t->count = t->rows_count = 0;
+    t->names_count = t->nones_count = t->rows_count = 0;
     t->err = 0;
 }
 
-static bool grown(struct timeline *t, void **list, size_t count, size_t *room, size_t size)
+/* Room for one more in a list; NULL: t->err says why. */
+static void *grown(struct timeline *t, void *list, size_t count, size_t *room, size_t size)
 {
     size_t more = *room ? *room * 2 : 16;
     void *new;
 
-    if (t->err) {
-        return false;
+    if (t->err || count < *room) {
+        return t->err ? NULL : list;
     }
-    if (count < *room) {
-        return true;
-    }
-    if (count >= TIMELINE_MAX) {
-        t->err = POFR_EFULL;
-        return false;
-    }
-    new = reallocarray(*list, more, size);
+    new = count < TIMELINE_MAX ? reallocarray(list, more, size) : NULL;
     if (!new) {
-        t->err = POFR_ENOMEM;
-        return false;
+        t->err = count < TIMELINE_MAX ? POFR_ENOMEM : POFR_EFULL;
+        return NULL;
     }
-    *list = new;
     *room = more;
-    return true;
+    return new;
 }
 
-void timeline_add(struct timeline *t, const struct mention *m)
+void timeline_add(struct timeline *t, const struct timeline_name *n)
 {
-    void *list = t->mentions;
+    struct timeline_name *list = grown(t, t->names, t->names_count, &t->names_room, sizeof(*list));
 
-    if (grown(t, &list, t->count, &t->room, sizeof(*t->mentions))) {
-        t->mentions = list;
-        t->mentions[t->count++] = *m;
+    if (list) {
+        t->names = list;
+        list[t->names_count++] = *n;
     }
 }
 
-uint64_t timeline_last_look(const struct blind *blinds, size_t n, uint64_t from, uint64_t limit)
+void timeline_add_none(struct timeline *t, const struct timeline_none *n)
+{
+    struct timeline_none *list = grown(t, t->nones, t->nones_count, &t->nones_room, sizeof(*list));
+
+    if (list) {
+        t->nones = list;
+        list[t->nones_count++] = *n;
+    }
+}
+
+uint64_t timeline_last_look(const struct blind *blinds, size_t n, uint64_t shown, uint64_t limit)
 {
     uint64_t look = limit;
 
     for (size_t i = 0; i < n; i++) {
-        if (blinds[i].from >= from && blinds[i].from < look) {
+        if (blinds[i].from >= shown && blinds[i].from < look && blinds[i].from < blinds[i].to) {
             look = blinds[i].from;
         }
     }
-    return look > from ? look : from;
+    return look > shown ? look : shown;
 }
 
-static int compare(const void *pa, const void *pb)
+/* --- facts in their order ------------------------------------------------------------------------------------- */
+
+static int by_name(const void *pa, const void *pb)
 {
-    const struct mention *a = pa, *b = pb;
+    const struct timeline_name *a = pa, *b = pb;
+
+    if (a->name != b->name) {
+        return a->name < b->name ? -1 : 1;
+    }
+    return (a->stored < b->stored) - (a->stored > b->stored); /* what is stored first */
+}
+
+static int by_moment(const void *pa, const void *pb)
+{
+    const struct timeline_none *a = pa, *b = pb;
 
     if (a->at != b->at) {
         return a->at < b->at ? -1 : 1;
     }
-    if (a->kind != b->kind) {
-        /* an interval that ends at the moment of its beginning begins first */
-        if (a->kind + b->kind == MENTION_END + MENTION_START && a->name == b->name) {
-            return a->kind == MENTION_START ? -1 : 1;
-        }
-        return a->kind < b->kind ? -1 : 1;
-    }
-    if (a->name != b->name) {
-        return a->name < b->name ? -1 : 1;
-    }
-    return (a->row < b->row) - (a->row > b->row); /* stored rows first: a record then only confirms */
+    return (a->before < b->before) - (a->before > b->before); /* known before unknown */
 }
 
-/* --- the fold -------------------------------------------------------------------------------------------- */
-
-struct fold {
-    struct timeline *t;
-    const struct blind *blinds;
-    size_t n;
-    uint64_t newest;
-    int open;       /* index in t->rows, -1: none */
-    uint64_t alias; /* newest name of the open row, beside its first */
-    uint64_t shown; /* newest mention of the open row */
-    uint64_t told;  /* when it was first said */
-};
-
-static struct timeline_row *add_row(struct fold *f, const struct mention *m)
+/* What another mention of the same name adds. */
+static void unite(struct timeline_name *n, const struct timeline_name *more)
 {
-    struct timeline *t = f->t;
-    void *list = t->rows;
-    struct timeline_row *r;
+    n->shown = n->shown > more->shown ? n->shown : more->shown;
+    n->hash = n->hash ? n->hash : more->hash;
+    n->begin = n->begin ? n->begin : more->begin;
+    n->sight = more->sight ? more->sight : n->sight;
+    n->over = n->over ? n->over : more->over; /* only a stored row knows it */
+    n->over_before = n->over_before ? n->over_before : more->over_before;
+    n->stored = n->stored >= 0 ? n->stored : more->stored;
+    if (!n->seen && more->seen) { /* of two ends the one that is stored: the host contradicts itself */
+        n->seen = true;
+        n->ended = more->ended;
+        n->last = more->last;
+        n->source = more->source;
+        n->end = more->end;
+    }
+}
 
-    if (!grown(t, &list, t->rows_count, &t->rows_room, sizeof(*t->rows))) {
-        return NULL;
+static void sort_facts(struct timeline *t)
+{
+    size_t kept = 0;
+
+    if (t->names_count > 1) {
+        qsort(t->names, t->names_count, sizeof(*t->names), by_name);
+    }
+    for (size_t i = 0; i < t->names_count; i++) {
+        if (kept > 0 && t->names[kept - 1].name == t->names[i].name) {
+            unite(&t->names[kept - 1], &t->names[i]);
+        } else {
+            t->names[kept++] = t->names[i];
+        }
+    }
+    t->names_count = kept;
+    if (t->nones_count > 1) {
+        qsort(t->nones, t->nones_count, sizeof(*t->nones), by_moment);
+    }
+}
+
+/* --- the fold ------------------------------------------------------------------------------------------------- */
+
+/* The first look that did not show a name any more, up to the next name; false: none. */
+static bool first_none(const struct timeline *t, const struct timeline_name *n, uint64_t next, struct timeline_none *out)
+{
+    bool known = n->over > n->shown && n->over <= next;
+
+    *out = (struct timeline_none){ .at = n->over, .before = n->over_before, .over = n->over };
+    for (size_t i = 0; i < t->nones_count; i++) {
+        if (t->nones[i].at > n->shown && t->nones[i].at <= next) {
+            if (!known || t->nones[i].at <= n->over) {
+                *out = t->nones[i];
+            }
+            return true;
+        }
+    }
+    return known;
+}
+
+static uint64_t next_name(const struct timeline *t, size_t i)
+{
+    return i + 1 < t->names_count ? t->names[i + 1].name : ROW_OPEN;
+}
+
+static bool goes_on(const struct timeline *t, size_t i)
+{
+    const struct timeline_name *n = &t->names[i], *next = n + 1;
+    struct timeline_none none;
+
+    return i + 1 < t->names_count && next->unseen && !n->seen && n->hash != 0 && n->hash == next->hash &&
+           !first_none(t, n, next->name, &none);
+}
+
+static void infer(struct row *row, const struct timeline_frame *f, uint64_t shown, uint64_t limit)
+{
+    row->ended = row->last = timeline_last_look(f->blinds, f->blinds_count, shown, limit);
+    row->source = ROW_SOURCE_UNKNOWN;
+    row->inferred = true;
+}
+
+/* How the last name of a row ended. */
+static void end_row(const struct timeline *t, const struct timeline_frame *f, size_t i, struct row *row)
+{
+    const struct timeline_name *n = &t->names[i];
+    uint64_t next = next_name(t, i);
+    struct timeline_none none;
+
+    if (n->seen) {
+        row->ended = n->ended;
+        row->last = n->last;
+        row->source = n->source;
+    } else if (first_none(t, n, next, &none)) {
+        infer(row, f, n->shown, none.before);
+        row->before = none.over;
+    } else if (next != ROW_OPEN) {
+        infer(row, f, n->shown, next);
+        row->before = next;
+    } else if (f->over != ROW_SOURCE_OPEN) {
+        infer(row, f, n->shown, f->newest);
+        row->source = f->over;
+    }
+}
+
+/* Names first to last -> a row. */
+static void add_row(struct timeline *t, const struct timeline_frame *f, size_t first, size_t last)
+{
+    struct timeline_row *list = grown(t, t->rows, t->rows_count, &t->rows_room, sizeof(*list));
+    const struct timeline_name *a = &t->names[first], *z = &t->names[last];
+    struct timeline_row r = { .row = { .first = a->name, .last = a->name, .ended = ROW_OPEN, .unseen = a->unseen },
+                              .stored = -1 };
+    size_t more = last - first;
+
+    if (!list) {
+        return;
     }
     t->rows = list;
-    r = &t->rows[t->rows_count++];
-    *r = (struct timeline_row){
-        .row = { .first = m->name, .last = m->name, .ended = ROW_OPEN, .unseen = m->unseen, .hash = m->hash },
-        .record = m->record,
-        .began = m->record,
-        .stored = m->row
-    };
-    return r;
-}
+    if (more > 0) {
+        size_t skip = more > ROW_NAMES_MAX ? more - ROW_NAMES_MAX : 0;
+        uint64_t *names = arena_array(t->arena, more - skip, sizeof(*names));
 
-static struct timeline_row *open_row(const struct fold *f)
-{
-    return f->open >= 0 ? &f->t->rows[f->open] : NULL;
-}
-
-/* Does m mean the open row? */
-static bool means(const struct fold *f, const struct timeline_row *open, const struct mention *m)
-{
-    if (open->row.first == m->name || f->alias == m->name) {
-        return true;
-    }
-    return m->unseen && open->row.first < m->name &&
-           ((m->row >= 0 && m->row == open->stored) || (m->hash != 0 && m->hash == open->row.hash));
-}
-
-/* A row of that name that ended by its END. */
-static struct timeline_row *closed_row(const struct fold *f, uint64_t name)
-{
-    for (size_t i = f->t->rows_count; i > 0; i--) {
-        struct timeline_row *r = &f->t->rows[i - 1];
-
-        if (r->row.first == name && r->row.ended != ROW_OPEN) {
-            return r;
+        if (!names) {
+            t->err = t->arena->err;
+            return;
         }
-    }
-    return NULL;
-}
-
-/* limit: the look before the one that no longer showed it */
-static void infer_end(struct fold *f, uint64_t limit, uint64_t before, enum row_source source)
-{
-    struct row *row = &open_row(f)->row;
-    uint64_t look = timeline_last_look(f->blinds, f->n, f->shown, limit);
-
-    row->ended = row->last = look;
-    row->before = before;
-    row->source = source;
-    row->inferred = true;
-    f->open = -1;
-}
-
-/* Another interval of the slot is mentioned: the open one is over. How it ended nobody saw. */
-static void displace(struct fold *f, const struct mention *m)
-{
-    infer_end(f, m->name, m->name, ROW_SOURCE_UNKNOWN);
-}
-
-/* The mention is of the open row, which may have come from elsewhere. */
-static void join(struct fold *f, const struct mention *m)
-{
-    struct timeline_row *open = open_row(f);
-
-    if (m->name != open->row.first) {
-        f->alias = m->name;
-        open->row.renamed = m->name;
-    }
-    if (open->stored < 0) {
-        open->stored = m->row; /* a late record goes before a row that is there: the row moves back */
-    }
-    if (open->row.hash == 0) {
-        open->row.hash = m->hash;
-    }
-    f->shown = m->at > f->shown ? m->at : f->shown;
-}
-
-static void fold_beginning(struct fold *f, const struct mention *m)
-{
-    struct timeline_row *open = open_row(f);
-    struct timeline_row *closed;
-
-    if (open && means(f, open, m)) {
-        join(f, m);
-        return;
-    }
-    closed = closed_row(f, m->name);
-    if (closed && !closed->row.inferred) {
-        return;
-    }
-    if (closed && closed == &f->t->rows[f->t->rows_count - 1]) { /* shown again: an inferred end gives way */
-        closed->row.ended = ROW_OPEN;
-        closed->row.inferred = false;
-        closed->row.before = 0;
-        closed->row.source = ROW_SOURCE_OPEN;
-        f->open = (int)f->t->rows_count - 1;
-        join(f, m);
-        return;
-    }
-    if (open && open->row.first > m->name) {
-        return; /* of one that began before it: the host contradicts itself */
-    }
-    if (open) {
-        displace(f, m);
-    }
-    if (!add_row(f, m)) {
-        return;
-    }
-    f->open = (int)f->t->rows_count - 1;
-    f->alias = m->name;
-    f->shown = m->at;
-    f->told = m->told;
-}
-
-static void see_end(struct timeline_row *r, const struct mention *m)
-{
-    r->row.ended = m->ended;
-    r->row.last = m->last;
-    r->row.source = m->source;
-    r->row.inferred = false;
-    r->row.before = 0;
-    if (m->record) {
-        r->record = m->record;
-    }
-    if (r->row.hash == 0) {
-        r->row.hash = m->hash;
-    }
-    if (r->stored < 0) {
-        r->stored = m->row;
-    }
-}
-
-static void fold_end(struct fold *f, const struct mention *m)
-{
-    struct timeline_row *open = open_row(f);
-    struct timeline_row *closed;
-
-    if (open && means(f, open, m)) {
-        if (m->name != open->row.first) {
-            open->row.renamed = m->name;
+        for (size_t i = 0; i < more - skip; i++) {
+            names[i] = a[1 + skip + i].name;
         }
-        see_end(open, m);
-        f->open = -1;
-        return;
+        r.row.names = names;
+        r.row.names_count = (unsigned)(more - skip);
     }
-    closed = closed_row(f, m->name);
-    if (closed) {
-        if (closed->row.inferred) {
-            see_end(closed, m);
-        }
-        return;
+    for (const struct timeline_name *n = a; n <= z; n++) {
+        r.row.hash = r.row.hash ? r.row.hash : n->hash;
+        r.stored = n->stored >= 0 ? n->stored : r.stored; /* the one that may hold what an END told */
+        r.any = n->end ? n->end : n->begin ? n->begin : n->sight ? n->sight : r.any;
     }
-    if (open && open->row.first < m->name) {
-        displace(f, m);
-    }
-    closed = add_row(f, m);
-    if (closed) {
-        see_end(closed, m);
-    }
+    r.begin = a->begin;
+    r.first = a->begin ? a->begin : a->sight ? a->sight : a->end;
+    r.end = z->end;
+    end_row(t, f, last, &r.row);
+    r.row.hash = row_keeps_hash(&r.row) ? r.row.hash : 0;
+    t->rows[t->rows_count++] = r;
 }
 
-static void fold_one(struct fold *f, const struct mention *m)
+int timeline_fold(struct timeline *t, const struct timeline_frame *f)
 {
-    const struct timeline_row *open = open_row(f);
-
-    switch (m->kind) {
-    case MENTION_START:
-    case MENTION_SIGHT:
-        fold_beginning(f, m);
-        break;
-    case MENTION_END:
-        fold_end(f, m);
-        break;
-    case MENTION_NONE:
-        if (open && open->row.first < m->at && f->told <= m->at) {
-            infer_end(f, m->before ? m->before : m->at, m->over, ROW_SOURCE_UNKNOWN);
-        }
-        break;
-    case MENTION_GONE:
-        if (open) {
-            infer_end(f, f->newest, 0, m->source);
-        }
-        break;
-    }
-}
-
-int timeline_fold(struct timeline *t, const struct blind *blinds, size_t n, uint64_t newest)
-{
-    struct fold f = { .t = t, .blinds = blinds, .n = n, .newest = newest, .open = -1 };
-
-    if (t->count > 1) {
-        qsort(t->mentions, t->count, sizeof(*t->mentions), compare);
-    }
     t->rows_count = 0;
-    for (size_t i = 0; i < t->count && t->err == 0; i++) {
-        fold_one(&f, &t->mentions[i]);
+    if (t->err == 0) {
+        sort_facts(t);
     }
-    for (size_t i = 0; i < t->rows_count; i++) {
-        if (!row_keeps_hash(&t->rows[i].row)) {
-            t->rows[i].row.hash = 0;
+    for (size_t i = 0, first = 0; i < t->names_count && t->err == 0; i++) {
+        if (!goes_on(t, i)) {
+            add_row(t, f, first, i);
+            first = i + 1;
         }
     }
     return t->err;

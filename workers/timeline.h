@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * timeline.h -- one slot's mentions, in the order of their moments -> its rows. The rules of CORRECTNESS 1.1
- * and 6.3 are in timeline_fold() and nowhere else.
+ * timeline.h -- all that is known of one slot -> its rows. The rules of CORRECTNESS 1.1 and 6.3 are in timeline_fold()
+ * and nowhere else.
  *
- * A mention is what some bundle said of the slot: it began, it ended, it was open at a keyframe, or it was not. Rows that
- * are in the tables are turned back into the mentions they stand for, so that a late bundle's mentions fall
- * into their places and the fold gives the rows that order would have given.
+ * The rows are a function of a set of facts, whatever their order: which names the slot's intervals were given, the newest
+ * look that showed each, which ends were seen, which looks did not show the slot. A row of the tables keeps just those of its
+ * facts that this needs, so it can be turned back into them when a late bundle brings more.
  *
  * Pure. Times are microseconds of the boot clock.
  */
@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/arena.h"
 #include "common/base/compiler.h"
 #include "workers/row.h"
 
@@ -24,56 +25,62 @@ struct blind {
     uint64_t to;
 };
 
-enum mention_kind { /* in the order in which they count at one moment */
-    MENTION_END,
-    MENTION_START,
-    MENTION_SIGHT,
-    MENTION_NONE, /* a keyframe of its range does not show it; or, for coverage, another run began */
-    MENTION_GONE, /* the boot is over, or the host was retired */
+struct timeline_name { /* an interval by a first_seen that it was given */
+    uint64_t name;
+    uint64_t shown; /* newest look that is known to have shown it; not before name */
+    uint64_t hash;  /* of identity and attributes; 0: not known */
+    bool unseen;    /* who named it did not know whether it had a name before */
+    bool seen;      /* its end was seen: */
+    uint64_t ended, last;
+    enum row_source source;
+    uint64_t over, over_before; /* it was not shown any more at that moment, and the look before; 0: not known */
+    int stored;                                /* the stored row that it comes from, -1: a record */
+    const struct record *begin, *sight, *end; /* records of the bundle at hand that name it; NULL: none */
 };
 
-struct mention {
-    enum mention_kind kind;
-    uint64_t at;   /* START: first_seen, END: ended, SIGHT and NONE: the keyframe's tick, GONE: ROW_OPEN */
-    uint64_t told; /* the tick at which it was said; of stored rows: first */
-    uint64_t name; /* first_seen of the interval that is meant */
-    bool unseen;
-    uint64_t hash;               /* 0: not known */
-    uint64_t ended, last;        /* END */
-    enum row_source source;      /* END, GONE */
-    uint64_t before;             /* NONE: the look before */
-    uint64_t over;               /* NONE: the look that no longer showed it */
-    const struct record *record; /* NULL: comes from a row */
-    int row;                     /* index of that row, -1: comes from a record */
+struct timeline_none { /* a look that would have shown the slot if it had been open, and did not */
+    uint64_t at;
+    uint64_t before; /* the look before it, 0: not known */
+    uint64_t over;   /* what a row says of it in row.before */
 };
 
 struct timeline_row { /* result */
     struct row row;
-    const struct record *record; /* newest record that tells all of it; NULL: only the stored row does */
-    const struct record *began;  /* the record of its beginning, where that is new; NULL: none */
     int stored;                  /* the stored row that this one becomes of, -1: none */
+    const struct record *first;  /* a record of its first name, NULL: none */
+    const struct record *begin;  /* the START of its first name, NULL: not in this bundle */
+    const struct record *end;    /* its END, NULL: not in this bundle */
+    const struct record *any;    /* a record that tells all of it, the newest; NULL: only the stored row does */
 };
 
-#define TIMELINE_MAX 100000u /* mentions of one slot in one bundle; more is no real host's */
+#define TIMELINE_MAX 100000u /* facts of one slot at once; more is no real host's */
 
 struct timeline {
-    struct mention *mentions;
-    size_t count, room;
+    struct arena *arena; /* names of rows */
+    struct timeline_name *names;
+    size_t names_count, names_room;
+    struct timeline_none *nones;
+    size_t nones_count, nones_room;
     struct timeline_row *rows;
     size_t rows_count, rows_room;
     int err; /* sticky: POFR_ENOMEM, POFR_EFULL */
 };
 
-void timeline_init(struct timeline *t);
+void timeline_init(struct timeline *t, struct arena *arena);
 void timeline_free(struct timeline *t);
 void timeline_reset(struct timeline *t);
-void timeline_add(struct timeline *t, const struct mention *m);
+void timeline_add(struct timeline *t, const struct timeline_name *n);
+void timeline_add_none(struct timeline *t, const struct timeline_none *n);
 
-/* The last look that still shows what was mentioned at from, of those before the moment limit (the limit itself if it is one). */
-uint64_t timeline_last_look(const struct blind *blinds, size_t n, uint64_t from, uint64_t limit);
+/* The last look that still shows what was shown at one, of those before the moment limit (the limit itself if it is one). */
+uint64_t timeline_last_look(const struct blind *blinds, size_t n, uint64_t shown, uint64_t limit);
 
-/*
- * Sort the mentions and make rows of them. newest: the boot's newest look.
- * After it, t->rows are in order of first; at most the last is open.
- */
-POFR_MUST_USE int timeline_fold(struct timeline *t, const struct blind *blinds, size_t n, uint64_t newest);
+struct timeline_frame { /* what is the same for all slots of a boot */
+    const struct blind *blinds;
+    size_t blinds_count;
+    uint64_t newest;     /* the boot's newest look */
+    enum row_source over; /* ROW_SOURCE_OPEN: the boot goes on; else what ended it and all that was open */
+};
+
+/* After it, t->rows are in order of first; at most the last is open. */
+POFR_MUST_USE int timeline_fold(struct timeline *t, const struct timeline_frame *f);

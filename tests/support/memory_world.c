@@ -517,6 +517,9 @@ void memory_world_print(struct world *w, struct buf *out)
         buf_printf(&line, " first=%" PRIu64 " ended=%" PRId64 " source=%d inferred=%d unseen=%d", r->row.first,
                    (int64_t)r->row.ended, r->row.source, r->row.inferred, r->row.unseen);
         buf_printf(&line, " last=%" PRIu64 " hash=%" PRIx64 " ", r->row.last, r->row.hash);
+        if (getenv("POFR_TEST_TRACE")) {
+            buf_printf(&line, "before=%" PRIu64 " ", r->row.before);
+        }
         print_fields(r->record, REC_CANONICAL_AT, &line);
         lines[i] = strdup(buf_cstr(&line));
         buf_free(&line);
