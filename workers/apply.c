@@ -395,7 +395,8 @@ static int apply_late(struct applying *a)
     if (code || a->before == 0) {
         return code;
     }
-    to = timeline_last_look(blinds, n, a->before, a->b->last_tick_us); /* rows that the boot's end ended, by themselves */
+    to = timeline_last_look(blinds, n, a->before,
+                            a->b->last_tick_us); /* rows that the boot's end ended, by themselves */
     for (size_t e = 0; e < pofr_countof(entities) && code == 0 && to != a->before; e++) {
         code = world_move_gone(a->w, a->b, entities[e], a->before, to);
     }

@@ -316,8 +316,8 @@ static void nones_of_runs(struct healing *g)
         const struct run_row *r = &g->runs[i];
 
         if (r->before_us > 0) {
-            timeline_add_none(&g->t, &(struct timeline_none){
-                                         .at = r->before_us + 1, .before = r->before_us, .over = r->first_us });
+            timeline_add_none(
+                &g->t, &(struct timeline_none){ .at = r->before_us + 1, .before = r->before_us, .over = r->first_us });
         }
     }
 }
@@ -361,7 +361,9 @@ static void update(struct healing *g, const struct timeline_row *r, enum change_
                         .key_first = s->key_first,
                         .key_ended = s->key_ended,
                         .row = r->row,
-                        .volatiles = r->end ? r->end : r->row.source == ROW_SOURCE_OPEN || r->row.inferred ? r->begin : NULL };
+                        .volatiles = r->end                                                ? r->end
+                                     : r->row.source == ROW_SOURCE_OPEN || r->row.inferred ? r->begin
+                                                                                           : NULL };
 
     if (r->row.first != s->row.first) {
         c.fixed = r->first;

@@ -31,8 +31,8 @@ enum row_source row_source_of(uint64_t rec_end_source);
 
 struct row {
     uint64_t first, last, ended;
-    uint64_t before; /* of an inferred end: the first look that no longer showed it; 0: there was none */
-    uint64_t hash;   /* row_hash(); 0: not known any more */
+    uint64_t before;       /* of an inferred end: the first look that no longer showed it; 0: there was none */
+    uint64_t hash;         /* row_hash(); 0: not known any more */
     const uint64_t *names; /* later names: first_seen by which runs that had lost their state name it, ascending */
     unsigned names_count;
     enum row_source source;

@@ -7,6 +7,7 @@
  */
 #include "workers/rows.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -274,6 +275,23 @@ static struct times times_of(const struct rows *r, const struct change *c)
     return t;
 }
 
+#define NAME_TEXT_MAX 21u
+
+static void put_names(struct rows *r, struct bulk *b, size_t i, const struct row *row)
+{
+    char *text = row->names_count > 0 ? arena_alloc(&r->scratch, (size_t)row->names_count * NAME_TEXT_MAX) : NULL;
+    size_t len = 0;
+
+    for (unsigned n = 0; text && n < row->names_count; n++) {
+        len += (size_t)snprintf(text + len, NAME_TEXT_MAX, n ? " %" PRIu64 : "%" PRIu64, row->names[n]);
+    }
+    if (text) {
+        bulk_bytes(b, i, slice_of(text, len));
+    } else {
+        bulk_null(b, i);
+    }
+}
+
 static size_t put_row(struct rows *r, struct bulk *b, size_t i, const struct change *c)
 {
     struct times t = times_of(r, c);
@@ -298,11 +316,7 @@ static size_t put_row(struct rows *r, struct bulk *b, size_t i, const struct cha
     } else {
         bulk_null(b, i++);
     }
-    if (c->row.renamed) {
-        bulk_time(b, i++, row_wall(c->boot, c->row.renamed));
-    } else {
-        bulk_null(b, i++);
-    }
+    put_names(r, b, i++, &c->row);
     bulk_u64(b, i++, c->row.hash);
     return i;
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/parse_num.h"
 #include "common/os/clock.h"
 
 #define PIDS_CHUNK 128u
@@ -92,8 +93,22 @@ static struct record *take_id(struct world *w, const struct host_boot *b, const 
     return id;
 }
 
-static void take_row(const struct host_boot *b, const struct table *t, const struct db_result *r, size_t row,
-                     struct stored_row *out)
+/* Numbers with a space between. */
+static void take_names(struct world *w, struct slice text, struct row *out)
+{
+    uint64_t *names = text.len > 0 ? arena_array(&w->arena, ROW_NAMES_MAX, sizeof(*names)) : NULL;
+    unsigned n = 0;
+
+    while (names && text.len > 0 && n < ROW_NAMES_MAX &&
+           parse_u64(slice_split(&text, ' '), UINT64_MAX, &names[n]) == 0) {
+        n++;
+    }
+    out->names = names;
+    out->names_count = n;
+}
+
+static void take_row(struct world *w, const struct host_boot *b, const struct table *t, const struct db_result *r,
+                     size_t row, struct stored_row *out)
 {
     size_t i = t->id_count;
     bool moved = !db_is_null(r, row, i + 7);
@@ -113,7 +128,7 @@ static void take_row(const struct host_boot *b, const struct table *t, const str
         out->row.last = moved ? out->row.ended : boot_us(b, world_i64(r, row, i + 1));
     }
     out->row.before = db_is_null(r, row, i + 8) ? 0 : boot_us(b, world_i64(r, row, i + 8));
-    out->row.renamed = db_is_null(r, row, i + 9) ? 0 : boot_us(b, world_i64(r, row, i + 9));
+    take_names(w, db_get(r, row, i + 9), &out->row);
     out->row.hash = db_get_u64(r, row, i + 10);
 }
 
@@ -149,7 +164,7 @@ static int take_rows(struct world *w, const struct host_boot *b, const struct ta
         }
         if (row) {
             row->id = id;
-            take_row(b, t, r, i, row);
+            take_row(w, b, t, r, i, row);
             out->count++;
         }
     }
@@ -312,10 +327,12 @@ int world_range(struct world *w, const struct host_boot *b, unsigned entity, con
 int world_inferred_at(struct world *w, const struct host_boot *b, unsigned entity, uint64_t ended, struct row_list *out)
 {
     char text[32];
-    struct db_value v = world_time(row_wall(&b->row, ended), text);
+    struct db_value at = world_time(row_wall(&b->row, ended), text);
+    struct db_value v[] = { at, at };
 
-    return read_where(w, b, table_of(entity), " AND ended = ? AND end_inferred = 1 AND end_before IS NOT NULL", &v, 1,
-                      ended, all, NULL, out);
+    return read_where(w, b, table_of(entity),
+                      " AND (ended = ? OR own_ended = ?) AND end_inferred = 1 AND end_before IS NOT NULL", v, 2, ended,
+                      all, NULL, out);
 }
 
 /* --- changing many at once ----------------------------------------------------------------------------------------- */

@@ -204,13 +204,13 @@ enum bulk_type table_type(enum fill fill)
 
 /* --- statements ------------------------------------------------------------------------------------------- */
 
-static const enum bulk_type row_types[TABLE_ROW_COLUMNS_COUNT] = { BULK_TIME, BULK_TIME, BULK_TIME, BULK_U64,
-                                                                   BULK_U64,  BULK_U64,  BULK_U64,  BULK_TIME,
-                                                                   BULK_TIME, BULK_TIME, BULK_TIME, BULK_U64 };
+static const enum bulk_type row_types[TABLE_ROW_COLUMNS_COUNT] = { BULK_TIME, BULK_TIME, BULK_TIME,  BULK_U64,
+                                                                   BULK_U64,  BULK_U64,  BULK_U64,   BULK_TIME,
+                                                                   BULK_TIME, BULK_TIME, BULK_BYTES, BULK_U64 };
 static const char *const row_names[TABLE_ROW_COLUMNS_COUNT] = { "first_seen",  "last_seen",      "ended",
                                                                 "end_source",  "end_inferred",   "start_unseen",
                                                                 "time_source", "own_first_seen", "own_ended",
-                                                                "end_before",  "renamed",        "hash" };
+                                                                "end_before",  "names",          "hash" };
 
 struct text {
     struct buf *sql;
@@ -350,7 +350,7 @@ void table_select(const struct table *t, struct buf *sql)
                AS_US("first_seen") ", " AS_US("last_seen") ", " AS_US(
                    "ended") ", end_source + 0, end_inferred, "
                             "start_unseen, " AS_US("own_first_seen") ", " AS_US("own_ended") ", " AS_US(
-                                "end_before") ", " AS_US("renamed") ", hash FROM %s",
+                                "end_before") ", names, hash FROM %s",
                t->name);
 }
 

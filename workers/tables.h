@@ -59,7 +59,7 @@ const struct table *table_of(unsigned entity); /* NULL: none */
 /* Columns that every one of these tables has between host_id, boot, the ID columns and the rest. */
 #define TABLE_ROW_COLUMNS                                                                                              \
     "first_seen, last_seen, ended, end_source, end_inferred, start_unseen, time_source, own_first_seen, "              \
-    "own_ended, end_before, renamed, hash"
+    "own_ended, end_before, names, hash"
 #define TABLE_ROW_COLUMNS_COUNT 12u
 
 enum bulk_type table_type(enum fill fill);

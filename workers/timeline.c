@@ -150,7 +150,8 @@ static void sort_facts(struct timeline *t)
 /* --- the fold ------------------------------------------------------------------------------------------------- */
 
 /* The first look that did not show a name any more, up to the next name; false: none. */
-static bool first_none(const struct timeline *t, const struct timeline_name *n, uint64_t next, struct timeline_none *out)
+static bool first_none(const struct timeline *t, const struct timeline_name *n, uint64_t next,
+                       struct timeline_none *out)
 {
     bool known = n->over > n->shown && n->over <= next;
 

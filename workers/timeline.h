@@ -34,7 +34,7 @@ struct timeline_name { /* an interval by a first_seen that it was given */
     uint64_t ended, last;
     enum row_source source;
     uint64_t over, over_before; /* it was not shown any more at that moment, and the look before; 0: not known */
-    int stored;                                /* the stored row that it comes from, -1: a record */
+    int stored;                 /* the stored row that it comes from, -1: a record */
     const struct record *begin, *sight, *end; /* records of the bundle at hand that name it; NULL: none */
 };
 
@@ -46,11 +46,11 @@ struct timeline_none { /* a look that would have shown the slot if it had been o
 
 struct timeline_row { /* result */
     struct row row;
-    int stored;                  /* the stored row that this one becomes of, -1: none */
-    const struct record *first;  /* a record of its first name, NULL: none */
-    const struct record *begin;  /* the START of its first name, NULL: not in this bundle */
-    const struct record *end;    /* its END, NULL: not in this bundle */
-    const struct record *any;    /* a record that tells all of it, the newest; NULL: only the stored row does */
+    int stored;                 /* the stored row that this one becomes of, -1: none */
+    const struct record *first; /* a record of its first name, NULL: none */
+    const struct record *begin; /* the START of its first name, NULL: not in this bundle */
+    const struct record *end;   /* its END, NULL: not in this bundle */
+    const struct record *any;   /* a record that tells all of it, the newest; NULL: only the stored row does */
 };
 
 #define TIMELINE_MAX 100000u /* facts of one slot at once; more is no real host's */
@@ -78,7 +78,7 @@ uint64_t timeline_last_look(const struct blind *blinds, size_t n, uint64_t shown
 struct timeline_frame { /* what is the same for all slots of a boot */
     const struct blind *blinds;
     size_t blinds_count;
-    uint64_t newest;     /* the boot's newest look */
+    uint64_t newest;      /* the boot's newest look */
     enum row_source over; /* ROW_SOURCE_OPEN: the boot goes on; else what ended it and all that was open */
 };
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/hex.h"
+#include "common/record/record_table.h"
 #include "tests/support/check.h"
 
 #define GROW(list, count, room)                                                                                        \
@@ -487,6 +488,17 @@ static void print_fields(const struct record *r, unsigned what, struct buf *out)
     buf_free(&bytes);
 }
 
+static void print_volatiles(const struct record *r, struct buf *out)
+{
+    const struct rec_shape *shape = rec_shape(r->kind);
+
+    for (const struct rec_field *f = shape->fields; f < shape->fields + shape->count; f++) {
+        if (f->role == REC_ROLE_VO) { /* numbers, all of them */
+            buf_printf(out, " %" PRIu64, rec_get_u64(r, f));
+        }
+    }
+}
+
 static int by_text(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
@@ -521,6 +533,10 @@ void memory_world_print(struct world *w, struct buf *out)
             buf_printf(&line, "before=%" PRIu64 " ", r->row.before);
         }
         print_fields(r->record, REC_CANONICAL_AT, &line);
+        print_fields(r->fixed, REC_CANONICAL_FX, &line);
+        if (r->row.ended != ROW_OPEN && !r->row.inferred) {
+            print_volatiles(r->volatiles, &line);
+        }
         lines[i] = strdup(buf_cstr(&line));
         buf_free(&line);
     }

@@ -204,3 +204,47 @@ void random_chain_free(struct random_chain *c)
     free(c->bundles);
     memset(c, 0, sizeof(*c));
 }
+
+static void shuffle(struct random *random, size_t *order, size_t n, size_t reach)
+{
+    for (size_t i = n; i > 1; i--) {
+        size_t far = i < reach ? i : reach;
+        size_t j = i - 1 - random_below(random, far);
+        size_t t = order[i - 1];
+
+        order[i - 1] = order[j];
+        order[j] = t;
+    }
+}
+
+void chain_order_make(struct chain_order *o, const struct random_chain *c, uint64_t seed, unsigned drop, size_t reach)
+{
+    struct random random = { seed * 7 + 1 };
+
+    o->list = calloc(c->count, sizeof(*o->list));
+    assert_non_null(o->list);
+    o->count = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        if (!random_chance(&random, drop)) {
+            o->list[o->count++] = i;
+        }
+    }
+    shuffle(&random, o->list, o->count, reach);
+}
+
+static int by_index(const void *pa, const void *pb)
+{
+    const size_t *a = pa, *b = pb;
+
+    return (*a > *b) - (*a < *b);
+}
+
+void chain_order_sort(struct chain_order *o)
+{
+    qsort(o->list, o->count, sizeof(*o->list), by_index);
+}
+
+void chain_order_free(struct chain_order *o)
+{
+    free(o->list);
+}

@@ -37,3 +37,13 @@ enum chain_fate {          /* what may happen to the host, or'ed */
 /* size: about how many processes live. */
 void random_chain_make(struct random_chain *c, uint64_t seed, size_t bundles, unsigned size, unsigned fates);
 void random_chain_free(struct random_chain *c);
+
+/* An order of arrival: indexes of the bundles that come. drop: percent that never do; reach: how far one may be out of place. */
+struct chain_order {
+    size_t *list;
+    size_t count;
+};
+void chain_order_make(struct chain_order *o, const struct random_chain *c, uint64_t seed, unsigned drop, size_t reach);
+/* The same bundles in sequence. */
+void chain_order_sort(struct chain_order *o);
+void chain_order_free(struct chain_order *o);

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * store_chain -- random hosts (tests/support/random_chain.h), their bundles in a random order, in transactions of random size,
+ * into a shard by store_batch(); and the rows that are then there. memory_chain gives what they must be.
+ *
+ *   store_chain PORT USER PASSWORD_FILE DATABASE FIRST COUNT
+ *
+ * The shard's slot 0 is used, which must be assigned; hosts are made.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/chain_rows.h"
+#include "tests/support/random.h"
+#include "workers/store_parts.h"
+
+struct giving {
+    struct store *store;
+    struct store_slot slot;
+    struct random random;
+    struct keys_host host;
+};
+
+static void must(int code, const char *what, const struct pofr_err *err)
+{
+    if (code) {
+        (void)fprintf(stderr, "store_chain: %s: %s\n", what, err->text);
+        exit(1);
+    }
+}
+
+/* A few bundles, one transaction; some come twice. */
+static void give(struct giving *g, const struct random_chain *chain, const size_t *list, size_t n)
+{
+    struct store_item *items = calloc(n, sizeof(*items)), **pointers = calloc(n, sizeof(struct store_item *));
+    struct store_report report = { 0 };
+    struct pofr_err err = { 0 };
+    bool doubt = false;
+
+    must(items && pointers ? 0 : -1, "memory", &err);
+    for (size_t i = 0; i < n; i++) {
+        const struct chain_bundle *b = chain->bundles[list[i]];
+        struct message *m = NULL;
+
+        must(message_new(&m), "message", &err);
+        m->incarnation = g->slot.at.incarnation;
+        m->offset = g->slot.at.next_offset + (int64_t)i;
+        m->received_us = m->appended_us = (int64_t)b->view.statement.to_wall_us;
+        items[i].message = m;
+        items[i].verdict = (struct verdict){
+            .kind = VERDICT_GOOD, .signed_by_host = true, .view = b->view, .host_known = true, .host = g->host
+        };
+        items[i].decoded = b->decoded;
+        pointers[i] = &items[i];
+    }
+    g->slot.items = pointers;
+    g->slot.count = n;
+    if (store_batch(g->store, &g->slot, 1, &report, &doubt, &err) != STORE_COMMITTED) {
+        must(-1, "store_batch", &err);
+    }
+    for (size_t i = 0; i < n; i++) {
+        message_free(items[i].message);
+    }
+    free(items);
+    free(pointers);
+}
+
+static void one(struct giving *g, uint64_t number)
+{
+    struct pofr_err err = { 0 };
+    struct store_host *touched = NULL, *h = NULL;
+    struct chain_case c;
+    struct random_chain chain;
+    struct chain_order order;
+
+    chain_case_of(&c, number);
+    random_chain_make(&chain, c.seed, c.bundles, c.size, c.fates);
+    chain_order_make(&order, &chain, c.seed, c.drop, c.reach);
+    g->random.state = number;
+    g->host = (struct keys_host){ .host_id = number * 1024, .state = KEYS_ACTIVE, .enrolled_us = 1700000000000000 };
+    memcpy(g->host.uuid.b, chain.bundles[0]->view.statement.host.b, sizeof(g->host.uuid.b));
+    (void)snprintf(g->host.host, sizeof(g->host.host), "chain%llu", (unsigned long long)number);
+    for (size_t i = 0; i < order.count;) {
+        size_t n = 1 + random_below(&g->random, 4);
+
+        n = n < order.count - i ? n : order.count - i;
+        give(g, &chain, order.list + i, n);
+        if (random_chance(&g->random, 20)) {
+            give(g, &chain, order.list + i, 1);
+        }
+        if (random_chance(&g->random, 30)) { /* and what is known of the host is read anew */
+            store_forget(g->store, 0);
+        }
+        i += n;
+    }
+    store_forget(g->store, 0);
+    must(store_prepare(g->store, &err), "prepare", &err);
+    must(store_host_of(g->store, &g->host, &touched, &h), "host", &err);
+    must(chain_rows_print(&g->store->w, &h->h, number, stdout), "rows", &err);
+    store_forget(g->store, 0);
+    chain_order_free(&order);
+    random_chain_free(&chain);
+}
+
+int main(int argc, char **argv)
+{
+    struct giving g = { 0 };
+    struct store_options o = { .worker = "store_chain", .strings_bytes = 1 << 20, .changes_max = 1000000 };
+    struct pofr_err err = { 0 };
+    uint64_t first, count;
+
+    if (argc != 7) {
+        return 2;
+    }
+    o.address = (struct db_address){ .host = "127.0.0.1",
+                                     .port = (unsigned)strtoul(argv[1], NULL, 10),
+                                     .user = argv[2],
+                                     .password_file = argv[3],
+                                     .database = argv[4] };
+    first = strtoull(argv[5], NULL, 10);
+    count = strtoull(argv[6], NULL, 10);
+    must(store_new(&o, &g.store), "store", &err);
+    must(store_connect(g.store, &err), "connect", &err);
+    must(store_load(g.store, 0, &g.slot.at, &err), "slot", &err);
+    for (uint64_t i = first; i < first + count; i++) {
+        one(&g, i);
+    }
+    store_free(g.store);
+    return 0;
+}
