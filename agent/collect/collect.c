@@ -53,6 +53,7 @@ struct run {
     struct loop *loop;
     struct loop_timer timer;
     struct tick tick;
+    bool stopping;
     int failed; /* code that ended the loop */
 };
 
@@ -188,8 +189,12 @@ static void on_tick(void *arg)
 {
     struct run *r = arg;
     struct pofr_err err = { 0 };
-    int rc = recording_tick(r->recording, tick_begin(&r->tick, clock_mono_us()), &err);
+    int rc;
 
+    if (r->stopping) {
+        return; /* the last tick follows */
+    }
+    rc = recording_tick(r->recording, tick_begin(&r->tick, clock_mono_us()), &err);
     if (rc == 0) {
         service_watchdog();
         rc = loop_timer_set(r->loop, &r->timer, r->tick.due_us, on_tick, r);
@@ -206,6 +211,7 @@ static void on_stop(int signo, void *arg)
     struct run *r = arg;
 
     log_info("collect", "stopping", "signal=%d", signo);
+    r->stopping = true;
     loop_stop(r->loop);
 }
 
@@ -385,6 +391,7 @@ static bool stop(struct run *r, bool clean)
     }
     fsio_close(&r->lock_fd);
     conf_free(r->options.conf);
+    log_info("collect", "ended", "clean=%d", clean);
     log_flush();
     return clean;
 }
