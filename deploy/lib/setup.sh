@@ -13,6 +13,8 @@ step() {
 # What no later step could repair, said before anything is touched.
 setup_preflight() {
     local free
+    id -un >/dev/null 2>&1 || fail machine "uid $EUID has no name, and MariaDB knows its first account by one" "" \
+        "a user who is in /etc/passwd"
     [[ $(cat /sys/class/net/lo/operstate 2>/dev/null || echo unknown) != down ]] ||
         fail machine "the loopback interface is down" "" "ip link set lo up"
     free=$(df -Pm -- "$STATE" | awk 'NR == 2 { print $4 }')
