@@ -1,101 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Threads: all is the poll thread's own but the atomics; figures[] and shards_up are guarded by figures_lock, for /metrics.
- *
  * PAUSE   A slot is fetched while it is CHECKING or ACTIVE and nothing holds it: its own queue or all queues full, its shard
  *         away, the catalog needed. librdkafka is told once per change.
  */
-#include "workers/consume.h"
+#include "workers/consume_parts.h"
 
-#include <inttypes.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base/buf.h"
 #include "common/base/sha256.h"
 #include "common/kafka/topic_rules.h"
 #include "common/os/clock.h"
 #include "common/os/log.h"
-#include "workers/errands.h"
-#include "workers/kafka.h"
-#include "workers/slots.h"
-#include "workers/worker_stats.h"
-#include "workers/writer.h"
 
 #define POLL_MS   100
 #define ROUNDS_US (1 * CLOCK_US_PER_S)
 #define LEAVE_MS  5000
-#define SHARDS    64u
-
-struct shard {
-    unsigned id; /* 0: free */
-    struct keys_shard at;
-    struct writer *writer;
-    bool up;
-};
-
-struct fetch {           /* beside struct slot */
-    bool paused;         /* as librdkafka has it */
-    bool held;           /* the catalog is needed */
-    bool full;           /* its queue was full and has not run half empty yet */
-    uint64_t queued;     /* bytes handed to the writer and not done with */
-    struct shard *shard; /* whose writer has its messages */
-    int64_t seek_to;     /* -1: none */
-};
-
-struct figure { /* for /metrics */
-    bool ours;
-    int64_t next, end;
-};
-
-struct consume {
-    struct consume_options o;
-    struct kafka_consumer *kafka;
-    struct errands *errands;
-    char brokers[1024];
-    struct slot slots[KEYS_SLOTS_MAX];
-    struct fetch fetch[KEYS_SLOTS_MAX];
-    struct shard shards[SHARDS];
-    uint64_t queued;
-    bool full;
-    int64_t rounds_at_us;
-    atomic_bool stop;
-    atomic_bool catalog_changed;
-    struct pofr_err fatal;
-    pthread_mutex_t figures_lock;
-    struct figure figures[KEYS_SLOTS_MAX];
-    bool member;
-};
-
 /* --- fetching ------------------------------------------------------------------------------------------------ */
-
-static enum worker_cause cause_of(const struct consume *c, unsigned n)
-{
-    const struct slot *s = &c->slots[n];
-    const struct fetch *f = &c->fetch[n];
-
-    if (s->state == SLOT_UNMAPPED) {
-        return CAUSE_UNMAPPED;
-    }
-    if (f->shard && !f->shard->up) {
-        return CAUSE_SHARD;
-    }
-    if (s->state != SLOT_ACTIVE && s->state != SLOT_CHECKING) {
-        return CAUSE_LOADING;
-    }
-    if (f->held) {
-        return CAUSE_CATALOG;
-    }
-    return f->full || c->full ? CAUSE_QUEUE : CAUSE_END;
-}
 
 static void steer(struct consume *c, unsigned n)
 {
     struct fetch *f = &c->fetch[n];
-    bool pause = cause_of(c, n) != CAUSE_END;
+    bool pause = consume_cause_of(c, n) != CAUSE_END;
 
     if (c->slots[n].state == SLOT_NONE) {
         return;
@@ -173,7 +100,7 @@ static struct shard *shard_of(struct consume *c, unsigned id)
     if (keys_shard(c->o.keys, id, &at) != 0) {
         return NULL;
     }
-    for (size_t i = 0; i < SHARDS; i++) {
+    for (size_t i = 0; i < CONSUME_SHARDS; i++) {
         struct shard *s = &c->shards[i];
 
         if (s->id == id && strcmp(s->at.address, at.address) == 0 && s->at.port == at.port) {
@@ -184,7 +111,7 @@ static struct shard *shard_of(struct consume *c, unsigned id)
         }
     }
     if (!free_one) {
-        log_error("consume", "too_many_shards", "max=%u", SHARDS);
+        log_error("consume", "too_many_shards", "max=%u", CONSUME_SHARDS);
         return NULL;
     }
     free_one->at = at;
@@ -438,7 +365,7 @@ static void take_answers(struct consume *c)
 {
     struct errand done;
 
-    for (size_t i = 0; i < SHARDS; i++) {
+    for (size_t i = 0; i < CONSUME_SHARDS; i++) {
         struct shard *s = &c->shards[i];
         struct writer_event e;
         struct store_aside *list;
@@ -465,35 +392,6 @@ static void take_answers(struct consume *c)
 
 /* --- rounds ------------------------------------------------------------------------------------------------------------ */
 
-static void count_pauses(struct consume *c)
-{
-    int64_t causes[CAUSE_END + 1] = { 0 };
-
-    for (unsigned n = 0; n < KEYS_SLOTS_MAX; n++) {
-        if (c->slots[n].state != SLOT_NONE) {
-            causes[cause_of(c, n)]++;
-        }
-    }
-    for (unsigned i = 0; i < CAUSE_END; i++) {
-        stat_put_by(c->o.stats, STAT_ingest_paused_partitions, i, causes[i]);
-    }
-    stat_put(c->o.stats, STAT_catalog_age, keys_age_us(c->o.keys));
-    stat_put(c->o.stats, STAT_catalog_hosts, (int64_t)keys_count(c->o.keys));
-}
-
-static void note_figures(struct consume *c)
-{
-    for (unsigned n = 0; n < KEYS_SLOTS_MAX; n++) {
-        bool ours = c->slots[n].state != SLOT_NONE;
-        int64_t end = ours ? kafka_end(c->kafka, n) : -1;
-
-        pthread_mutex_lock(&c->figures_lock);
-        c->figures[n].ours = ours;
-        c->figures[n].end = end;
-        pthread_mutex_unlock(&c->figures_lock);
-    }
-}
-
 static void look_around(struct consume *c)
 {
     bool changed = atomic_exchange(&c->catalog_changed, false);
@@ -503,13 +401,13 @@ static void look_around(struct consume *c)
             look_at_map(c, n);
         }
     }
-    for (size_t i = 0; i < SHARDS && changed; i++) {
+    for (size_t i = 0; i < CONSUME_SHARDS && changed; i++) {
         if (c->shards[i].id) {
             writer_sync(c->shards[i].writer);
         }
     }
-    count_pauses(c);
-    note_figures(c);
+    consume_count_pauses(c);
+    consume_note_figures(c);
 }
 
 static const char *joined(const struct conf_list *list, char *to, size_t size)
@@ -596,12 +494,12 @@ static void stop_writers(struct consume *c)
     int64_t limit_us = c->o.conf->drain_us;
     int64_t due = clock_mono_us() + limit_us;
 
-    for (size_t i = 0; i < SHARDS; i++) {
+    for (size_t i = 0; i < CONSUME_SHARDS; i++) {
         if (c->shards[i].id) {
             writer_stop(c->shards[i].writer);
         }
     }
-    for (size_t i = 0; i < SHARDS; i++) {
+    for (size_t i = 0; i < CONSUME_SHARDS; i++) {
         int64_t left = due - clock_mono_us();
 
         if (c->shards[i].id && !writer_join(c->shards[i].writer, left > 0 ? left : 1)) {
@@ -633,63 +531,4 @@ void consume_free(struct consume *c)
     kafka_consumer_close(c->kafka, LEAVE_MS);
     pthread_mutex_destroy(&c->figures_lock);
     free(c);
-}
-
-/* --- for other threads ---------------------------------------------------------------------------------------------------- */
-
-bool consume_is_ready(const struct consume *c, char *reason, size_t n)
-{
-    if (!keys_loaded(c->o.keys)) {
-        snprintf(reason, n, "nothing is known of the catalog");
-        return false;
-    }
-    if (!c->member) {
-        snprintf(reason, n, "not yet in the consumer group");
-        return false;
-    }
-    return true;
-}
-
-static void write_lag(struct consume *c, struct buf *out)
-{
-    const char *topic = c->o.conf->topic, *group = c->o.conf->group;
-
-    stat_write_head(out, "kafka_consumergroup_current_offset", STAT_TYPE_GAUGE, "",
-                    "Offset of the next message to store, by slot.");
-    for (unsigned n = 0; n < KEYS_SLOTS_MAX; n++) {
-        if (c->figures[n].ours) {
-            buf_printf(out,
-                       "kafka_consumergroup_current_offset{consumergroup=\"%s\",topic=\"%s\",partition=\"%u\"} %" PRId64
-                       "\n",
-                       group, topic, n, c->figures[n].next);
-        }
-    }
-    stat_write_head(out, "kafka_consumergroup_lag", STAT_TYPE_GAUGE, "",
-                    "Messages not stored yet, by slot; -1: not known.");
-    for (unsigned n = 0; n < KEYS_SLOTS_MAX; n++) {
-        const struct figure *f = &c->figures[n];
-
-        if (f->ours) {
-            buf_printf(out, "kafka_consumergroup_lag{consumergroup=\"%s\",topic=\"%s\",partition=\"%u\"} %" PRId64 "\n",
-                       group, topic, n,
-                       f->end < 0         ? -1
-                       : f->end > f->next ? f->end - f->next
-                                          : 0);
-        }
-    }
-}
-
-void consume_metrics(struct buf *out, void *consume)
-{
-    struct consume *c = consume;
-
-    pthread_mutex_lock(&c->figures_lock);
-    write_lag(c, out);
-    stat_write_head(out, "pofr_shard_up", STAT_TYPE_GAUGE, "", "Does the shard answer us?");
-    for (size_t i = 0; i < SHARDS; i++) {
-        if (c->shards[i].id) {
-            buf_printf(out, "pofr_shard_up{shard=\"%s\"} %d\n", c->shards[i].at.name, c->shards[i].up);
-        }
-    }
-    pthread_mutex_unlock(&c->figures_lock);
 }

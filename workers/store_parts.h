@@ -78,10 +78,13 @@ POFR_MUST_USE int store_move(struct store *s, const struct store_position *at, c
                              bool *out_same, struct pofr_err *err);
 POFR_MUST_USE int store_host_of(struct store *s, const struct keys_host *k, struct store_host **touched,
                                 struct store_host **out);
+enum store_outcome store_outcome_of(struct store *s, int code, struct store_report *report);
+
+/* store_items.c */
 POFR_MUST_USE int store_apply_item(struct store_batch_state *b, struct store_item *item);
+POFR_MUST_USE int store_take_items(struct store_batch_state *b, const struct store_slot *slot);
 POFR_MUST_USE int store_write_all(struct store_batch_state *b);
 void store_untouch(struct store_batch_state *b);
-enum store_outcome store_outcome_of(struct store *s, int code, struct store_report *report);
 
 /* store_host.c: read and write what a shard knows of a host beside rows. */
 POFR_MUST_USE int store_host_load(struct world *w, const struct keys_host *k, struct store_host **out);

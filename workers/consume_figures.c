@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the poll thread says of itself: causes, lag, readiness. */
+#include "workers/consume_parts.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "common/base/buf.h"
+
+enum worker_cause consume_cause_of(const struct consume *c, unsigned n)
+{
+    const struct slot *s = &c->slots[n];
+    const struct fetch *f = &c->fetch[n];
+
+    if (s->state == SLOT_UNMAPPED) {
+        return CAUSE_UNMAPPED;
+    }
+    if (f->shard && !f->shard->up) {
+        return CAUSE_SHARD;
+    }
+    if (s->state != SLOT_ACTIVE && s->state != SLOT_CHECKING) {
+        return CAUSE_LOADING;
+    }
+    if (f->held) {
+        return CAUSE_CATALOG;
+    }
+    return f->full || c->full ? CAUSE_QUEUE : CAUSE_END;
+}
+
+void consume_count_pauses(struct consume *c)
+{
+    int64_t causes[CAUSE_END + 1] = { 0 };
+
+    for (unsigned n = 0; n < KEYS_SLOTS_MAX; n++) {
+        if (c->slots[n].state != SLOT_NONE) {
+            causes[consume_cause_of(c, n)]++;
+        }
+    }
+    for (unsigned i = 0; i < CAUSE_END; i++) {
+        stat_put_by(c->o.stats, STAT_ingest_paused_partitions, i, causes[i]);
+    }
+    stat_put(c->o.stats, STAT_catalog_age, keys_age_us(c->o.keys));
+    stat_put(c->o.stats, STAT_catalog_hosts, (int64_t)keys_count(c->o.keys));
+}
+
+void consume_note_figures(struct consume *c)
+{
+    for (unsigned n = 0; n < KEYS_SLOTS_MAX; n++) {
+        bool ours = c->slots[n].state != SLOT_NONE;
+        int64_t end = ours ? kafka_end(c->kafka, n) : -1;
+
+        pthread_mutex_lock(&c->figures_lock);
+        c->figures[n].ours = ours;
+        c->figures[n].end = end;
+        pthread_mutex_unlock(&c->figures_lock);
+    }
+}
+
+bool consume_is_ready(const struct consume *c, char *reason, size_t n)
+{
+    if (!keys_loaded(c->o.keys)) {
+        snprintf(reason, n, "nothing is known of the catalog");
+        return false;
+    }
+    if (!c->member) {
+        snprintf(reason, n, "not yet in the consumer group");
+        return false;
+    }
+    return true;
+}
+
+static void write_lag(struct consume *c, struct buf *out)
+{
+    const char *topic = c->o.conf->topic, *group = c->o.conf->group;
+
+    stat_write_head(out, "kafka_consumergroup_current_offset", STAT_TYPE_GAUGE, "",
+                    "Offset of the next message to store, by slot.");
+    for (unsigned n = 0; n < KEYS_SLOTS_MAX; n++) {
+        if (c->figures[n].ours) {
+            buf_printf(out,
+                       "kafka_consumergroup_current_offset{consumergroup=\"%s\",topic=\"%s\",partition=\"%u\"} %" PRId64
+                       "\n",
+                       group, topic, n, c->figures[n].next);
+        }
+    }
+    stat_write_head(out, "kafka_consumergroup_lag", STAT_TYPE_GAUGE, "",
+                    "Messages not stored yet, by slot; -1: not known.");
+    for (unsigned n = 0; n < KEYS_SLOTS_MAX; n++) {
+        const struct figure *f = &c->figures[n];
+
+        if (f->ours) {
+            buf_printf(out, "kafka_consumergroup_lag{consumergroup=\"%s\",topic=\"%s\",partition=\"%u\"} %" PRId64 "\n",
+                       group, topic, n,
+                       f->end < 0         ? -1
+                       : f->end > f->next ? f->end - f->next
+                                          : 0);
+        }
+    }
+}
+
+void consume_metrics(struct buf *out, void *consume)
+{
+    struct consume *c = consume;
+
+    pthread_mutex_lock(&c->figures_lock);
+    write_lag(c, out);
+    stat_write_head(out, "pofr_shard_up", STAT_TYPE_GAUGE, "", "Does the shard answer us?");
+    for (size_t i = 0; i < CONSUME_SHARDS; i++) {
+        if (c->shards[i].id) {
+            buf_printf(out, "pofr_shard_up{shard=\"%s\"} %d\n", c->shards[i].at.name, c->shards[i].up);
+        }
+    }
+    pthread_mutex_unlock(&c->figures_lock);
+}
