@@ -87,7 +87,7 @@ int main(int argc, char **argv)
     int rc;
 
     if (argc == 1) {
-        return ctl_usage("which command?"); /* before a missing configuration is complained of */
+        return ctl_usage("a command is needed"); /* before a missing configuration is complained of */
     }
     setenv("POSIXLY_CORRECT", "1", 1); /* options after the noun are the verb's */
     if (!options_parse(&spec, argc, argv, &options, &rc)) {
@@ -112,7 +112,7 @@ int main(int argc, char **argv)
     }
     v = find_verb(argc, argv, &used);
     if (!v) {
-        rc = argc < 1 ? ctl_usage("which command?")
+        rc = argc < 1 ? ctl_usage("a command is needed")
                       : ctl_usage("no such command: %s %s", argv[0], argc > 1 ? argv[1] : "");
     } else {
         rc = v->run(&c, argc - used, argv + used);
