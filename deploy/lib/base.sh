@@ -7,6 +7,7 @@
 
 POFR_TREE=$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 export LC_ALL=C.UTF-8
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin # where mariadbd is, and an ordinary user does not look
 umask 022
 
 # Exit codes of INTERFACES: 0 done, 1 the answer is no, 2 wrong use, 3 not now, 4 refused.
