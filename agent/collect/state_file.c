@@ -199,7 +199,7 @@ static void take_new(struct state *s, struct proc *p, struct file *made, uint32_
 
 void files_merge(struct state *s, struct proc *p, uint64_t last_seen)
 {
-    struct file *cand, *made, *old = p->files;
+    struct file *cand, *made, *smaller, *old = p->files;
     uint32_t made_len = 0;
     size_t i = 0, j = 0;
 
@@ -245,7 +245,7 @@ void files_merge(struct state *s, struct proc *p, uint64_t last_seen)
     }
     s->cand_files.len = 0;
     free(old);
-    p->files = realloc(made, made_len * sizeof(*made) + 1);
-    p->files = p->files != NULL ? p->files : made;
+    smaller = realloc(made, made_len * sizeof(*made) + 1);
+    p->files = smaller != NULL ? smaller : made;
     p->files_len = made_len;
 }
