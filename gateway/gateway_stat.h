@@ -54,6 +54,14 @@ enum request_refused {
     REQUEST_OTHER
 };
 
+enum peer_cut {
+    CUT_PACKETS,
+    CUT_BYTES,
+    CUT_OUTPUT,
+    CUT_KEYS,
+    CUT_PIECES
+};
+
 enum session_end {
     END_PEER,
     END_SILENCE,

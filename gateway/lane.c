@@ -14,6 +14,7 @@
 #include "common/os/clock.h"
 #include "common/os/log.h"
 #include "gateway/auth.h"
+#include "gateway/packet_limit.h"
 
 #define PEERS_MAX     2000000u
 #define KEYS_AFTER_US (200 * CLOCK_US_PER_MS) /* many hosts enrol at once, and each changes the copy */
@@ -232,7 +233,7 @@ static void *run(void *arg)
 
 int lane_library_open(struct pofr_err *err)
 {
-    if (ssh_init() != SSH_OK) {
+    if (ssh_init() != SSH_OK || packet_limit_open() != 0) {
         return pofr_err_set(err, POFR_ESYSTEM, "libssh can't be set up");
     }
     ssh_set_log_level(SSH_LOG_NONE); /* it would log for all sessions, on stderr */

@@ -50,6 +50,12 @@ struct peer {
     int64_t opened_us;
     unsigned denials, refusals; /* of logins, of requests */
 
+    struct ssh_callbacks_struct callbacks;    /* peer_guard.c: */
+    struct ssh_counter_struct bytes, packets; /* on the socket; payloads of packets */
+    uint64_t packets_useful;                  /* packets.in_packets when a message's bytes came last */
+    uint64_t out_emptied;                     /* out_size() when nothing waited to go out */
+    uint64_t exchanges;                       /* of keys */
+
     bool authenticated; /* by SSH */
     bool is_known;      /* counted as such by limits */
     bool is_watched;    /* by the loop */
@@ -112,6 +118,14 @@ struct peer *peer_find(struct lane *l, uint64_t number);
 void peer_set_callbacks(struct peer *p);
 /* Too many wrong logins or requests, or the like. */
 void peer_break(struct peer *p);
+
+/* peer_guard.c: what a peer may do to libssh */
+void peer_guard_start(struct peer *p);
+void peer_guard_useful(struct peer *p); /* bytes of a message were taken */
+/* After libssh has read: is it still within its limits? Else it is broken. */
+void peer_guard_check(struct peer *p);
+/* ssh_channel_write() that ends. */
+int peer_guard_write(struct peer *p, struct slice out);
 
 /* peer_ops.c: what its session asks for, and the answers */
 extern const struct session_ops peer_ops;

@@ -7,7 +7,9 @@
  *   - ssh_channel_write() may read and call back on_data() while it holds our buffer: the peer is deaf then.
  *   - A paused session takes nothing in on_data(). Its bytes stay in libssh's buffer, the window closes; only
  *     ssh_channel_read_nonblocking() opens it again.
- *   - What is written goes to a buffer without limit when the socket is full: so nothing is written then.
+ *   - What is written goes to a buffer without limit when the socket is full: so nothing is written then. What libssh
+ *     itself answers goes there too, as often as it is asked, and a write never ends for a peer that wants packets of
+ *     no size: peer_guard.c.
  *   - It closes the socket by itself when it breaks. The next connection has the same number then: whoever still watches
  *     it under the old name takes one for the other. So a lost socket is not watched for one moment longer.
  *   - The bytes of a peer whose session is over are not read any more, but its EOF must be: so they are dropped.
@@ -160,6 +162,7 @@ static void pull(struct peer *p)
         if (session_input(p->session, slice_of(bytes, (size_t)n)) != (size_t)n && !session_is_over(p->session)) {
             p->is_broken = true; /* it wanted that much */
         }
+        peer_guard_useful(p);
     }
     p->deaf = false;
     if (n == SSH_ERROR) {
@@ -180,6 +183,7 @@ static bool is_writable(struct peer *p)
     if ((ssh_get_poll_flags(p->ssh) & SSH_WRITE_PENDING) != 0 && ssh_event_dopoll(p->event, 0) == SSH_ERROR) {
         p->is_broken = true;
     }
+    peer_guard_check(p);
     return !p->is_broken && (ssh_get_poll_flags(p->ssh) & SSH_WRITE_PENDING) == 0;
 }
 
@@ -191,7 +195,7 @@ static void flush(struct peer *p)
     while (session_output(p->session).len > 0 && is_writable(p)) {
         out = session_output(p->session);
         p->deaf = true;
-        n = ssh_channel_write(p->channel, out.data, (uint32_t)out.len);
+        n = peer_guard_write(p, out);
         p->deaf = false;
         if (n < 0) {
             p->is_broken = true;
@@ -318,6 +322,7 @@ static void on_events(int fd, uint32_t events, void *arg)
         } else if (rc != SSH_OK) {
             break;
         }
+        peer_guard_check(p);
     }
     p->is_broken |= lost_socket(p);
     lane_put(&p->lane->dirty, p);
@@ -348,6 +353,7 @@ static bool ssh_open(struct peer *p)
     }
     ssh_set_blocking(p->ssh, 0);
     peer_set_callbacks(p);
+    peer_guard_start(p);
     /* sends the banner; ssh_event_add_session() fails before this */
     if (ssh_handle_key_exchange(p->ssh) == SSH_ERROR) {
         return false;

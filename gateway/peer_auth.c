@@ -253,6 +253,9 @@ static int on_data(ssh_session ssh, ssh_channel channel, void *data, uint32_t le
     } else if (!p->deaf && !p->is_broken) {
         taken = session_input(p->session, slice_of(data, len));
     }
+    if (taken > 0) {
+        peer_guard_useful(p);
+    }
     lane_put(&p->lane->dirty, p);
     p->stalled = taken < len;
     return (int)taken;

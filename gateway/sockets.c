@@ -21,18 +21,20 @@
 
 #define BACKLOG         4096
 #define USER_TIMEOUT_MS 60000
-#define PASSED_FIRST    3 /* sd_listen_fds(3): LISTEN_PID, LISTEN_FDS, and the sockets from here on */
+#define SEND_BYTES      65536 /* the kernel doubles it */
+#define PASSED_FIRST    3     /* sd_listen_fds(3): LISTEN_PID, LISTEN_FDS, and the sockets from here on */
 
 /*
- * For the connections, which inherit it: acks leave at once, and a peer that vanished is noticed within a minute or two,
- * also while we only send.
+ * For the connections, which inherit it: acks leave at once, a peer that vanished is noticed within a minute or two, also
+ * while we only send, and one that reads nothing does not fill megabytes of the kernel with answers.
  */
 static void set_peer_options(int fd)
 {
-    int one = 1, idle = 60, every = 20, count = 3, user_ms = USER_TIMEOUT_MS;
+    int one = 1, idle = 60, every = 20, count = 3, user_ms = USER_TIMEOUT_MS, send_bytes = SEND_BYTES;
 
     /* none of these is needed for correctness */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof(send_bytes));
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));

@@ -88,7 +88,7 @@ gateway_is_sound() {
 
 cluster() {
     [[ ! -e $W/cluster ]] || return 0
-    build_preset dev --target pofr-gateway gateway_peer pofrctl
+    build_preset dev --target pofr-gateway gateway_peer gateway_attack pofrctl
     quickstart start kafka head
     ctl migrate
     ctl topic create
@@ -645,6 +645,113 @@ one_address_can_not_take_all_places() {
     gateway_is_sound
 }
 
+attack() { "$BUILD/tests/support/gateway_attack" "$(at)" "$@"; }
+
+# cut REASON USER STEP...: such a peer is cut for this reason, and another one is served as ever
+cut() {
+    local before key=$W/alpha/key
+    [[ $2 != enrol ]] || key=$W/stranger
+    before=$(figure "pofr_gateway_peers_cut_total{reason=\"$1\"}")
+    attack "$key" "login=$2" "${@:3}" >"$W/out" || true # cut off in the middle
+    grep -q '^closed' "$W/out"
+    [[ $(figure "pofr_gateway_peers_cut_total{reason=\"$1\"}") -gt $before ]]
+    try_welcome "$W/beta/key" "$(host beta)"
+}
+
+strangers_and_hosts() {
+    host alpha >/dev/null
+    host beta >/dev/null
+    [[ -e $W/stranger ]] || ssh-keygen -q -t ed25519 -N '' -f "$W/stranger"
+}
+
+# A packet that must not be longer than its own head carries nothing: libssh sends such packets for ever. Any key will do.
+answers_wanted_in_pieces_of_nothing_end_the_session() {
+    local alpha
+    cluster
+    gateway gateway.threads=1
+    strangers_and_hosts
+    alpha=$(host alpha)
+    cut pieces enrol open=2097152,10 subsystem bytes=00000001ff
+    cut pieces enrol open=2097152,11 subsystem bytes=00000001ff
+    cut pieces "$alpha" open subsystem "hello=$alpha" read=94 confirm=2097152,10 ping
+    attack "$W/alpha/key" "login=$alpha" open=0,32768 subsystem bytes=00000001ff 5*window=1 >"$W/out"
+    is_ready
+    gateway_is_sound
+}
+
+packets_that_carry_nothing_end_the_session() {
+    local alpha packet
+    cluster
+    gateway gateway.threads=1
+    strangers_and_hosts
+    alpha=$(host alpha)
+    for packet in ignore debug unimplemented unknown service signal window=1 global=keepalive@openssh.com global=x \
+        request=keepalive@openssh.com request=auth-agent-req@openssh.com data=0; do
+        cut packets "$alpha" open subsystem "hello=$alpha" read=94 "100000*$packet"
+    done
+    cut packets "$alpha" open subsystem kexinit '100000*unknown'
+    gateway_is_sound
+}
+
+answers_that_are_not_read_end_the_session() {
+    local alpha i
+    local -a steps=()
+    cluster
+    gateway gateway.threads=1
+    strangers_and_hosts
+    alpha=$(host alpha)
+    for i in {1..100}; do steps+=('900*unknown' bytes=000000010a); done # a PONG is a message
+    cut output "$alpha" open subsystem "hello=$alpha" read=94 "${steps[@]}"
+    attack "$W/alpha/key" "login=$alpha" open subsystem "hello=$alpha" read=94 '100000000*ping' >"$W/out" || true
+    grep -q '^closed in ping' "$W/out"
+    [[ $(figure 'pofr_gateway_sessions_ended_total{reason="stuck"}') -ge 1 ]]
+    gateway_is_sound
+}
+
+new_keys_again_and_again_end_the_session() {
+    local alpha
+    cluster
+    gateway gateway.threads=1
+    strangers_and_hosts
+    alpha=$(host alpha)
+    attack "$W/alpha/key" "login=$alpha" open subsystem "hello=$alpha" read=94 keys ping read=94 keys ping read=94 eof >"$W/out"
+    cut keys "$alpha" open subsystem "hello=$alpha" read=94 '100*keys'
+    cut keys enrol '100*keys'
+    gateway_is_sound
+}
+
+who_is_not_known_may_not_send_much() {
+    cluster
+    gateway gateway.threads=1
+    strangers_and_hosts
+    cut bytes enrol open subsystem data=4000000
+    attack - banner raw=0004000004 "100*raw=$(printf '00%.0s' {1..4000})" >"$W/out" || true # a packet of 256 KiB
+    grep -q '^closed' "$W/out"
+    equal "$(figure 'pofr_gateway_peers_cut_total{reason="bytes"}')" 2 "cut"
+    gateway_is_sound
+}
+
+channels_beyond_the_first_are_refused() {
+    local alpha kind
+    cluster
+    gateway gateway.threads=1
+    strangers_and_hosts
+    alpha=$(host alpha)
+    for kind in session direct-tcpip forwarded-tcpip x11 auth-agent@openssh.com nonsense; do
+        attack "$W/alpha/key" "login=$alpha" open subsystem "hello=$alpha" read=94 "100*try-open=$kind" >"$W/out" || true
+        grep -q '^closed' "$W/out"
+    done
+    for kind in close eof half-closed "close close eof data=10000 window=1" "data=100000 close data=100000" "close try-open=session"; do
+        # shellcheck disable=SC2086 # several steps
+        attack "$W/alpha/key" "login=$alpha" open subsystem $kind >"$W/out" || true
+        grep -q '^closed' "$W/out"
+    done
+    wait_until 20 is_deserted
+    gateway_is_sound
+}
+
+is_deserted() { [[ $(figure pofr_gateway_sessions) == 0 ]]; }
+
 log_lines_can_not_be_forged() {
     cluster
     gateway
@@ -681,4 +788,10 @@ cases bundles_are_acked_and_lie_in_the_topic_in_order \
     a_gateway_that_drains_acks_what_it_has_taken \
     agents_slow_down_while_memory_is_short \
     one_address_can_not_take_all_places \
+    answers_wanted_in_pieces_of_nothing_end_the_session \
+    packets_that_carry_nothing_end_the_session \
+    answers_that_are_not_read_end_the_session \
+    new_keys_again_and_again_end_the_session \
+    who_is_not_known_may_not_send_much \
+    channels_beyond_the_first_are_refused \
     log_lines_can_not_be_forged

@@ -22,6 +22,8 @@ static void labels_stand_in_the_order_of_their_enums(void **state)
         { STAT_gateway_requests_refused, "channel", REQUEST_CHANNEL },
         { STAT_gateway_requests_refused, "global", REQUEST_GLOBAL },
         { STAT_gateway_requests_refused, "other", REQUEST_OTHER },
+        { STAT_gateway_peers_cut, "packets", CUT_PACKETS },
+        { STAT_gateway_peers_cut, "pieces", CUT_PIECES },
         { STAT_gateway_enrolments, "new", ENROLMENT_NEW },
         { STAT_gateway_enrolments, "malformed", ENROLMENT_MALFORMED },
         { STAT_gateway_bundles, "acked", BUNDLE_ACKED },
