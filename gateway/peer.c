@@ -274,10 +274,17 @@ static void settle_session(struct peer *p, int64_t now)
     }
 }
 
+/* What its session does not take now stays with the kernel, and so with the peer: libssh would buffer 1.2 MB. */
+static bool is_unheard(const struct peer *p)
+{
+    return p->stalled && p->session && !session_is_over(p->session) && session_wants(p->session) == 0;
+}
+
 static void watch(struct peer *p)
 {
-    uint32_t wanted = is_writable(p) ? EPOLLIN : EPOLLIN | EPOLLOUT;
+    uint32_t wanted = is_writable(p) ? 0 : EPOLLOUT;
 
+    wanted |= is_unheard(p) ? EPOLLRDHUP : EPOLLIN;
     p->is_broken |= lost_socket(p);
     if (p->is_broken) {
         lane_put(&p->lane->dirty, p);
@@ -314,7 +321,7 @@ static void on_events(int fd, uint32_t events, void *arg)
 
     (void)fd;
     (void)events;
-    for (i = 0; i < DOPOLLS && !p->is_broken; i++) {
+    for (i = 0; i < DOPOLLS && !p->is_broken && (i == 0 || !is_unheard(p)); i++) {
         int rc = ssh_event_dopoll(p->event, 0);
 
         if (rc == SSH_ERROR) {
