@@ -12,6 +12,7 @@
 HOSTS=$POFR_TEST_WORK/h
 HOSTS_WHOLE=${HOSTS_WHOLE:-2}
 BUILD=${POFR_BUILD:-$POFR_TREE/build/release}
+HOSTS_CONF=() # more lines for host_conf
 HOSTS_AGENT=${HOSTS_AGENT:-$BUILD/agent/pofr-agent}
 
 ctl() { "$BUILD/ctl/pofrctl" --quiet --config "$POFR_STATE/etc/ctl.conf" "$@"; }
@@ -47,7 +48,7 @@ host_make() {
     local name=$1 dir=$HOSTS/$1 port
     port=$(sed -n "${name#host}p" "$HOSTS/ports")
     mkdir -p -- "$dir/run"
-    host_conf "$name"
+    host_conf "$name" "${HOSTS_CONF[@]}"
     ctl token create --host "$name" --gateway "127.0.0.1:$port" --output "$dir/token"
     "$HOSTS_AGENT" enrol --config "$dir/agent.conf" --token-file "$dir/token"
     rm -f -- "$dir/token"

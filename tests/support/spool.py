@@ -2,6 +2,7 @@
 """spool.py -- the bundles of an agent's state folder, as agent/spool/format.h describes them: read without our own code.
 
   spool.py STATE_DIR            head and bundles, for people
+  spool.py --heads STATE_DIR... of each: the newest sequence that is sealed, and the newest acked
   spool.py STATE_DIR FOLDER     writes each bundle to FOLDER/<sequence, 6 digits>.bundle
 """
 import os
@@ -120,6 +121,11 @@ def read_refused(state):
 
 
 def main():
+    if sys.argv[1] == "--heads":
+        for state in sys.argv[2:]:
+            head = read_head(state)
+            print("%d %d" % (head.sequence, head.acked) if head else "0 0")
+        return 0
     head, bundles = read_bundles(sys.argv[1])
     if head is None:
         print("no head", file=sys.stderr)
