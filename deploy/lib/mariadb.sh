@@ -47,14 +47,14 @@ mariadb_start() {
 mariadb_root() {
     local name=$1
     shift
-    mariadb --no-defaults --socket="$(mariadb_socket "$name")" --user=root --batch --skip-column-names "$@"
+    mariadb --no-defaults --socket="$(mariadb_socket "$name")" --user="$ME" --batch --skip-column-names "$@"
 }
 
 mariadb_ready() {
     local pid
     # the server that answers must be the one that we started
     { read -r pid <"$STATE/data/$1/mariadbd.pid"; } 2>/dev/null && part_is_alive "$1" && [[ $pid == "$PART_PID" ]] || return 1
-    mariadb-admin --no-defaults --socket="$(mariadb_socket "$1")" --user=root --connect-timeout=2 ping >/dev/null 2>&1 &&
+    mariadb-admin --no-defaults --socket="$(mariadb_socket "$1")" --user="$ME" --connect-timeout=2 ping >/dev/null 2>&1 &&
         mariadb_has_admin "$1"
 }
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # quickstart's own work: a real broker and three servers, killed, interrupted, their ports taken
-# timeout: 240
+# timeout: 300
 # order: 45
 # jobs: 1
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"
@@ -212,6 +212,18 @@ destroy_leaves_no_process_and_no_file() {
 if [[ $POFR_TEST_ONLY != "  " && $POFR_TEST_ONLY != *servers_start_in_an_empty_folder* ]]; then
     quickstart start "${SERVERS[@]}"
 fi
+# Ordinary: its PATH is short, and the databases' owner is not root.
+an_ordinary_user_may_start_it() {
+    local -a as_games=(setpriv --reuid=games --regid=games --clear-groups env -i PATH=/usr/bin:/bin HOME=/nonexistent
+        "POFR_STATE=$POFR_TEST_WORK/games/c" deploy/quickstart --no-build --no-install)
+    [[ $EUID -eq 0 ]] || return 0 # it is one
+    install -d -o games -g games "$POFR_TEST_WORK/games"
+    "${as_games[@]}" --help >/dev/null || return 0 # a tree that is root's alone
+    "${as_games[@]}" start head
+    "${as_games[@]}" parts | grep -E '^head .* running$'
+    "${as_games[@]}" destroy
+}
+
 cases servers_start_in_an_empty_folder a_second_start_changes_nothing servers_listen_on_loopback_alone \
     servers_do_not_run_as_root secrets_are_for_their_owner_alone servers_have_the_settings_that_guarantees_rest_on \
     the_head_reads_a_shard_through_spider the_broker_keeps_what_it_acknowledged_when_killed \
@@ -219,4 +231,5 @@ cases servers_start_in_an_empty_folder a_second_start_changes_nothing servers_li
     a_pid_that_is_another_process_now_is_left_alone pids_of_an_earlier_boot_are_not_believed \
     a_taken_port_is_exchanged_and_the_others_stay a_start_that_was_killed_half_way_can_be_finished \
     everything_comes_back_after_stop env_names_every_address a_folder_that_is_not_ours_is_refused \
-    destroy_leaves_no_process_and_no_file
+    destroy_leaves_no_process_and_no_file \
+    an_ordinary_user_may_start_it
