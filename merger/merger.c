@@ -10,6 +10,7 @@
 #include "common/base/hostport.h"
 #include "common/os/clock.h"
 #include "common/os/log.h"
+#include "merger/plan.h"
 #include "merger/stats.h"
 #include "merger/step.h"
 
@@ -168,6 +169,27 @@ static int read_shards(struct merger *m, struct pofr_err *err)
     return code;
 }
 
+/*
+ * A clock that is years ahead would drop all that is kept, one that is behind would make no days. Whose clock is wrong
+ * can't be told here: so nothing is done until they agree, and readiness says why.
+ */
+static int clock_agrees(struct db *db, const char *whose, int32_t today, struct pofr_err *err)
+{
+    struct db_result *r = NULL;
+    int code = db_run(db, "SELECT DATEDIFF(UTC_DATE(), '1970-01-01'), UTC_DATE()", NULL, 0, &r, err);
+
+    if (!code && llabs((int64_t)db_get_u64(r, 0, 0) - today) > 1) {
+        char ours[11];
+
+        plan_date_of_day(today, ours);
+        code =
+            pofr_err_set(err, POFR_ESYSTEM, "the %s has %s, we have %s: no day is made or dropped until clocks agree",
+                         whose, (const char *)db_get(r, 0, 1).data, ours);
+    }
+    db_result_free(r);
+    return code;
+}
+
 /* Connected and holding the lock: 0. POFR_EBUSY: another merger has it, and that is fine. */
 static int take(const struct merger *m, struct shard *s, struct pofr_err *err)
 {
@@ -199,6 +221,9 @@ static int one_shard(struct merger *m, struct shard *s, const struct pass *p, co
     int64_t begin = clock_mono_us();
     int code = take(m, s, err);
 
+    if (!code) {
+        code = clock_agrees(s->db, "shard", p->today, err);
+    }
     for (size_t i = 0; i < pofr_countof(steps) && !code && !*stop; i++) {
         code = steps[i].run(p, s, err);
         if (code) {
@@ -228,6 +253,9 @@ void merger_pass(struct merger *m, const volatile bool *stop)
     int64_t held = 0;
     int code = connect_catalog(m, &err);
 
+    if (!code) {
+        code = clock_agrees(m->catalog, "catalog", p.today, &err);
+    }
     if (!code) {
         code = read_shards(m, &err);
     }
