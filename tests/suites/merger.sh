@@ -127,6 +127,7 @@ of_two_mergers_one_works_on_a_shard() {
 who_reads_postpones_a_change_and_nobody_waits() {
     local reader begin i
     cluster
+    kill -STOP "$(process_pid second)" # until the reader is there
     old_day fileinfo 60
     mkfifo "$W/reader"
     mariadb --defaults-file="$POFR_STATE/etc/admin.cnf" --port="$(part_field shard1 3)" --unbuffered --batch pofr_store <"$W/reader" >"$W/reader.out" 2>&1 &
@@ -134,6 +135,7 @@ who_reads_postpones_a_change_and_nobody_waits() {
     exec 7>"$W/reader"
     printf 'START TRANSACTION; SELECT COUNT(*) AS rows_seen FROM fileinfo;\n' >&7
     wait_until 20 grep -q rows_seen "$W/reader.out"
+    kill -CONT "$(process_pid second)"
     wait_until 30 figure_is_over second pofr_merger_ddl_postponed_total 1
     for i in 10 11 12 13 14; do
         begin=$(now_ms)
