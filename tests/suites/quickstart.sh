@@ -92,9 +92,10 @@ figures_are_to_be_had() {
 }
 
 every_part_can_be_killed_and_started() {
-    local part status=0
+    local part status
     for part in "${ALL_PARTS[@]}"; do
         quickstart kill "$part"
+        status=0
         quickstart status >/dev/null || status=$?
         equal "$status" 1 "exit code of status without $part"
         quickstart start "$part"
