@@ -299,10 +299,12 @@ static void *outlives_the_leader(void *arg)
 
 static int dead_leader(int fd, void *arg)
 {
+    static struct bench kept; /* the other's is on the leader's stack, which ends with it */
     static void *args[2];
     pthread_t thread;
 
-    args[0] = arg;
+    kept = *(struct bench *)arg;
+    args[0] = &kept;
     args[1] = (void *)(intptr_t)fd;
     if (pthread_create(&thread, NULL, outlives_the_leader, args) != 0) {
         return 1;
