@@ -80,7 +80,7 @@ process_note() {
     printf '%s %s\n' "$2" "${22}" >"$HOSTS/$1.pid"
 }
 
-# process_pid FILE: while it lives
+# process_pid FILE: while it lives. A zombie that still has threads holds its files and locks
 process_pid() {
     local pid start stat
     { read -r pid start <"$HOSTS/$1.pid"; } 2>/dev/null || return 1
@@ -88,7 +88,7 @@ process_pid() {
     stat=${stat##*) }
     # shellcheck disable=SC2086
     set -- "$pid" $stat
-    [[ $2 != Z && ${21} == "$start" ]] || return 1
+    [[ ${21} == "$start" && ($2 != Z || ${19} -gt 1) ]] || return 1
     printf '%s' "$pid"
 }
 
