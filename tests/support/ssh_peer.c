@@ -136,8 +136,8 @@ static bool greet(struct ssh_peer_session *s)
     event = ssh_event_new();
     ssh_event_add_session(event, s->ssh);
     while (!s->ready && !s->dropped && !atomic_load(&s->peer->stopping)) {
-        if (ssh_event_dopoll(event, 100) == SSH_ERROR) {
-            break;
+        if (ssh_event_dopoll(event, 100) == SSH_ERROR || !ssh_is_connected(s->ssh)) {
+            break; /* libssh 0.11 tells only the second way of a peer that is gone */
         }
     }
     ssh_event_remove_session(event, s->ssh);
