@@ -10,12 +10,8 @@ ALL_PARTS=(kafka head shard1 shard2 gateway worker1 worker2 merger collector shi
 
 sql() { quickstart sql -N "$1"; }
 
-all_running() {
-    local part
-    for part in "${ALL_PARTS[@]}"; do wait_until 60 part_is "$part" running; done
-}
-
-part_is() { [[ $(part_field "$1" 4) == "$2" ]]; }
+all_running() { wait_until 60 all_are_running; }
+all_are_running() { [[ $(quickstart parts | awk '$4 == "running"' | wc -l) -eq ${#ALL_PARTS[@]} ]]; }
 
 answers_to() { [[ $(sql "$1") == "$2" ]]; }
 
