@@ -28,8 +28,11 @@ mariadb_install() {
     remove_unfinished "$STATE/data/$name"
     run_logged "$name" "making its data folder" "$log" mariadb-install-db --no-defaults --datadir="$new" \
         --auth-root-authentication-method=socket --auth-root-socket-user="$ME" \
-        --skip-test-db --skip-name-resolve --user="$ME" ||
-        fail "$name" "mariadb-install-db failed" "$log" "room on the disk? df -h $STATE" "deploy/deps check"
+        --skip-test-db --skip-name-resolve --user="$ME" || {
+        # its last lines are advice: the cause stands before
+        grep -i error -- "$log" >"$log.errors" || cp -- "$log" "$log.errors"
+        fail "$name" "mariadb-install-db failed" "$log.errors" "room on the disk? df -h $STATE" "deploy/deps check"
+    }
     mv -- "$new" "$STATE/data/$name"
 }
 
