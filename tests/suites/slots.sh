@@ -101,7 +101,7 @@ a_shard_that_is_away_makes_only_its_own_slots_wait() {
         if [[ $(shard_of "$host") == "$away" ]]; then there=$host; else here=$host; fi
     done
     quickstart kill "$away"
-    at=$(admin_sql shard1 "SELECT MAX(sequence) FROM pofr_store.bundle b JOIN pofr_store.host h USING (host_id) WHERE h.host = '$here'")
+    at=$(admin_sql shard1 "SELECT COALESCE(MAX(sequence), 0) FROM pofr_store.bundle b JOIN pofr_store.host h USING (host_id) WHERE h.host = '$here'")
     wait_until 20 stored_here "$here" $((at + 5))
     equal "$(($(metric worker1 'pofr_ingest_paused_partitions{cause="shard"}') + $(metric worker2 'pofr_ingest_paused_partitions{cause="shard"}') > 0))" 1 "slots wait"
     quickstart start "$away"
@@ -110,7 +110,7 @@ a_shard_that_is_away_makes_only_its_own_slots_wait() {
     [[ -n $there ]]
 }
 
-stored_here() { [[ $(admin_sql shard1 "SELECT MAX(sequence) FROM pofr_store.bundle b JOIN pofr_store.host h USING (host_id) WHERE h.host = '$1'") -ge $2 ]]; }
+stored_here() { [[ $(admin_sql shard1 "SELECT COALESCE(MAX(sequence), 0) FROM pofr_store.bundle b JOIN pofr_store.host h USING (host_id) WHERE h.host = '$1'") -ge $2 ]]; }
 no_slot_waits() { [[ $(($(metric worker1 'pofr_ingest_paused_partitions{cause="shard"}') + $(metric worker2 'pofr_ingest_paused_partitions{cause="shard"}'))) -eq 0 ]]; }
 
 cases a_shard_that_is_away_makes_only_its_own_slots_wait a_log_that_was_cut_before_it_was_stored_is_a_gap \

@@ -32,9 +32,16 @@ suite_failures=0
 
 quickstart() { "$POFR_TREE/deploy/quickstart" "$@"; }
 
+# What the parts themselves had to say, where a case failed
+suite_keep_logs() {
+    (cd -- "$POFR_TEST_WORK" && find . -maxdepth 4 -type f -name '*.log' -print0 |
+        tar -czf "$POFR_TEST_LOGS/$POFR_TEST_SUITE.parts.tar.gz" --null --files-from=-) || true
+}
+
 suite_finish() {
     local mark
     trap - EXIT
+    [[ $suite_failures -eq 0 ]] || suite_keep_logs
     find "$POFR_TEST_WORK" -maxdepth 2 -name .pofr-quickstart 2>/dev/null | while read -r mark; do
         POFR_STATE=$(dirname -- "$mark") quickstart destroy || true
     done
