@@ -70,20 +70,21 @@ host_conf() {
     } >"$dir/agent.conf"
 }
 
-# process_note FILE PID: with its start time, so that a number that is used again is not taken for it
+# process_note FILE PID [WAITER]: with its start time, so that a number that is used again is not taken for it. WAITER is
+# the nsenter that waits for it
 process_note() {
-    local stat
+    local stat waiter=${3:-}
     read -r stat <"/proc/$2/stat"
     stat=${stat##*) }
     # shellcheck disable=SC2086
     set -- "$1" "$2" $stat
-    printf '%s %s\n' "$2" "${22}" >"$HOSTS/$1.pid"
+    printf '%s %s %s\n' "$2" "${22}" "$waiter" >"$HOSTS/$1.pid"
 }
 
 # process_pid FILE: while it lives. A zombie that still has threads holds its files and locks
 process_pid() {
     local pid start stat
-    { read -r pid start <"$HOSTS/$1.pid"; } 2>/dev/null || return 1
+    { read -r pid start _ <"$HOSTS/$1.pid"; } 2>/dev/null || return 1
     { read -r stat <"/proc/$pid/stat"; } 2>/dev/null || return 1
     stat=${stat##*) }
     # shellcheck disable=SC2086
@@ -105,6 +106,10 @@ process_kill() {
     done
     for name; do
         wait_until 20 process_is_gone "$name" || { pid=$(process_pid "$name") && kill -KILL "$pid"; }
+        # nsenter stops when the process that it waits for is stopped, and does not go on by itself
+        if { read -r _ _ pid <"$HOSTS/$name.pid"; } 2>/dev/null && [[ -n $pid && $(cat "/proc/$pid/comm" 2>/dev/null) == nsenter ]]; then
+            kill -KILL "$pid" 2>/dev/null || true
+        fi
         rm -f -- "$HOSTS/$name.pid"
     done
 }
@@ -134,7 +139,7 @@ in_host() {
 
 # host_start NAME [collector|shipper]...
 host_start() {
-    local name=$1 part word pid holder
+    local name=$1 part word pid holder waiter
     local -a into=()
     shift
     [[ $# -gt 0 ]] || set -- collector shipper
@@ -144,12 +149,13 @@ host_start() {
         word=ship
         [[ $part != collector ]] || word=collect
         setsid "${into[@]}" "$HOSTS_AGENT" "$word" --config "$HOSTS/$name/agent.conf" </dev/null >>"$HOSTS/$name/$part.log" 2>&1 &
-        pid=$!
+        pid=$! waiter=
         if [[ ${#into[@]} -gt 0 ]]; then
-            wait_until 10 has_child "$pid" # nsenter waits, its child is who we want
-            pid=$(child_of "$pid")
+            waiter=$pid
+            wait_until 10 has_child "$waiter" # nsenter waits, its child is who we want
+            pid=$(child_of "$waiter")
         fi
-        process_note "$name/$part" "$pid"
+        process_note "$name/$part" "$pid" "$waiter"
     done
 }
 
