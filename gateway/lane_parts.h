@@ -64,6 +64,7 @@ struct peer {
     bool said_end;   /* our EOF is out */
     bool deaf;       /* libssh is at work below us: what comes in stays in its buffer */
     bool stalled;    /* there may be bytes in that buffer */
+    bool is_sent;    /* nothing of ours waits in libssh, as far as is known */
     int64_t over_us; /* when its session was over; 0: is not */
     struct session_identity who;
     struct session *session;

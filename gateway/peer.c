@@ -18,6 +18,7 @@
  */
 #include "gateway/lane_parts.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -174,17 +175,33 @@ static void pull(struct peer *p)
     }
 }
 
+static bool does_socket_take(const struct peer *p)
+{
+    struct pollfd fd = { p->fd, POLLOUT, 0 };
+
+    return poll(&fd, 1, 0) == 1;
+}
+
 /*
  * libssh wants to hear that the socket takes bytes before each write but the first. Mostly it does: then one poll()
  * here spares two epoll_ctl() and a turn of the loop. May call back.
+ *
+ * While something comes in it does not take its flag back, whatever it has sent: then nothing is left where it could
+ * have sent and did not.
  */
 static bool is_writable(struct peer *p)
 {
-    if ((ssh_get_poll_flags(p->ssh) & SSH_WRITE_PENDING) != 0 && ssh_event_dopoll(p->event, 0) == SSH_ERROR) {
-        p->is_broken = true;
+    int i;
+
+    p->is_sent = (ssh_get_poll_flags(p->ssh) & SSH_WRITE_PENDING) == 0;
+    for (i = 0; i < 2 && !p->is_sent && !p->is_broken && does_socket_take(p); i++) {
+        uint64_t before = p->bytes.out_bytes;
+
+        p->is_broken |= ssh_event_dopoll(p->event, 0) == SSH_ERROR;
+        p->is_sent = (ssh_get_poll_flags(p->ssh) & SSH_WRITE_PENDING) == 0 || p->bytes.out_bytes == before;
     }
     peer_guard_check(p);
-    return !p->is_broken && (ssh_get_poll_flags(p->ssh) & SSH_WRITE_PENDING) == 0;
+    return !p->is_broken && p->is_sent;
 }
 
 static void flush(struct peer *p)
@@ -194,6 +211,7 @@ static void flush(struct peer *p)
 
     while (session_output(p->session).len > 0 && is_writable(p)) {
         out = session_output(p->session);
+        p->is_sent = false;
         p->deaf = true;
         n = peer_guard_write(p, out);
         p->deaf = false;
@@ -280,11 +298,13 @@ static bool is_unheard(const struct peer *p)
     return p->stalled && p->session && !session_is_over(p->session) && session_wants(p->session) == 0;
 }
 
+/* Who is not heard is not asked either whether it takes bytes: libssh would read. */
 static void watch(struct peer *p)
 {
-    uint32_t wanted = is_writable(p) ? 0 : EPOLLOUT;
+    bool unheard = is_unheard(p);
+    uint32_t wanted = unheard ? EPOLLRDHUP : EPOLLIN;
 
-    wanted |= is_unheard(p) ? EPOLLRDHUP : EPOLLIN;
+    wanted |= (unheard && p->is_sent) || is_writable(p) ? 0 : EPOLLOUT;
     p->is_broken |= lost_socket(p);
     if (p->is_broken) {
         lane_put(&p->lane->dirty, p);

@@ -19,7 +19,7 @@
 
 #define DENIALS_MAX  3
 #define REFUSALS_MAX 16
-#define UNREAD_MAX   1500000u /* libssh's window and one packet: who sends more ignores the window */
+#define UNREAD_MAX   2700000u /* libssh's window, twice, as it grants another before that is read: more ignores it */
 
 static const enum handshake handshake_of[] = {
     [SESSION_ENROL] = HANDSHAKE_ENROL,

@@ -6,6 +6,7 @@
 #include "gateway/lane_parts.h"
 
 #include "common/os/clock.h"
+#include "common/os/log.h"
 #include "gateway/packet_limit.h"
 
 #define IDLE_PACKETS_MAX 1000u  /* without a byte of a message; each may have an answer that libssh keeps */
@@ -20,7 +21,10 @@
 
 static void cut(struct peer *p, enum peer_cut why)
 {
+    static const char *const reasons[] = { "packets", "bytes", "output", "keys", "pieces" };
+
     if (!p->is_broken) {
+        log_warn("session", "cut", "peer=%s reason=%s", p->text, reasons[why]);
         stat_add_by(p->lane->o.stats, STAT_gateway_peers_cut, why, 1);
         peer_break(p);
     }
@@ -62,7 +66,7 @@ static uint64_t out_size(const struct peer *p)
 
 void peer_guard_check(struct peer *p)
 {
-    if ((ssh_get_poll_flags(p->ssh) & SSH_WRITE_PENDING) == 0) {
+    if (p->is_sent) {
         p->out_emptied = out_size(p);
     }
     if (p->packets.in_packets - p->packets_useful > IDLE_PACKETS_MAX) {
