@@ -223,6 +223,7 @@ static void *run(void *arg)
             break;
         }
         settle_dirty(l);
+        lane_progressed(l); /* memory comes free without a word of Kafka, too */
     }
     close_all(l);
     atomic_store(&l->done, true);

@@ -15,11 +15,11 @@
  *   subsystem               granted
  *   request=NAME  global=NAME  window=N  eof  close  ignore  debug  unimplemented  service  unknown  signal
  *   hello=HOST  ping  data=N (zero bytes)  bytes=HEX (in the channel)  packet=HEX  raw=HEX (outside of packets)
- *   bundle=HOST,FILE,SEQUENCE[,N]     N: only its first N bytes
+ *   bundle=HOST,FILE,SEQUENCE[,N]     N: only its first N bytes; "rest" sends zeros for the others
  *   half-closed             nothing more comes from here, as TCP says it
  *   read=TYPE               up to a packet of this type
  *   hold                    "held", then nothing is read or sent until standard input ends
- *   end                     read until the gateway closes; that is the end in any case where no "hold" is
+ *   end                     read until the gateway closes; that is the last step in any case
  * Prints "closed" at the end, "closed in STEP" and ends with 1 where the gateway closed before; "timeout" and ends
  * with 3 where it did nothing for POFR_PEER_TIMEOUT (30) seconds.
  */
@@ -44,6 +44,7 @@ struct attack {
     struct ssh_raw *ssh;
     struct sshkey *key;
     uint32_t channel;
+    size_t rest;      /* of the last message */
     char value[8192]; /* of the step */
 };
 
@@ -329,7 +330,8 @@ static bool put_message(struct attack *a, const struct message *m, size_t max)
     if (message_put(m, &out) != 0) {
         die("message", "too large");
     }
-    sent = put_data(a, slice_sub(buf_slice(&out), 0, out.len < max ? out.len : max));
+    a->rest = out.len < max ? 0 : out.len - max;
+    sent = put_data(a, slice_sub(buf_slice(&out), 0, out.len - a->rest));
     buf_free(&out);
     return sent;
 }
@@ -380,10 +382,9 @@ static bool do_bundle(struct attack *a)
     return sent;
 }
 
-static bool do_data(struct attack *a)
+static bool put_zeros(struct attack *a, size_t n)
 {
     struct buf zeros = BUF_INIT(64u << 20);
-    size_t n = number(a->value);
     uint8_t *at = buf_reserve(&zeros, n);
     bool sent;
 
@@ -395,6 +396,16 @@ static bool do_data(struct attack *a)
     sent = put_data(a, buf_slice(&zeros));
     buf_free(&zeros);
     return sent;
+}
+
+static bool do_data(struct attack *a)
+{
+    return put_zeros(a, number(a->value));
+}
+
+static bool do_rest(struct attack *a)
+{
+    return put_zeros(a, a->rest);
 }
 
 static bool do_bytes(struct attack *a)
@@ -429,7 +440,7 @@ static bool do_hold(struct attack *a)
     fflush(stdout);
     while (read(0, &byte, 1) > 0) {
     }
-    exit(0);
+    return true;
 }
 
 static bool do_end(struct attack *a)
@@ -471,6 +482,7 @@ static const struct {
     { "ping", do_ping },
     { "bundle", do_bundle },
     { "data", do_data },
+    { "rest", do_rest },
     { "bytes", do_bytes },
     { "half-closed", do_half_closed },
     { "read", do_read },
