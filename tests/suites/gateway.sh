@@ -691,7 +691,7 @@ cut() {
     attack "$key" "login=$2" "${@:3}" >"$W/out" || true # cut off in the middle
     grep -q '^closed' "$W/out"
     [[ $(figure "pofr_gateway_peers_cut_total{reason=\"$1\"}") -gt $before ]]
-    try_welcome "$W/beta/key" "$(host beta)"
+    attack "$W/beta/key" "login=$(host beta)" open subsystem "hello=$(host beta)" read=94 eof >"$W/out"
 }
 
 strangers_and_hosts() {
