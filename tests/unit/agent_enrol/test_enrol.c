@@ -146,26 +146,31 @@ static void end(struct world *w)
     free(w);
 }
 
-/* The exit code; what was printed is in w->out. */
+/*
+ * The exit code; what was printed is in w->out. Another program, which is this one with other arguments: the gateway's
+ * thread may hold the sanitizer's locks at the moment of the fork.
+ */
 static int run(struct world *w, const char *more, const char *value)
 {
     char name[] = "pofr-agent enrol", config[] = "--config", file[] = "--token-file", more_copy[64], value_copy[64];
-    char *argv[] = { name, config, w->conf, file, w->token_file, more_copy, value_copy, NULL };
-    pid_t child = fork();
+    char self[] = "test_enrol";
+    char *argv[] = { self, name, config, w->conf, file, w->token_file, NULL, NULL, NULL };
+    pid_t child;
     int status;
 
+    snprintf(more_copy, sizeof(more_copy), "%s", more ? more : "");
+    snprintf(value_copy, sizeof(value_copy), "%s", value ? value : "");
+    argv[6] = more ? more_copy : NULL;
+    argv[7] = value ? value_copy : NULL;
+    child = fork();
     assert_true(child >= 0);
     if (child == 0) {
         int fd = open(w->out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        int code;
 
-        snprintf(more_copy, sizeof(more_copy), "%s", more ? more : "");
-        snprintf(value_copy, sizeof(value_copy), "%s", value ? value : "");
-        dup2(fd, STDOUT_FILENO);
-        dup2(fd, STDERR_FILENO);
-        code = enrol_main(5 + (more != NULL) + (value != NULL), argv);
-        fflush(NULL);
-        _exit(code);
+        (void)dup2(fd, STDOUT_FILENO);
+        (void)dup2(fd, STDERR_FILENO);
+        (void)execv("/proc/self/exe", argv);
+        _exit(127);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
@@ -345,7 +350,7 @@ static void wrong_use_is_told(void **state)
     end(w);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, tmpdir_setup, tmpdir_teardown)
     const struct CMUnitTest tests[] = {
@@ -360,6 +365,9 @@ int main(void)
         IN_FOLDER(wrong_use_is_told),
     };
 
+    if (argc > 1) { /* run() wants it */
+        return enrol_main(argc - 1, argv + 1);
+    }
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
