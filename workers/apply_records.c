@@ -127,15 +127,21 @@ static int marks_to_compare(struct applying *a, const struct keyframe_mark **out
     return 0;
 }
 
+/* All records of the bundle; which keyframe parts are compared is the caller's. */
+static struct heal heal_of(struct applying *a)
+{
+    return (struct heal){ .w = a->w,
+                          .boot = a->b,
+                          .changes = a->changes,
+                          .d = a->d,
+                          .end = a->d->count,
+                          .sequence = a->st->sequence,
+                          .before = a->before };
+}
+
 static int apply_slow(struct applying *a)
 {
-    struct heal heal = { .w = a->w,
-                         .boot = a->b,
-                         .changes = a->changes,
-                         .d = a->d,
-                         .end = a->d->count,
-                         .sequence = a->st->sequence,
-                         .before = a->before };
+    struct heal heal = heal_of(a);
     int code = marks_to_compare(a, &heal.marks, &heal.marks_count);
 
     a->out->slow = true;
@@ -151,18 +157,13 @@ static int apply_slow(struct applying *a)
 /* A run begins that knows what was open: only coverage ends with the older run. */
 static int apply_restart(struct applying *a)
 {
-    struct heal heal = { .w = a->w,
-                         .boot = a->b,
-                         .changes = a->changes,
-                         .d = a->d,
-                         .end = a->d->count,
-                         .marks = &of_coverage,
-                         .marks_count = 1,
-                         .sequence = a->st->sequence,
-                         .before = a->before,
-                         .only = REC_COVERAGE };
-    int code = heal_slots(&heal);
+    struct heal heal = heal_of(a);
+    int code;
 
+    heal.marks = &of_coverage;
+    heal.marks_count = 1;
+    heal.only = REC_COVERAGE;
+    code = heal_slots(&heal);
     a->b->groups[GROUP_COVERAGE].clean = true; /* of the older run nothing is open */
     return code ? code : apply_fast(a, false);
 }
@@ -173,20 +174,14 @@ static int apply_restart(struct applying *a)
  */
 static int apply_late(struct applying *a)
 {
-    struct heal heal = { .w = a->w,
-                         .boot = a->b,
-                         .changes = a->changes,
-                         .d = a->d,
-                         .end = a->d->count,
-                         .sequence = a->st->sequence,
-                         .before = a->before,
-                         .late = true };
+    struct heal heal = heal_of(a);
     struct blind *blinds = NULL;
     size_t n = 0;
     uint64_t to;
     int code = marks_to_compare(a, &heal.marks, &heal.marks_count);
 
     a->out->slow = true;
+    heal.late = true;
     if (code == 0) {
         code = heal_slots(&heal);
     }
