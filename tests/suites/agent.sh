@@ -32,13 +32,13 @@ token() {
 agent_field() { agent status --json | jq -r ".$1"; }
 second_field() { second status --json | jq -r ".$1"; }
 agent_connected() { [[ $(agent_field connected) == 1 ]]; }
+sealed() { [[ $(agent_field sequence) -ge $1 ]]; }
 all_acked() { [[ $(agent_field acked) -ge $1 ]]; }
 second_acked() { [[ $(second_field acked) -ge 1 ]]; }
 # The gateway said 60 s; who reloads does not want to wait. It learns of the approval within some seconds.
 second_let_in() {
     kill -HUP "$(cat "$SECOND/ship.pid")"
-    sleep 2
-    second_connected
+    wait_until 2 second_connected
 }
 second_connected() { [[ $(second_field connected) == 1 ]]; }
 
@@ -160,7 +160,8 @@ everything_acked_is_in_kafka_in_order_after_kills() {
     for point in push_bundle_sent push_acked push_bundle_sent:2; do
         quickstart kill shipper
         rm -f -- "$STOPS/reached"
-        sleep 5 # bundles wait meanwhile: the victim will have work in flight
+        round=$(agent_field sequence)
+        wait_until 30 sealed "$((round + 1))" # a bundle waits: the victim will have work in flight
         POFR_STOP_AT=$point POFR_STOP_FILE=$STOPS/reached quickstart start shipper || true
         wait_until 30 stopped_at "${point%:*}"
         quickstart kill shipper

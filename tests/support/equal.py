@@ -308,11 +308,11 @@ class Comparison:
         """What the host sealed and SQL does not have is finally refused, set aside, or not here yet."""
         newest = max((b.sequence for b in self.ledger.values()), default=0)
         aside = {sequence_of(message) for _, _, _, _, _, _, message in self.sql.set_aside}
-        gone = {s for state in self.states for s in spool.read_refused(state)}
+        gone = {s for state in self.states for s in spool.read_refused(state)} | gone_of(self.options, self.uuid)
         for digest, b in self.bundles.items():
             if digest in self.ledger or b.sequence in aside or b.sequence in gone:
                 continue
-            if b.sequence < newest and b.sequence not in gone_of(self.options, self.uuid):
+            if b.sequence < newest:
                 self.wrong("lost", "sequence %d is not stored, although later ones are" % b.sequence)
         for state, (head, bundles) in zip(self.states, self.spools):
             if head is None:
