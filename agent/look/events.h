@@ -74,7 +74,7 @@ struct events_conf {          /* 0: the default */
 
 struct events_figures {      /* totals since open */
     uint64_t received, lost; /* connector, all kinds */
-    uint64_t sequence_gaps;  /* the check: gaps of the sequence numbers, all CPUs */
+    uint64_t sequence_gaps;  /* the check: gaps of the sequence numbers of each CPU, from its first message */
     uint64_t malformed;
     uint64_t execs_read, execs_missed; /* exec reader: arguments read, not read (too late, over its share, ring full) */
     uint64_t exec_events_lost;         /* dropped by its socket */
