@@ -9,6 +9,7 @@
 # POFR_BENCH_SIZES: of the population (100 500 2000).
 set -euo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/../deploy/lib/base.sh"
+source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 cd -- "$POFR_TREE"
 
 [[ ${POFR_BENCH_ISOLATED:-no} != yes ]] ||
@@ -18,7 +19,7 @@ BUILD=$POFR_TREE/build/release
 SECONDS_EACH=${POFR_BENCH_SECONDS:-20}
 POFR_CPU=25 # % of a core for 500 processes, every 300 ms: measured with the system that this one succeeds
 WORK=$(mktemp -d "${TMPDIR:-/var/tmp}/pofr-b.XXXXXX")
-collector='' population=''
+collector=''
 
 finish() {
     collector_end
@@ -27,26 +28,9 @@ finish() {
 }
 trap finish EXIT
 
-figure() { printf '%s\t%s\t%s' "$1" "$2" "$3"; [[ $# -lt 5 ]] || printf '\t%s\t%s' "$4" "$5"; printf '\n'; }
 status() { "$BUILD/agent/pofr-agent" status --config "$WORK/agent.conf" --json; }
 ticks() { status | jq -r .ticks; }
 has_ticked() { [[ $(ticks 2>/dev/null || echo 0) -ge $1 ]]; }
-
-population_begin() { # N BUSY_PERCENT
-    mkfifo "$WORK/end" "$WORK/ready"
-    "$BUILD/bench/population" "$1" --busy "$2" <"$WORK/end" >"$WORK/ready" &
-    population=$!
-    exec 7>"$WORK/end"
-    read -r _ <"$WORK/ready"
-}
-
-population_end() {
-    [[ -n $population ]] || return 0
-    exec 7>&-
-    wait "$population" || true
-    population=
-    rm -f -- "$WORK/end" "$WORK/ready"
-}
 
 collector_begin() { # TICK
     rm -rf -- "$WORK/state" "$WORK/run"
@@ -89,11 +73,11 @@ measure "this machine alone, 50 ms" 50ms
 for size in ${POFR_BENCH_SIZES:-100 500 2000}; do
     baseline=()
     [[ $size -ne 500 ]] || baseline=("$POFR_CPU" "POFR")
-    population_begin "$size" 0
+    population_begin "$size"
     measure "$size quiet, 300 ms" 300ms "${baseline[@]}"
     [[ $size -ne 500 ]] || measure "$size quiet, 50 ms" 50ms "${baseline[@]}"
     population_end
-    population_begin "$size" $((5800 / size > 100 ? 58 : 5800 / size)) # some 58 that ran at each look
+    population_begin "$size" --busy $((5800 / size > 100 ? 58 : 5800 / size)) # some 58 that ran at each look
     measure "$size with 58 busy, 300 ms" 300ms "${baseline[@]}"
     [[ $size -ne 500 ]] || measure "$size with 58 busy, 50 ms" 50ms "${baseline[@]}"
     population_end

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * population.c -- the processes that capture is measured with: N that sleep, 10 to 20 descriptors each (0 to 2, a pipe, an
- * eventfd, the rest read-only regular files), 7 arguments, 3 of 8 root's and the others' over 5 uids; and pairs
- * of loopback TCP sockets in one process more.
+ * eventfd, the rest read-only regular files), 7 arguments, 3 of 8 root's and the others' over 5 uids; pairs
+ * of loopback TCP sockets in one process more; and in another, programs that are executed and loopback connections that
+ * are made, and end at once.
  *
- *   population N [--sockets PAIRS] [--busy PERCENT]
+ *   population N [--sockets PAIRS] [--busy PERCENT] [--execs PER_SECOND] [--connections PER_SECOND]
  *
  * busy: so many of 100 wake every 100 ms. Prints "ready" when all are there; ends, with all of them, at the end of its
  * standard input or at SIGTERM.
@@ -23,12 +24,15 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define MEMBERS_MAX 20000l
 #define PAIRS_MAX   8000l
 #define WAKE_NS     100000000l
+#define SECOND_NS   1000000000l
+#define RATE_MAX    10000l
 #define FIRST_UID   60001u
 #define UIDS        5u
 
@@ -98,24 +102,40 @@ static int live(char **argv)
     }
 }
 
-/* Loopback pairs, in one process. */
-static int hold_sockets(long pairs)
+static int listen_on_loopback(struct sockaddr_in *out)
 {
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t len = sizeof(address);
     int listener = socket(AF_INET, SOCK_STREAM, 0);
 
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (listener < 0 || bind(listener, (struct sockaddr *)&address, len) != 0 || listen(listener, 128) != 0 ||
         getsockname(listener, (struct sockaddr *)&address, &len) != 0) {
         die("listen");
     }
-    for (long i = 0; i < pairs; i++) {
-        int client = socket(AF_INET, SOCK_STREAM, 0);
+    *out = address;
+    return listener;
+}
 
-        if (client < 0 || connect(client, (struct sockaddr *)&address, len) != 0 || accept(listener, NULL, NULL) < 0) {
-            die("connect");
-        }
+/* A connection over loopback, both ends ours. */
+static void connect_one(int listener, const struct sockaddr_in *address, int ends[2])
+{
+    ends[0] = socket(AF_INET, SOCK_STREAM, 0);
+    if (ends[0] < 0 || connect(ends[0], (const struct sockaddr *)address, sizeof(*address)) != 0 ||
+        (ends[1] = accept(listener, NULL, NULL)) < 0) {
+        die("connect");
+    }
+}
+
+/* Loopback pairs, in one process. */
+static int hold_sockets(long pairs, long unused)
+{
+    struct sockaddr_in address;
+    int listener = listen_on_loopback(&address), ends[2];
+
+    (void)unused;
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (long i = 0; i < pairs; i++) {
+        connect_one(listener, &address, ends);
     }
     if (write(1, ".", 1) != 1) {
         return EXIT_FAILURE;
@@ -152,7 +172,51 @@ static void start_member(long member, bool busy, int said)
     die("execv");
 }
 
-static void start_holder(long pairs, int said)
+static void execute_one(void)
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        (void)execl("/bin/true", "true", "--of", "population", (char *)NULL);
+        _exit(127);
+    }
+    if (pid < 0 || waitpid(pid, NULL, 0) != pid) {
+        die("fork, waitpid");
+    }
+}
+
+/* So many programs and connections a second, evenly. */
+static int come_and_go(long execs, long connections)
+{
+    struct sockaddr_in address;
+    int listener = listen_on_loopback(&address), ends[2];
+    struct timespec next;
+    long done = 0, steps = execs > connections ? execs : connections;
+
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (write(1, ".", 1) != 1) {
+        return EXIT_FAILURE;
+    }
+    (void)clock_gettime(CLOCK_MONOTONIC, &next);
+    for (;; done = (done + 1) % steps) { /* until it is killed */
+        if (done * execs / steps != (done + 1) * execs / steps) {
+            execute_one();
+        }
+        if (done * connections / steps != (done + 1) * connections / steps) {
+            connect_one(listener, &address, ends);
+            (void)close(ends[0]);
+            (void)close(ends[1]);
+        }
+        next.tv_nsec += SECOND_NS / steps;
+        if (next.tv_nsec >= SECOND_NS) {
+            next.tv_nsec -= SECOND_NS;
+            next.tv_sec++;
+        }
+        (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL); /* allowed: its rate is what it is for */
+    }
+}
+
+static void start_helper(int (*what)(long, long), long a, long b, int said)
 {
     pid_t pid = fork();
 
@@ -163,7 +227,7 @@ static void start_holder(long pairs, int said)
         if (dup2(said, 1) < 0) {
             die("dup2");
         }
-        exit(hold_sockets(pairs));
+        exit(what(a, b));
     }
 }
 
@@ -196,7 +260,7 @@ static long option(int argc, char **argv, const char *name, long max)
 
 int main(int argc, char **argv)
 {
-    long members = argc > 1 ? strtol(argv[1], NULL, 10) : 0, pairs, busy;
+    long members = argc > 1 ? strtol(argv[1], NULL, 10) : 0, pairs, busy, execs, connections;
     struct rlimit files;
     int ends[2];
     char byte;
@@ -205,11 +269,14 @@ int main(int argc, char **argv)
         return live(argv);
     }
     if (members < 1 || members > MEMBERS_MAX) {
-        fprintf(stderr, "usage: population N [--sockets PAIRS] [--busy PERCENT]\n");
+        fprintf(stderr, "usage: population N [--sockets PAIRS] [--busy PERCENT] [--execs PER_SECOND] "
+                        "[--connections PER_SECOND]\n");
         return 2;
     }
     pairs = option(argc, argv, "--sockets", PAIRS_MAX);
     busy = option(argc, argv, "--busy", 100);
+    execs = option(argc, argv, "--execs", RATE_MAX);
+    connections = option(argc, argv, "--connections", RATE_MAX);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &files); /* fewer pairs, then */
@@ -221,9 +288,12 @@ int main(int argc, char **argv)
         start_member(i, i * busy / 100 != (i + 1) * busy / 100, ends[1]);
     }
     if (pairs > 0) {
-        start_holder(pairs, ends[1]);
+        start_helper(hold_sockets, pairs, 0, ends[1]);
     }
-    wait_for(ends[0], members + (pairs > 0));
+    if (execs > 0 || connections > 0) {
+        start_helper(come_and_go, execs, connections, ends[1]);
+    }
+    wait_for(ends[0], members + (pairs > 0) + (execs > 0 || connections > 0));
     (void)printf("ready\n");
     (void)fflush(stdout);
     while (read(0, &byte, 1) != 0 || errno == EINTR) {

@@ -2,17 +2,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # recording.sh -- this machine recorded by a whole cluster on it for a while: what that costs and how fresh SQL is
 #
-# POFR_BENCH_MINUTES: how long (5). On standard output as bench/run says; percentiles over the bundles' ledger rows.
+# Beside the cluster's own processes there is what a typical host has: 150 processes of some 15 files each, a program
+# executed and two connections made a second. POFR_BENCH_MINUTES: how long (5). On standard output as bench/run says;
+# percentiles over the bundles' ledger rows.
 set -euo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/../deploy/lib/base.sh"
+source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 cd -- "$POFR_TREE"
 
 WORK=$(mktemp -d "${TMPDIR:-/var/tmp}/pofr-b.XXXXXX")
 chmod 711 -- "$WORK"
-export POFR_STATE=$WORK/c POFR_BUILD=$POFR_TREE/build/release POFR_NO_INSTALL=1 POFR_NO_BUILD=1
+BUILD=$POFR_TREE/build/release
+export POFR_STATE=$WORK/c POFR_BUILD=$BUILD POFR_NO_INSTALL=1 POFR_NO_BUILD=1
 MINUTES=${POFR_BENCH_MINUTES:-5}
 GOAL_CPU=1 GOAL_PSS=10 GOAL_DAY=100
-trap 'deploy/quickstart destroy >&2 || true; rm -rf -- "$WORK"' EXIT
+trap 'population_end; deploy/quickstart destroy >&2 || true; rm -rf -- "$WORK"' EXIT
 
 sql() { deploy/quickstart sql -N "$1"; }
 part_pid() { deploy/quickstart parts | awk -v part="$1" '$1 == part { print $2 }'; }
@@ -42,11 +46,11 @@ cpu_ms() {
 
 memory_kib() { pids "$1" | while read -r pid; do cat "/proc/$pid/smaps_rollup"; done | awk '/^Pss:/ { n += $2 } END { print n }'; }
 
-figure() { printf '%s\t%s\t%s' "$1" "$2" "$3"; [[ $# -lt 5 ]] || printf '\t%s\t%s' "$4" "$5"; printf '\n'; }
 hundredth() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", b ? a / b : 0 }'; }
 
 PARTS=(agent gateway kafka worker1 worker2 shard1 shard2 head merger)
-deploy/quickstart start >&2
+population_begin 150 --execs 1 --connections 2
+deploy/quickstart start >&2 7>&-
 agent >"$WORK/before"
 declare -A cpu=()
 for part in "${PARTS[@]}"; do cpu[$part]=$(cpu_ms "$part"); done
