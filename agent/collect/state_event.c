@@ -128,16 +128,21 @@ static void replaced(struct state *s, struct proc *p, uint64_t at_us)
     proc_finish(s, p, event_moment(s, at_us, p->first_seen), p->last_seen, REC_END_GONE);
 }
 
+/* Of one that is known already; awaited: a look showed it, and nothing was lost since. */
+static bool is_fork_of(const struct state *s, const struct proc *p, const struct event *e)
+{
+    bool awaited = p->no_fork && s->events_there;
+
+    return p->id.jiffies <= e->start_jiffies + 1 && (awaited || e->start_jiffies <= p->id.jiffies + 1);
+}
+
 static void on_fork(struct state *s, const struct event *e)
 {
     struct proc *parent = proc_by_pid(s, e->parent);
     struct proc *p = proc_by_pid(s, e->pid);
 
     if (p != NULL) {
-        uint64_t apart =
-            p->id.jiffies > e->start_jiffies ? p->id.jiffies - e->start_jiffies : e->start_jiffies - p->id.jiffies;
-
-        if (apart <= 1) {
+        if (is_fork_of(s, p, e)) {
             p->no_fork = 0;
             return; /* a look saw it before its fork was told */
         }
@@ -184,6 +189,9 @@ static void on_exec(struct state *s, const struct event *e)
     }
     if (p == NULL) {
         return; /* if it lives, the look will show it */
+    }
+    if (x != NULL && x->start_jiffies != 0 && x->start_jiffies < p->id.jiffies && !p->told && p->read_us == 0) {
+        proc_began(s, p, x->start_jiffies);
     }
     proc_exec(s, p); /* the one before, of which no look came in between */
     p->exec = (struct exec_note){ .at_us = e->boot_us != 0 ? e->boot_us : 1, .info = x };

@@ -6,6 +6,10 @@
  *          after t - EVENT_MARGIN, so that several events of one slot and then a look keep their order.
  *          Within a slot an interval ends after it began, and the next one begins no earlier than that.
  *
+ * START    procfs is right. A fork event tells the same moment or a later one: the kernel takes the time first, and may be
+ *          held up before it tells. So what lives under a pid with a start no later than that of the process known
+ *          there is that process; an identity that was sent stays as it was sent.
+ *
  * PROCESS  is known (in by_pid) from a fork event or a look on, and told when a look has read it or it has ended. Told means:
  *          a START was emitted for version v. One whose exit came before the exec reader's word waits in
  *          dying; its last version stays open for readers until it is told.
@@ -202,6 +206,8 @@ void proc_record(const struct proc *p, struct record *out, unsigned verb);
 /* state_proc.c */
 struct proc *proc_by_pid(const struct state *s, uint32_t pid);
 struct proc *proc_make(struct state *s, uint32_t pid, uint64_t jiffies);
+/* procfs shows when it really began: what its fork event told was that or later. Nothing of p was told yet. */
+void proc_began(struct state *s, struct proc *p, uint64_t jiffies);
 void proc_free(struct state *s, struct proc *p);
 bool proc_is_recorder(const struct state *s, const struct ident *id);
 void proc_mark_recorder(struct state *s, const struct ident *id);

@@ -24,7 +24,7 @@ static bool on_held(void *ctx, uint32_t pid, uint64_t start_jiffies)
     struct state *s = ctx;
     struct proc *p = proc_by_pid(s, pid);
 
-    if (p == NULL || !p->told || p->id.jiffies != start_jiffies || p->exec.at_us != 0 || (p->v.stripped && !s->lean)) {
+    if (p == NULL || !p->told || start_jiffies > p->id.jiffies || p->exec.at_us != 0 || (p->v.stripped && !s->lean)) {
         return false;
     }
     p->look = s->look;
@@ -39,16 +39,13 @@ static struct proc *proc_of_reading(struct state *s, const struct rec_process *r
 {
     struct proc *p = proc_by_pid(s, (uint32_t)r->pid);
     const struct recent *ended = hashmap_get(&s->recent, r->pid, NULL, NULL);
-    uint32_t number = 0;
     bool again = false;
 
-    if (p != NULL && p->id.jiffies == r->start_jiffies) {
+    if (p != NULL && !p->told && !p->listed && r->start_jiffies <= p->id.jiffies + 1) {
+        proc_began(s, p, r->start_jiffies); /* until now only its fork event was known */
         return p;
     }
-    if (p != NULL && !p->told && !p->listed && p->read_us == 0 && p->id.jiffies + 1 >= r->start_jiffies &&
-        p->id.jiffies <= r->start_jiffies + 1) { /* its fork event: procfs is right about the start */
-        p->id.jiffies = r->start_jiffies;
-        p->id.number = ended != NULL && ended->id.jiffies == r->start_jiffies ? ended->id.number + 1 : 0;
+    if (p != NULL && r->start_jiffies <= p->id.jiffies) {
         return p;
     }
     if (p != NULL) { /* the pid is another's by now, and nothing told of the exit */
@@ -59,16 +56,15 @@ static struct proc *proc_of_reading(struct state *s, const struct rec_process *r
     if (how->zombie && s->first) {
         return NULL; /* it was over before this run began */
     }
-    if (ended != NULL && ended->id.jiffies == r->start_jiffies) {
+    if (ended != NULL && r->start_jiffies <= ended->id.jiffies) {
         if (how->zombie || ended->tick_us >= s->t_before) {
             return NULL; /* it is over, as was told; procfs still shows it */
         }
-        number = ended->id.number;
         again = true;
     }
     p = proc_make(s, (uint32_t)r->pid, r->start_jiffies);
     if (p != NULL) {
-        p->id.number = again ? number : p->id.number;
+        p->id = again ? ended->id : p->id;
         p->first_seen = how->zombie ? s->t - 1 : s->t;
         p->last_seen = s->t;
         p->parent.pid = (uint32_t)r->ppid;
@@ -257,7 +253,7 @@ static void on_blocked(void *ctx, uint32_t pid, uint64_t start_jiffies)
     struct state *s = ctx;
     struct proc *p = proc_by_pid(s, pid);
 
-    if (p != NULL && (start_jiffies == 0 || p->id.jiffies == start_jiffies)) {
+    if (p != NULL && start_jiffies <= p->id.jiffies) {
         p->look = s->look;
         p->blocked = 1;
         p->missing_us = 0;

@@ -15,9 +15,19 @@ struct proc *proc_by_pid(const struct state *s, uint32_t pid)
     return hashmap_get(&s->by_pid, pid, NULL, NULL);
 }
 
-struct proc *proc_make(struct state *s, uint32_t pid, uint64_t jiffies)
+/* Later than the one before it with this pid, whose start may have been told too late. */
+static struct ident next_identity(const struct state *s, uint32_t pid, uint64_t jiffies)
 {
     const struct recent *r = hashmap_get(&s->recent, pid, NULL, NULL);
+
+    if (r == NULL || r->id.jiffies < jiffies) {
+        return (struct ident){ .pid = pid, .jiffies = jiffies };
+    }
+    return (struct ident){ .pid = pid, .jiffies = r->id.jiffies, .number = r->id.number + 1 };
+}
+
+struct proc *proc_make(struct state *s, uint32_t pid, uint64_t jiffies)
+{
     struct proc *p = calloc(1, sizeof(*p));
     int rc;
 
@@ -25,10 +35,7 @@ struct proc *proc_make(struct state *s, uint32_t pid, uint64_t jiffies)
         state_fail(s, POFR_ENOMEM);
         return NULL;
     }
-    p->id = (struct ident){ .pid = pid, .jiffies = jiffies };
-    if (r != NULL && r->id.jiffies == jiffies) {
-        p->id.number = r->id.number + 1;
-    }
+    p->id = next_identity(s, pid, jiffies);
     rc = hashmap_insert(&s->by_pid, pid, p);
     if (rc != 0) {
         state_fail(s, rc);
@@ -36,6 +43,42 @@ struct proc *proc_make(struct state *s, uint32_t pid, uint64_t jiffies)
         return NULL;
     }
     return p;
+}
+
+struct renamed {
+    struct ident before, now;
+};
+
+static void parent_rename(struct proc *child, const struct renamed *n)
+{
+    if (child->parent_known && !child->told && ident_eq(&child->parent, &n->before)) {
+        child->parent = n->now;
+    }
+}
+
+static bool child_rename(void *value, void *arg)
+{
+    parent_rename(value, arg);
+    return true;
+}
+
+void proc_began(struct state *s, struct proc *p, uint64_t jiffies)
+{
+    struct renamed n = { .before = p->id, .now = next_identity(s, p->id.pid, jiffies) };
+    struct ident *r = hashmap_get(&s->recorders, p->id.pid, NULL, NULL);
+    struct proc **dying = s->dying.data;
+
+    if (ident_eq(&n.before, &n.now)) {
+        return;
+    }
+    p->id = n.now;
+    if (r != NULL && ident_eq(r, &n.before)) {
+        *r = n.now;
+    }
+    (void)hashmap_retain(&s->by_pid, child_rename, &n);
+    for (size_t i = 0; i < s->dying.len; i++) {
+        parent_rename(dying[i], &n);
+    }
 }
 
 void proc_free(struct state *s, struct proc *p)

@@ -209,7 +209,8 @@ static int process_restore(struct state *s, const struct record *r)
     if (p == NULL) {
         return s->err;
     }
-    p->id.number = (uint32_t)in->start_number;
+    p->id =
+        (struct ident){ .pid = (uint32_t)in->pid, .jiffies = in->start_jiffies, .number = (uint32_t)in->start_number };
     p->parent = (struct ident){ .pid = (uint32_t)in->ppid,
                                 .jiffies = in->parent_start_jiffies,
                                 .number = (uint32_t)in->parent_start_number };

@@ -39,7 +39,7 @@ struct event {
     uint32_t tid;
     uint32_t parent;                /* FORK: the creator; EXIT: the parent then, 0 where the kernel does not tell */
     uint64_t boot_us;               /* when: boot clock, suspended time included */
-    uint64_t start_jiffies;         /* FORK: as /proc/PID/stat will show it */
+    uint64_t start_jiffies;         /* FORK: as /proc/PID/stat shows it, or later: by what the kernel waited */
     uint32_t exit_status;           /* EXIT: as wait(2) gives it */
     uint32_t id_real, id_effective; /* IDS */
     bool is_gid;                    /* IDS */

@@ -79,7 +79,8 @@ static void do_fork(struct world *w)
     }
     e = tell(w, EVENT_FORK, pid);
     e->parent = parent;
-    e->start_jiffies = p->jiffies;
+    e->start_jiffies = p->jiffies; /* or later: the kernel was held up between making it and telling of it */
+    e->start_jiffies += random_chance(&w->random, 20) ? 1 + random_below(&w->random, 5) : 0;
 }
 
 static void do_exit(struct world *w)

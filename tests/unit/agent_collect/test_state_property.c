@@ -23,6 +23,7 @@ struct rig {
     bool lose;        /* bundles that are closed now are lost */
     bool out_of_step; /* something was lost and no keyframe came since */
     bool lean;
+    bool all_told; /* every fork and exit since the first tick */
     unsigned bundles, lost;
 };
 
@@ -64,6 +65,9 @@ static bool take_draft(void *ctx, struct draft *d)
             buf_free(&text);
         }
         assert_int_equal(rc, 0);
+        if (g->all_told && r.kind == REC_KIND(REC_PROCESS, REC_END)) {
+            assert_int_not_equal(r.process.iv.end_source, REC_END_GONE); /* one process taken for two */
+        }
         if (r.kind == REC_KEYFRAME && r.keyframe.last) {
             g->out_of_step = false;
         }
@@ -170,6 +174,7 @@ static void restart(struct rig *g)
     state_free(g->state);
     pack_free(g->pack);
     make_state(g);
+    g->all_told = false;
     assert_int_equal(snapshot_each(g->snap, 0, restore_one, g->state), 0);
     state_restored(g->state, g->world.t);
     compare(g);
@@ -218,6 +223,7 @@ static void run(uint64_t seed, bool events, bool never_races, unsigned busy, uns
     assert_int_equal(snapshot_new(&g->snap), 0);
     make_state(g);
     for (unsigned i = 0; i < ticks; i++) {
+        g->all_told |= never_races && events && i == 0;
         tick(g, i == 0);
         if (random_chance(&g->world.random, 2) && !g->out_of_step) {
             restart(g);
