@@ -188,7 +188,7 @@ static int apply_late(struct applying *a)
     if (code == 0) {
         code = gaps_blind(a->w, a->b, &blinds, &n);
     }
-    if (code || a->before == 0) {
+    if (code || a->before == 0 || a->b->closed == BOOT_RUNNING) { /* only what is over has such rows */
         return code;
     }
     to = timeline_last_look(blinds, n, a->before,
