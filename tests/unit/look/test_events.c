@@ -340,12 +340,15 @@ static void a_reading_is_never_of_another_program_of_the_same_process(void **sta
 
 static void a_program_that_is_over_at_once_has_its_arguments_read(void **state)
 {
-    static const char *const argv[] = { "/bin/true", "one", "two", NULL };
+    char own[16], wanted[32]; /* others may run this test at the same time */
+    const char *const argv[] = { "/bin/true", own, "two", NULL };
     struct seen s;
     struct events_figures f;
-    size_t found = 0;
+    size_t found = 0, wanted_len;
 
     (void)state;
+    (void)snprintf(own, sizeof(own), "%d", getpid());
+    wanted_len = (size_t)snprintf(wanted, sizeof(wanted), "/bin/true%c%s%ctwo", 0, own, 0) + 1;
     if (begin(&s, (struct events_conf){ .exec_share = 50 }) && events_exec_reader_there(s.e)) {
         for (int i = 0; i < 50; i++) {
             run(argv);
@@ -355,7 +358,7 @@ static void a_program_that_is_over_at_once_has_its_arguments_read(void **state)
         for (size_t i = 0; i < s.exec_count; i++) {
             const struct seen_exec *x = &s.execs[i];
 
-            if (x->known && memcmp(x->arguments, "/bin/true\0one\0two", 18) == 0) {
+            if (x->known && memcmp(x->arguments, wanted, wanted_len) == 0) {
                 const struct event *forked = find(&s, (pid_t)x->pid, EVENT_FORK);
 
                 found++;
