@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # the agent against the real gateway: enrolment, sessions, kills at named points; what Kafka holds is counted
-# timeout: 420
+# timeout: 800
 # order: 55
 # jobs: 1
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"

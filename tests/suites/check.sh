@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # layers, sizes, banned words, formatting (dev/check), and every shell program through shellcheck
-# timeout: 120
+# timeout: 300
 # order: 5
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"
 

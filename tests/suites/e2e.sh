@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # eight hosts, two shards, two workers: SQL holds exactly what they recorded and signed, row by row and column by column
-# timeout: 360
+# timeout: 700
 # order: 62
 # jobs: 1
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"

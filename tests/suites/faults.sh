@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # parts killed with work in flight, two at once, networks cut, workers stopped past their session: nothing lost, nothing doubled
-# timeout: 540
+# timeout: 1000
 # order: 66
 # jobs: 1
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # what the head answers through Spider is what the shards' rows say: every query shape, against one plain copy of all rows
-# timeout: 300
+# timeout: 600
 # order: 46
 # jobs: 1
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"

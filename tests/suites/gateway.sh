@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # the real gateway with a real broker and catalog: strangers, liars, faults; what is acked is in Kafka, in order
-# timeout: 600
+# timeout: 900
 # order: 55
 # jobs: 1
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"

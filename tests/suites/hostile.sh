@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # bad input and full disks against a running cluster: each is set aside, refused or counted, and nobody else notices
-# timeout: 480
+# timeout: 900
 # order: 67
 # jobs: 1
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/chroot.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # quickstart's own work: a real broker and three servers, killed, interrupted, their ports taken
-# timeout: 300
+# timeout: 600
 # order: 45
 # jobs: 1
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # what `cmake --install` puts into an empty folder: programs that run and are hardened, schema, manual pages
-# timeout: 300
+# timeout: 600
 # order: 44
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # the real merger on a real shard: days made and dropped, strings, retired hosts, locks that are held, clocks that are wrong
-# timeout: 180
+# timeout: 400
 # order: 56
 # jobs: 1
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"

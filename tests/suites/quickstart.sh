@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # the whole private cluster: answers about this machine, every part killed and started again
-# timeout: 420
+# timeout: 800
 # order: 60
 # jobs: 1
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"

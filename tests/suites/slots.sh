@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # slots: a log that is cut, or replaced, under the workers; a shard that is away. What is gone is named, the rest goes on
-# timeout: 240
+# timeout: 500
 # order: 65
 # jobs: 1
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"

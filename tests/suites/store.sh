@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # a shard's rows do not depend on the order of arrival: random hosts' bundles, dropped and permuted, against memory in sequence
-# timeout: 300
+# timeout: 600
 # order: 46
 # jobs: 1
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"

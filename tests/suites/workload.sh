@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # a known workload on this machine, under the whole cluster: everything that lived longer than two ticks is in SQL, as it was
-# timeout: 240
+# timeout: 500
 # order: 64
 # jobs: 1
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"
