@@ -86,11 +86,15 @@ static void ssh_close(struct peer *p)
     if (p->event) {
         (void)ssh_event_remove_session(p->event, p->ssh); /* it may never have been added */
     }
-    if (p->channel) {
-        ssh_channel_free(p->channel);
+    if (p->ssh && p->is_eof) {
+        ssh_silent_disconnect(p->ssh); /* and with it the channel: no farewell to a peer that has said its own */
+    } else if (p->ssh) {
+        if (p->channel) {
+            ssh_channel_free(p->channel);
+        }
+        ssh_disconnect(p->ssh);
     }
     if (p->ssh) {
-        ssh_disconnect(p->ssh);
         ssh_free(p->ssh); /* and with it the socket */
     } else {
         close(p->fd);
@@ -264,7 +268,7 @@ static void say_goodbye(struct peer *p, int64_t now)
     if (session_is_idle(p->session)) {
         hosts_release(p->lane->o.hosts, &p->claim); /* the host's next session need not wait for this peer */
     }
-    if (!p->is_broken && session_output(p->session).len == 0 && !p->said_end) {
+    if (!p->is_broken && !p->is_eof && session_output(p->session).len == 0 && !p->said_end) {
         p->said_end = true;
         p->deaf = true;
         p->is_broken |= ssh_channel_send_eof(p->channel) != SSH_OK;
