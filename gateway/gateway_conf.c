@@ -40,6 +40,13 @@ static const struct conf_option options[] = {
     CONF_UINT(struct gateway_conf, unauthenticated_per_address, "unauthenticated_per_address", "256", "1", "1000000",
               "sessions", CONF_RELOAD,
               "The same, from one IPv4 address or one IPv6 /64 network: what one stranger can take from others."),
+    CONF_UINT(
+        struct gateway_conf, connects_per_address, "connects_per_address", "10", "0", "1000000", "connections a second",
+        CONF_RELOAD,
+        "From one IPv4 address or one IPv6 /64 network; more are closed before the first byte. One that shows a "
+        "known key counts a sixteenth, so hosts behind one NAT may come ten times as often and more. 0: no limit."),
+    CONF_UINT(struct gateway_conf, connects_burst, "connects_burst", "512", "1", "1000000", "connections", CONF_RELOAD,
+              "How many of them at once, after a time without any."),
     CONF_USEC(struct gateway_conf, auth_us, "auth_time", "10s", "1s", "5min", CONF_RELOAD,
               "From the connection to the end of the login, and from there to the first message."),
     CONF_USEC(struct gateway_conf, message_us, "message_time", "60s", "5s", "30min", CONF_RELOAD,

@@ -21,6 +21,8 @@ struct gateway_conf {
     uint32_t sessions_per_address;
     uint32_t unauthenticated;
     uint32_t unauthenticated_per_address;
+    uint32_t connects_per_address;
+    uint32_t connects_burst;
     int64_t auth_us;
     int64_t message_us;
     uint32_t window;

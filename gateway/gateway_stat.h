@@ -22,7 +22,8 @@ enum refusal {
     REFUSAL_ADDRESS,
     REFUSAL_UNAUTHENTICATED,
     REFUSAL_FILES,
-    REFUSAL_MEMORY
+    REFUSAL_MEMORY,
+    REFUSAL_RATE
 };
 
 enum handshake {

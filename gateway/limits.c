@@ -9,7 +9,9 @@
 #include "common/base/err.h"
 #include "common/base/hashmap.h"
 #include "common/base/siphash.h"
+#include "common/os/clock.h"
 #include "common/os/fsio.h"
+#include "gateway/rate.h"
 
 #define FILES_FOR_OTHERS 128u /* listeners, Kafka, the catalog, the log, files being replaced */
 
@@ -25,6 +27,7 @@ struct limits {
     uint32_t sessions;
     uint32_t unauthenticated;
     struct hashmap by_address;
+    struct rate *rate;
     uint8_t hash_key[SIPHASH_KEY_SIZE];
 };
 
@@ -37,6 +40,9 @@ int limits_new(const struct gateway_conf *conf, struct limits **out, struct pofr
         return pofr_err_set(err, POFR_ENOMEM, "limits: out of memory");
     }
     rc = fsio_random(l->hash_key, sizeof(l->hash_key), err);
+    if (rc == 0) {
+        rc = rate_new(&l->rate, err);
+    }
     if (rc != 0) {
         free(l);
         return rc;
@@ -60,6 +66,7 @@ void limits_free(struct limits *l)
     if (l) {
         (void)hashmap_retain(&l->by_address, drop, NULL); /* the count is of no interest */
         hashmap_free(&l->by_address);
+        rate_free(l->rate);
         (void)pthread_mutex_destroy(&l->lock);
         free(l);
     }
@@ -82,6 +89,9 @@ void limits_set(struct limits *l, const struct gateway_conf *conf, uint64_t file
     atomic_store(&v->session_memory, conf->session_memory);
     atomic_store(&v->auth_us, conf->auth_us);
     atomic_store(&v->message_us, conf->message_us);
+    pthread_mutex_lock(&l->lock);
+    rate_set(l->rate, conf->connects_per_address, conf->connects_burst);
+    pthread_mutex_unlock(&l->lock);
 }
 
 const struct limit_values *limits_values(const struct limits *l)
@@ -133,6 +143,16 @@ static struct address_count *find_or_add(struct limits *l, const struct limit_ad
     return a;
 }
 
+static void forget_if_unused(struct limits *l, const struct limit_address *from)
+{
+    uint64_t hash;
+    struct address_count *a = find(l, from, &hash);
+
+    if (a && a->sessions == 0) {
+        free(hashmap_remove(&l->by_address, hash, is_address, from));
+    }
+}
+
 int limits_enter(struct limits *l, const struct limit_address *from)
 {
     const struct limit_values *v = &l->values;
@@ -149,6 +169,9 @@ int limits_enter(struct limits *l, const struct limit_address *from)
     } else if (a->sessions >= atomic_load(&v->sessions_per_address) ||
                a->unauthenticated >= atomic_load(&v->unauthenticated_per_address)) {
         against = REFUSAL_ADDRESS + 1; /* so it has sessions, and stays in the map */
+    } else if (!rate_take(l->rate, from->b, clock_mono_us())) {
+        against = REFUSAL_RATE + 1;
+        forget_if_unused(l, from);
     } else {
         a->sessions++;
         a->unauthenticated++;
@@ -169,6 +192,7 @@ void limits_authenticated(struct limits *l, const struct limit_address *from)
     if (a) {
         a->unauthenticated--;
         l->unauthenticated--;
+        rate_give_back(l->rate, from->b);
     }
     pthread_mutex_unlock(&l->lock);
 }
@@ -187,11 +211,14 @@ void limits_leave(struct limits *l, const struct limit_address *from, bool was_a
             l->unauthenticated--;
             a->unauthenticated--;
         }
-        if (a->sessions == 0) {
-            free(hashmap_remove(&l->by_address, hash, is_address, from));
-        }
+        forget_if_unused(l, from);
     }
     pthread_mutex_unlock(&l->lock);
+}
+
+bool limits_has_room_for_strangers(struct limits *l)
+{
+    return limits_unauthenticated(l) < atomic_load(&l->values.unauthenticated);
 }
 
 uint32_t limits_sessions(struct limits *l)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * limits.h -- what peers may take: connections in all, per address, and before they have shown a known key.
+ * limits.h -- what peers may take: connections in all, per address, before they have shown a known key, and per second.
  *
  * Threads: one struct limits for all. The values are atomics that a reload changes; the counts are behind
  * one mutex.
@@ -8,6 +8,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -44,5 +45,7 @@ POFR_MUST_USE int limits_enter(struct limits *l, const struct limit_address *fro
 void limits_authenticated(struct limits *l, const struct limit_address *from);
 void limits_leave(struct limits *l, const struct limit_address *from, bool was_authenticated);
 
+/* False: who connects now had better wait a moment. */
+bool limits_has_room_for_strangers(struct limits *l);
 uint32_t limits_sessions(struct limits *l);
 uint32_t limits_unauthenticated(struct limits *l);

@@ -681,6 +681,32 @@ one_address_can_not_take_all_places() {
     gateway_is_sound
 }
 
+# Is the next connection served? It leaves at once.
+is_let_in() {
+    local fd banner=''
+    exec {fd}<>"/dev/tcp/127.0.0.1/$(cat "$PORT_FILE")"
+    read -r -t 5 -u "$fd" banner || true
+    exec {fd}>&-
+    [[ $banner == SSH-2.0-* ]]
+}
+
+is_refused_by_rate() {
+    is_let_in || true
+    is_let_in || true
+    [[ $(figure 'pofr_gateway_connections_refused_total{reason="rate"}') -ge 1 ]]
+}
+
+one_stranger_can_not_have_keys_exchanged_without_end() {
+    cluster
+    gateway
+    host alpha >/dev/null
+    gateway limits.connects_per_address=1 limits.connects_burst=1
+    wait_until 30 is_refused_by_rate
+    wait_until 30 is_let_in # with time
+    wait_until 30 try_welcome "$W/alpha/key" "$(host alpha)"
+    gateway_is_sound
+}
+
 attack() { "$BUILD/tests/support/gateway_attack" "$(at)" "$@"; }
 
 # cut REASON USER STEP...: such a peer is cut for this reason, and another one is served as ever
@@ -825,6 +851,7 @@ cases bundles_are_acked_and_lie_in_the_topic_in_order \
     agents_slow_down_while_memory_is_short \
     memory_that_a_refused_bundle_held_is_used_at_once \
     one_address_can_not_take_all_places \
+    one_stranger_can_not_have_keys_exchanged_without_end \
     answers_wanted_in_pieces_of_nothing_end_the_session \
     packets_that_carry_nothing_end_the_session \
     answers_that_are_not_read_end_the_session \

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gateway/limits.h"
+#include "tests/support/fake_clock.h"
 
 static struct limits *limits;
 static struct gateway_conf conf;
@@ -13,6 +14,7 @@ static struct gateway_conf conf;
 static int set_up(void **state)
 {
     (void)state;
+    fake_clock_reset();
     conf = (struct gateway_conf){
         .sessions = 6, .sessions_per_address = 4, .unauthenticated = 3, .unauthenticated_per_address = 2, .window = 1
     };
@@ -136,6 +138,43 @@ static void new_limits_hold_from_the_next_connection_on(void **state)
     assert_int_equal(atomic_load(&limits_values(limits)->window), 9);
 }
 
+static void a_stranger_is_held_to_a_rate_and_known_hosts_behind_the_same_address_are_not(void **state)
+{
+    int i;
+
+    (void)state;
+    conf.connects_per_address = 10;
+    conf.connects_burst = 100;
+    limits_set(limits, &conf, UINT64_MAX);
+    for (i = 0; i < 1000; i++) { /* they all come again within a moment */
+        assert_int_equal(enter("192.0.2.1"), 0);
+        log_in("192.0.2.1");
+        leave("192.0.2.1", true);
+    }
+    for (i = 0; i < 100; i++) {
+        assert_int_equal(enter("192.0.2.2"), 0);
+        leave("192.0.2.2", false);
+    }
+    assert_int_equal(enter("192.0.2.2"), REFUSAL_RATE + 1);
+    assert_int_equal(enter("192.0.2.3"), 0);
+    fake_clock_advance(100000);
+    assert_int_equal(enter("192.0.2.2"), 0);
+    assert_int_equal(enter("192.0.2.2"), REFUSAL_RATE + 1);
+    assert_int_equal(limits_sessions(limits), 2);
+}
+
+static void it_is_known_when_a_stranger_more_would_be_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(enter("192.0.2.1"), 0);
+    assert_int_equal(enter("192.0.2.2"), 0);
+    assert_true(limits_has_room_for_strangers(limits));
+    assert_int_equal(enter("192.0.2.3"), 0);
+    assert_false(limits_has_room_for_strangers(limits));
+    log_in("192.0.2.1");
+    assert_true(limits_has_room_for_strangers(limits));
+}
+
 static void there_are_never_more_sessions_than_open_files_allow(void **state)
 {
     (void)state;
@@ -155,6 +194,8 @@ int main(void)
         T(who_leaves_gives_back_what_he_had),
         T(a_whole_ipv6_network_is_one_address_and_mapped_ipv4_is_ipv4),
         T(new_limits_hold_from_the_next_connection_on),
+        T(a_stranger_is_held_to_a_rate_and_known_hosts_behind_the_same_address_are_not),
+        T(it_is_known_when_a_stranger_more_would_be_refused),
         T(there_are_never_more_sessions_than_open_files_allow),
     };
 
