@@ -14,8 +14,9 @@
 #include "common/os/clock.h"
 #include "common/os/log.h"
 
-#define ACCEPTS  64 /* of one round, so that sessions get their turn */
+#define ACCEPTS  8 /* of one round: who is in already goes before */
 #define AGAIN_US (100 * CLOCK_US_PER_MS)
+#define PAUSE_US (10 * CLOCK_US_PER_MS)
 
 void listener_text(const struct sockaddr_storage *at, char out[PEER_TEXT_SIZE])
 {
@@ -45,18 +46,37 @@ static void listen_again(void *arg)
     }
 }
 
+static void rest(struct lane_listener *ls, int64_t us)
+{
+    if (loop_timer_after(ls->lane->loop, &ls->again, us, listen_again, ls) == 0 &&
+        loop_fd_change(ls->lane->loop, ls->fd, 0, NULL) != 0) {
+        loop_timer_cancel(ls->lane->loop, &ls->again); /* it goes on trying, which only costs CPU */
+    }
+}
+
 /* No file left: accept() would fail again at once, and for ever. Others close meanwhile. */
-static void rest(struct lane_listener *ls)
+static void rest_without_files(struct lane_listener *ls)
 {
     struct pofr_err err;
 
     pofr_err_sys(&err, POFR_ESYSTEM, "accept");
     stat_add_by(ls->lane->o.stats, STAT_gateway_connections_refused, REFUSAL_FILES, 1);
     log_warn("listener", "no_files", "error=\"%s\"", err.text);
-    if (loop_timer_after(ls->lane->loop, &ls->again, AGAIN_US, listen_again, ls) == 0 &&
-        loop_fd_change(ls->lane->loop, ls->fd, 0, NULL) != 0) {
-        loop_timer_cancel(ls->lane->loop, &ls->again); /* it goes on trying, which only costs CPU */
+    rest(ls, AGAIN_US);
+}
+
+/*
+ * As many as may be have not shown a key yet. An agent that is refused comes again after seconds, and at each refusal
+ * later: ten thousand took minutes to get in. One that waits with the kernel is served when its turn comes.
+ */
+static bool must_wait(struct lane_listener *ls)
+{
+    if (limits_has_room_for_strangers(ls->lane->o.limits)) {
+        return false;
     }
+    stat_add(ls->lane->o.stats, STAT_gateway_accept_pauses, 1);
+    rest(ls, PAUSE_US);
+    return true;
 }
 
 /* False: enough for this round. */
@@ -75,7 +95,7 @@ static bool accept_one(struct lane_listener *ls)
         return true;
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        rest(ls);
+        rest_without_files(ls);
         return false;
     }
     return errno == EINTR || errno == ECONNABORTED || errno == EPROTO;
@@ -88,7 +108,7 @@ static void on_connection(int fd, uint32_t events, void *arg)
 
     (void)fd;
     (void)events;
-    for (i = 0; i < ACCEPTS && accept_one(ls); i++) {
+    for (i = 0; i < ACCEPTS && !must_wait(ls) && accept_one(ls); i++) {
     }
 }
 
