@@ -3,12 +3,13 @@
  * bench_gateway -- agents by the thousand, as far as a gateway can see. For bench/gateway.sh.
  *
  *   bench_gateway prepare N FILE                       N hosts with keys into FILE; SQL for the catalog on standard output
- *   bench_gateway cycles ADDRESS FILE N PROCESSES BYTES    connect, log in, HELLO, one bundle, ack, close: N times in all
+ *   bench_gateway cycles ADDRESS FILE N PROCESSES BYTES    connect, log in, HELLO, one bundle and its ack (0: none), close: N times in all
+ *   bench_gateway storm ADDRESS FILE N PROCESSES       N agents at once, each from an address of its own, until all have WELCOME
  *   bench_gateway idle ADDRESS FILE N                  N sessions up to WELCOME, then "open"; held until standard input ends
  *   bench_gateway stream ADDRESS FILE PROCESSES N BYTES    each one session, N bundles, window as the gateway says
  *   bench_gateway verify N                             Ed25519 verifications: what all this is measured against
  *
- * cycles, stream, verify print the seconds that they took.
+ * cycles, storm, stream, verify print the seconds that they took; storm also how many connections were tried.
  */
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -24,6 +25,7 @@
 
 #include <libssh2.h>
 
+#include "bench/gateway.h"
 #include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/base/hex.h"
@@ -36,18 +38,10 @@
 #include "common/record/limits.h"
 #include "common/wire/message.h"
 
-#define KEY_TEXT_SIZE 1024u /* of FILE, per host: the private key, filled up with zeros */
-#define PARTITIONS    64u
-#define HOSTS_MAX     20000u
+#define PARTITIONS 64u
+#define HOSTS_MAX  20000u
 
-struct link {
-    int fd;
-    LIBSSH2_SESSION *ssh;
-    LIBSSH2_CHANNEL *channel;
-    struct buf in;
-};
-
-static void must(bool ok, const char *what)
+void must(bool ok, const char *what)
 {
     if (!ok) {
         fprintf(stderr, "bench_gateway: %s\n", what);
@@ -60,7 +54,7 @@ static unsigned number(const char *text)
     return (unsigned)strtoul(text, NULL, 10);
 }
 
-static struct uuid host_of(unsigned n)
+struct uuid host_of(unsigned n)
 {
     struct uuid u = { { 0xbe, 0x4c, 0x11, 0x00 } };
 
@@ -116,7 +110,7 @@ static void prepare(unsigned n, const char *file)
     must(fclose(out) == 0, "write");
 }
 
-static void key_text(const char *file, unsigned n, char out[KEY_TEXT_SIZE + 1])
+void key_text(const char *file, unsigned n, char out[KEY_TEXT_SIZE + 1])
 {
     FILE *in = fopen(file, "rb");
 
@@ -127,11 +121,9 @@ static void key_text(const char *file, unsigned n, char out[KEY_TEXT_SIZE + 1])
 
 /* --- a session ------------------------------------------------------------------------------------------ */
 
-static void link_open(struct link *l, const char *address, const char *key, unsigned n)
+void link_start(struct link *l, const char *address, int flags)
 {
     struct sockaddr_in in = { .sin_family = AF_INET };
-    char user[UUID_TEXT_SIZE];
-    struct uuid host = host_of(n);
     struct hostport at;
     int one = 1;
 
@@ -139,16 +131,32 @@ static void link_open(struct link *l, const char *address, const char *key, unsi
     buf_init(&l->in, 1u << 20);
     must(hostport_parse(slice_str(address), -1, &at) == 0 && inet_pton(AF_INET, at.host, &in.sin_addr) == 1, address);
     in.sin_port = htons(at.port);
-    l->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    must(l->fd >= 0 && connect(l->fd, (struct sockaddr *)&in, sizeof(in)) == 0, "connect");
+    l->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+    must(l->fd >= 0, "socket");
     (void)setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* only slower without */
+    l->to = in;
+}
+
+void link_session(struct link *l)
+{
     l->ssh = libssh2_session_init();
+    must(l->ssh != NULL, "memory");
     libssh2_session_method_pref(l->ssh, LIBSSH2_METHOD_KEX, "curve25519-sha256");
     libssh2_session_method_pref(l->ssh, LIBSSH2_METHOD_HOSTKEY, "ssh-ed25519");
-    libssh2_session_method_pref(l->ssh, LIBSSH2_METHOD_CRYPT_CS, "aes128-ctr");
-    libssh2_session_method_pref(l->ssh, LIBSSH2_METHOD_CRYPT_SC, "aes128-ctr");
+    libssh2_session_method_pref(l->ssh, LIBSSH2_METHOD_CRYPT_CS, "aes128-gcm@openssh.com,aes128-ctr");
+    libssh2_session_method_pref(l->ssh, LIBSSH2_METHOD_CRYPT_SC, "aes128-gcm@openssh.com,aes128-ctr");
     libssh2_session_method_pref(l->ssh, LIBSSH2_METHOD_MAC_CS, "hmac-sha2-256");
     libssh2_session_method_pref(l->ssh, LIBSSH2_METHOD_MAC_SC, "hmac-sha2-256");
+}
+
+static void link_open(struct link *l, const char *address, const char *key, unsigned n)
+{
+    char user[UUID_TEXT_SIZE];
+    struct uuid host = host_of(n);
+
+    link_start(l, address, 0);
+    must(connect(l->fd, (struct sockaddr *)&l->to, sizeof(l->to)) == 0, "connect");
+    link_session(l);
     must(libssh2_session_handshake(l->ssh, l->fd) == 0, "handshake");
     uuid_format(&host, user);
     must(libssh2_userauth_publickey_frommemory(l->ssh, user, UUID_TEXT_LEN, NULL, 0, key, strlen(key), NULL) == 0,
@@ -195,16 +203,21 @@ static void get(struct link *l, enum message_type wanted, struct message *m)
     buf_consume(&l->in, used);
 }
 
+void hello_of(unsigned n, struct message *m)
+{
+    memset(m, 0, sizeof(*m));
+    m->type = MESSAGE_HELLO;
+    m->hello.version = MESSAGE_VERSION;
+    m->hello.host = host_of(n);
+    m->hello.boot.b[0] = 1;
+    m->hello.boot_us = (uint64_t)clock_boot_us();
+}
+
 static unsigned say_hello(struct link *l, unsigned n)
 {
     struct message m;
 
-    memset(&m, 0, sizeof(m));
-    m.type = MESSAGE_HELLO;
-    m.hello.version = MESSAGE_VERSION;
-    m.hello.host = host_of(n);
-    m.hello.boot.b[0] = 1;
-    m.hello.boot_us = (uint64_t)clock_boot_us();
+    hello_of(n, &m);
     put(l, &m);
     get(l, MESSAGE_WELCOME, &m);
     return (unsigned)m.welcome.window;
@@ -262,12 +275,16 @@ static void cycle_child(char **arg, unsigned process, unsigned times)
     unsigned i;
 
     key_text(arg[1], process, key);
-    seal(process, 1, number(arg[4]), key, &block);
+    if (number(arg[4]) > 0) {
+        seal(process, 1, number(arg[4]), key, &block);
+    }
     for (i = 0; i < times; i++) {
         link_open(&l, arg[0], key, process);
         (void)say_hello(&l, process);
-        put_bundle(&l, 1, &block);
-        get(&l, MESSAGE_ACK, &m);
+        if (block.len > 0) {
+            put_bundle(&l, 1, &block);
+            get(&l, MESSAGE_ACK, &m);
+        }
         link_close(&l);
     }
     buf_free(&block);
@@ -301,13 +318,33 @@ static void stream_child(char **arg, unsigned process, unsigned times)
     link_close(&l);
 }
 
-static void run(char **arg, unsigned processes, unsigned times, void (*child)(char **, unsigned, unsigned), bool ready)
+/* --- processes ------------------------------------------------------------------------------------------ */
+
+static void wait_stopped(const pid_t *pids, unsigned processes)
 {
-    pid_t pids[256];
-    int64_t begin;
     int status;
 
-    must(processes <= 256, "processes");
+    for (unsigned i = 0; i < processes; i++) {
+        must(waitpid(pids[i], &status, WUNTRACED) == pids[i] && WIFSTOPPED(status), "child");
+    }
+}
+
+static void let_go(const pid_t *pids, unsigned processes)
+{
+    for (unsigned i = 0; i < processes; i++) {
+        kill(pids[i], SIGCONT);
+    }
+}
+
+/* stops: how often each child stops itself, until all have: at 1 the clock starts, at 2 it ends. */
+static void run(char **arg, unsigned processes, unsigned times, void (*child)(char **, unsigned, unsigned),
+                unsigned stops)
+{
+    pid_t pids[256];
+    int64_t begin, end = 0;
+    int status;
+
+    must(processes > 0 && processes <= 256, "processes");
     begin = clock_mono_us();
     for (unsigned i = 0; i < processes; i++) {
         pids[i] = fork();
@@ -317,17 +354,21 @@ static void run(char **arg, unsigned processes, unsigned times, void (*child)(ch
             _exit(0);
         }
     }
-    for (unsigned i = 0; ready && i < processes; i++) {
-        must(waitpid(pids[i], &status, WUNTRACED) == pids[i] && WIFSTOPPED(status), "child");
+    if (stops > 0) {
+        wait_stopped(pids, processes);
+        begin = clock_mono_us();
+        let_go(pids, processes);
     }
-    begin = ready ? clock_mono_us() : begin;
-    for (unsigned i = 0; ready && i < processes; i++) {
-        kill(pids[i], SIGCONT);
+    if (stops > 1) {
+        wait_stopped(pids, processes);
+        end = clock_mono_us();
+        let_go(pids, processes);
     }
     for (unsigned i = 0; i < processes; i++) {
         must(waitpid(pids[i], &status, 0) == pids[i] && WIFEXITED(status) && WEXITSTATUS(status) == 0, "child");
     }
-    printf("%.6f\n", (double)(clock_mono_us() - begin) / 1e6);
+    end = stops > 1 ? end : clock_mono_us();
+    printf("%.6f", (double)(end - begin) / 1e6);
 }
 
 static void idle(char **arg)
@@ -375,11 +416,17 @@ int main(int argc, char **argv)
     if (strcmp(what, "prepare") == 0 && argc == 4) {
         prepare(number(arg[0]), arg[1]);
     } else if (strcmp(what, "cycles") == 0 && argc == 7) {
-        run(arg, number(arg[3]), number(arg[2]) / number(arg[3]), cycle_child, false);
+        run(arg, number(arg[3]), number(arg[2]) / number(arg[3]), cycle_child, 0);
+        printf("\n");
+    } else if (strcmp(what, "storm") == 0 && argc == 6) {
+        storm_open();
+        run(arg, number(arg[3]), number(arg[2]) / number(arg[3]), storm_child, 2);
+        printf(" %u\n", storm_tries());
     } else if (strcmp(what, "idle") == 0 && argc == 5) {
         idle(arg);
     } else if (strcmp(what, "stream") == 0 && argc == 7) {
-        run(arg, number(arg[2]), number(arg[3]), stream_child, true);
+        run(arg, number(arg[2]), number(arg[3]), stream_child, 1);
+        printf("\n");
     } else if (strcmp(what, "verify") == 0 && argc == 3) {
         verify(number(arg[0]));
     } else {

@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# gateway.sh -- what a session, an idle session and a bundle cost a gateway, with a real broker behind it. CPU is
-# the gateway's own, all threads, and is measured against one Ed25519 verification in the same run: client and
-# server share the machine, so rates say little and ratios more.
+# gateway.sh -- what a session, an idle session and a bundle cost a gateway, with a real broker behind it; and how long
+# thousands of agents take that come at once. CPU is the gateway's own, all threads, and is measured against one Ed25519
+# verification in the same run: client and server share the machine, so rates say little and ratios more. The gateway has
+# one thread, on one core; the agents have the other cores.
 set -euo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/../deploy/lib/base.sh"
 cd -- "$POFR_TREE"
 
-SESSIONS=${BENCH_SESSIONS:-2000} IDLE=${BENCH_IDLE:-1000} BUNDLES=${BENCH_BUNDLES:-3000}
+SESSIONS=${BENCH_SESSIONS:-2000} IDLE=${BENCH_IDLE:-1000} BUNDLES=${BENCH_BUNDLES:-3000} STORM=${BENCH_STORM:-10000}
 BUILD=$POFR_TREE/build/release
 WORK=$(mktemp -d "${TMPDIR:-/var/tmp}/pofr-b.XXXXXX")
 chmod 711 -- "$WORK"
@@ -15,37 +16,61 @@ export POFR_STATE=$WORK/c POFR_NO_INSTALL=1 POFR_NO_BUILD=1 POFR_BUILD=$BUILD
 
 quickstart() { "$POFR_TREE/deploy/quickstart" "$@" >&2; }
 finish() {
+    gateway_end || true
     quickstart destroy || true
     rm -rf -- "$WORK"
 }
 trap finish EXIT
 
 part() { "$POFR_TREE/deploy/quickstart" parts | awk -v part="$1" -v column="$2" '$1 == part { print $column }'; }
-cpu_ms() { awk '{ sub(/.*\) /, ""); print ($12 + $13) * 10 }' "/proc/$(part gateway 2)/stat"; }
-pss_kb() { awk '/^Pss:/ { print $2 }' "/proc/$(part gateway 2)/smaps_rollup"; }
+
+# A gateway of our own: one thread, on the last core.
+CORES=$(nproc) PID=
+gateway_start() {
+    taskset -c "$((CORES - 1))" "$BUILD/gateway/pofr-gateway" --config "$WORK/gateway.conf" >"$WORK/gateway.log" 2>&1 &
+    PID=$!
+    wait_until 60 grep -q 'gateway ready' "$WORK/gateway.log"
+}
+gateway_end() {
+    [[ -n $PID ]] || return 0
+    kill "$PID"
+    wait "$PID" || true
+    PID=
+}
+
+# Nanoseconds of the scheduler: ticks of 10 ms would be as long as several sessions.
+cpu_ms() { awk '{ sum += $1 } END { printf "%.3f", sum / 1e6 }' "/proc/$PID/task/"*/schedstat; }
+pss_kb() { awk '/^Pss:/ { print $2 }' "/proc/$PID/smaps_rollup"; }
 figure() { printf '%s\t%s\t%s' "$1" "$2" "$3" && [[ $# -lt 5 ]] || printf '\t%s\t%s' "$4" "$5"; printf '\n'; }
 calc() { awk "BEGIN { printf \"%.6g\", $1 }"; }
 
 quickstart start kafka head
 "$BUILD/ctl/pofrctl" --quiet --config "$POFR_STATE/etc/ctl.conf" migrate >&2
 "$BUILD/ctl/pofrctl" --quiet --config "$POFR_STATE/etc/ctl.conf" topic create >&2
-"$BUILD/bench/bench_gateway" prepare "$IDLE" "$WORK/keys" |
+"$BUILD/bench/bench_gateway" prepare "$((STORM > IDLE ? STORM : IDLE))" "$WORK/keys" |
     mariadb --defaults-file="$POFR_STATE/etc/admin.cnf" --port="$(part head 3)" pofr_catalog
-quickstart start gateway
+quickstart start gateway # writes its configuration
 AT=127.0.0.1:$(part gateway 3)
-bench() { "$BUILD/bench/bench_gateway" "$@"; }
+quickstart kill gateway
+awk '{ print } /^listen = / && !done { print "threads = 1"; done = 1 }' "$POFR_STATE/etc/gateway.conf" >"$WORK/gateway.conf"
+gateway_start
+bench() { taskset -c "$([[ $CORES -gt 1 ]] && echo "0-$((CORES - 2))" || echo 0)" "$BUILD/bench/bench_gateway" "$@"; }
 
 verify_ms=$(calc "$(bench verify 10000) * 1000 / 10000")
 figure "Ed25519 verification" "$verify_ms" ms
 
 bench cycles "$AT" "$WORK/keys" 200 4 20000 >/dev/null # warm
-for processes in 1 8; do
-    before=$(cpu_ms)
-    seconds=$(bench cycles "$AT" "$WORK/keys" "$SESSIONS" "$processes" 50000)
-    ms=$(calc "($(cpu_ms) - $before) / $SESSIONS")
-    figure "CPU of a new session with one 50 KB bundle, $processes at once" "$ms" ms "$verify_ms" "one verification"
-    figure "... sessions a second, client on the same cores" "$(calc "$SESSIONS / $seconds")" "1/s"
-    figure "... sessions a second that one core could carry" "$(calc "1000 / $ms")" "1/s" 45 "sshd with forced command"
+for bytes in 0 50000; do
+    what="a new session, HELLO and WELCOME"
+    [[ $bytes -eq 0 ]] || what="a new session with one 50 KB bundle"
+    for processes in 1 8; do
+        before=$(cpu_ms)
+        seconds=$(bench cycles "$AT" "$WORK/keys" "$SESSIONS" "$processes" "$bytes")
+        ms=$(calc "($(cpu_ms) - $before) / $SESSIONS")
+        figure "CPU of $what, $processes at once" "$ms" ms "$verify_ms" "one verification"
+        figure "... sessions a second, client on the other cores" "$(calc "$SESSIONS / $seconds")" "1/s"
+        figure "... sessions a second that one core could carry" "$(calc "1000 / $ms")" "1/s" 45 "sshd with forced command"
+    done
 done
 
 for bytes in 20000 50000; do
@@ -56,11 +81,22 @@ for bytes in 20000 50000; do
     figure "... bundles a second" "$(calc "$BUNDLES / $seconds")" "1/s"
 done
 
-quickstart kill gateway
-quickstart start gateway
+gateway_end
+gateway_start
+before=$(cpu_ms)
+read -r seconds tries <<<"$(bench storm "$AT" "$WORK/keys" "$STORM" 4)"
+ms=$(calc "($(cpu_ms) - $before) / $STORM")
+figure "$STORM agents at once, until all have their WELCOME" "$seconds" s
+figure "... connections that they tried" "$tries" "" "$STORM" "agents"
+figure "... CPU of the gateway for each" "$ms" ms "$verify_ms" "one verification"
+figure "... its share of its core meanwhile" "$(calc "$ms * $STORM / $seconds / 10")" "%"
+
+gateway_end
+gateway_start
 before=$(pss_kb)
 mkfifo "$WORK/hold"
 bench idle "$AT" "$WORK/keys" "$IDLE" <"$WORK/hold" >"$WORK/idle" &
+idle_pid=$!
 exec 7>"$WORK/hold"
 wait_until 120 grep -q open "$WORK/idle"
 figure "memory of an idle session ($IDLE of them)" "$(calc "($(pss_kb) - $before) / $IDLE")" KB 1900 "sshd"
@@ -68,4 +104,4 @@ before=$(cpu_ms) begin=$(now_ms)
 timeout 10 tail -f /dev/null || true
 figure "CPU of $IDLE idle sessions" "$(calc "($(cpu_ms) - $before) / ($(now_ms) - $begin) * 100")" "% of a core"
 exec 7>&-
-wait
+wait "$idle_pid"
