@@ -171,11 +171,9 @@ struct state {
 
     /* the process that is being read */
     struct proc *cur;
-    bool cur_new; /* cur is not in by_pid yet */
-    bool cur_ignored;
-    bool cur_zombie;
+    bool cur_held; /* its version goes on: cand is empty */
     struct version cand;
-    uint64_t cand_cpu_us, cand_start;
+    uint64_t cand_cpu_us;
     struct vec cand_files;  /* struct file */
     struct vec cand_ranges; /* struct range */
 };

@@ -19,12 +19,23 @@ void state_look_begin(struct state *s, bool first)
     s->cur = NULL;
 }
 
-static bool on_held(void *ctx, uint32_t pid, uint64_t start_jiffies)
+/* The process whose version goes on as it was read last; NULL: it must be read. */
+static struct proc *proc_held(const struct state *s, uint32_t pid, uint64_t start_jiffies)
 {
-    struct state *s = ctx;
     struct proc *p = proc_by_pid(s, pid);
 
     if (p == NULL || !p->told || start_jiffies > p->id.jiffies || p->exec.at_us != 0 || (p->v.stripped && !s->lean)) {
+        return NULL;
+    }
+    return p;
+}
+
+static bool on_held(void *ctx, uint32_t pid, uint64_t start_jiffies)
+{
+    struct state *s = ctx;
+    struct proc *p = proc_held(s, pid, start_jiffies);
+
+    if (p == NULL) {
         return false;
     }
     p->look = s->look;
@@ -87,6 +98,23 @@ static void on_process(void *ctx, const struct rec_process *r, const struct look
     s->cand.recorder = s->cur->v.recorder || proc_is_recorder(s, &s->cur->id);
     s->cand_cpu_us = r->cpu_us;
     s->cur->look = s->look;
+}
+
+static bool on_process_held(void *ctx, uint32_t pid, uint64_t start_jiffies, const struct look_how *how)
+{
+    struct state *s = ctx;
+    struct proc *p = proc_held(s, pid, start_jiffies);
+
+    if (p == NULL) {
+        return false;
+    }
+    s->cand_files.len = 0;
+    s->cand_ranges.len = 0;
+    s->cur = p;
+    s->cur_held = true;
+    s->cand_cpu_us = how->cpu_us;
+    p->look = s->look;
+    return true;
 }
 
 static bool on_file_held(void *ctx, uint32_t thread, uint32_t fd)
@@ -166,6 +194,7 @@ static void cand_forget(struct state *s)
     s->cand_files.len = 0;
     version_drop(s, &s->cand);
     s->cur = NULL;
+    s->cur_held = false;
 }
 
 /* It was there, and is over or going: what was read of it is the best that will ever be known. */
@@ -222,7 +251,7 @@ static void on_process_end(void *ctx, const struct look_how *how)
     }
     last_seen = how->why == LOOK_WHY_RECONCILE && p->told ? p->read_us : p->last_seen;
     if (p->told) {
-        if (!version_same(&p->v, &s->cand)) {
+        if (!s->cur_held && !version_same(&p->v, &s->cand)) {
             s->figures.reconcile_wrong += how->why == LOOK_WHY_RECONCILE;
             version_changed(s, p);
         }
@@ -263,6 +292,7 @@ static void on_blocked(void *ctx, uint32_t pid, uint64_t start_jiffies)
 const struct look_sink state_look_sink = {
     .held = on_held,
     .process = on_process,
+    .process_held = on_process_held,
     .file_held = on_file_held,
     .file = on_file,
     .files_end = on_files_end,

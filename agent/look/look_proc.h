@@ -59,6 +59,7 @@ struct look_how {
     uint32_t exit_status; /* as wait(2) gives it */
     bool whole;           /* process_end: complete; else it went away (or blocked) while it was being read */
     bool gone;            /* process_end, not whole: it is not there any more */
+    uint64_t cpu_us;      /* CPU time that it has used, read before anything else */
 };
 
 struct look_sink {

@@ -215,7 +215,7 @@ int proc_reader_process(struct proc_context *c, struct gate_entry *e, enum look_
     char name[16];
     int code, dir;
 
-    c->how = (struct look_how){ .why = why };
+    c->how = (struct look_how){ .why = why, .cpu_us = e->now_ns / 1000 };
     c->delivered = false;
     c->uid = UINT32_MAX;
     c->avoid = 0;

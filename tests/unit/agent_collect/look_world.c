@@ -71,6 +71,7 @@ static void do_fork(struct world *w)
     }
     *p = w->procs[parent];
     p->changed = true;
+    p->attributes_read = false;
     p->zombie_waits = false;
     p->ppid = parent;
     p->jiffies = w->now / 10000;
@@ -104,6 +105,7 @@ static void do_exec(struct world *w)
     if (pid != 0) {
         w->procs[pid].program = PICK(w, programs);
         w->procs[pid].changed = true;
+        w->procs[pid].attributes_read = false;
         tell_exec(w, pid);
     }
 }
@@ -117,6 +119,7 @@ static void do_change(struct world *w)
         return;
     }
     w->procs[pid].changed = true;
+    w->procs[pid].attributes_read = false;
     if (random_chance(&w->random, 50)) {
         w->procs[pid].cwd = PICK(w, directories);
         return;
@@ -256,7 +259,10 @@ static void read_one(struct world *w, struct state *s, uint32_t pid, enum look_w
         state_look_sink.process_end(s, &how);
         return;
     }
-    state_look_sink.process(s, &p, &how);
+    if (!w->procs[pid].attributes_read || why != LOOK_WHY_CLOCK || random_chance(&w->random, 20) ||
+        !state_look_sink.process_held(s, pid, w->procs[pid].jiffies, &how)) {
+        state_look_sink.process(s, &p, &how);
+    }
     for (unsigned fd = 0; fd < WORLD_FILES; fd++) {
         bool changed = w->procs[pid].changed || why == LOOK_WHY_FIRST;
 
@@ -288,6 +294,7 @@ static void read_one(struct world *w, struct state *s, uint32_t pid, enum look_w
     how.whole = true;
     state_look_sink.process_end(s, &how);
     w->procs[pid].changed = false;
+    w->procs[pid].attributes_read = true;
 }
 
 static void look(struct world *w, struct state *s, bool first)

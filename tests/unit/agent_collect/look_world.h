@@ -24,7 +24,8 @@ struct world_file {
 
 struct world_proc {
     bool alive, changed;
-    bool zombie_waits; /* it ended and was not reaped: a look shows a zombie once */
+    bool attributes_read; /* and none has changed since */
+    bool zombie_waits;    /* it ended and was not reaped: a look shows a zombie once */
     uint32_t ppid;
     uint64_t jiffies;
     uint8_t program, uid, cwd;
