@@ -35,8 +35,10 @@ static const struct conf_option options[] = {
     CONF_USEC(
         struct agent_conf, full_list_us, "full_list_every", "10s", "300ms", "10min", CONF_RELOAD,
         "How often /proc is listed in full although events tell which processes are new. A difference is a finding."),
-    CONF_UINT(struct agent_conf, reconcile_part, "reconcile_part", "100", "1", "100000", "", CONF_RELOAD,
-              "One in so many processes is read again at each tick although nothing says that it changed."),
+    CONF_UINT(
+        struct agent_conf, reconcile_part, "reconcile_part", "100", "1", "100000", "", CONF_RELOAD,
+        "One in so many processes is read again at each tick, or in 300 ms where ticks are shorter, although nothing "
+        "says that it changed."),
     CONF_UINT(
         struct agent_conf, socket_budget, "socket_budget", "10", "1", "100", "percent", CONF_RELOAD,
         "Share of a tick that sockets of network namespaces other than the host's may take; what is over it waits "

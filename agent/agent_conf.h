@@ -23,7 +23,7 @@ struct agent_conf {
     uint64_t bundle_size;
     int64_t facts_us;        /* how often users, interfaces, routes, hardware, logins are looked at */
     int64_t full_list_us;    /* how often /proc is listed in full */
-    uint32_t reconcile_part; /* one in so many processes is read again each tick whatever its clock says */
+    uint32_t reconcile_part; /* one in so many processes is read again each tick (or 300 ms) whatever its clock says */
     uint32_t socket_budget;  /* percent of a tick that other network namespaces' sockets may cost */
     uint32_t exec_budget;    /* percent of a CPU for arguments at exec events */
     bool sandbox;

@@ -304,8 +304,10 @@ void gate_give_turns(struct gate *g, uint32_t part, int64_t reconcile_us, int64_
     }
     due = (double)g->count / (double)(part > 0 ? part : 100);
     if (g->reconciled_us != 0 && now_us > g->reconciled_us) {
-        double by_time = (double)g->count * (double)(now_us - g->reconciled_us) / (double)reconcile_us;
+        double apart = (double)(now_us - g->reconciled_us);
+        double by_time = (double)g->count * apart / (double)reconcile_us;
 
+        due = apart < GATE_PART_US ? due * apart / GATE_PART_US : due;
         due = by_time > due ? by_time : due;
     }
     g->reconciled_us = now_us;

@@ -7,7 +7,8 @@
  *   - processes that share a table of files (CLONE_FILES) are a group: one moved, all are read (gate_share.h)
  *   - a session leader that ended takes the terminal from its session: all of the session are read
  *   - renamed and deleted files, a cgroup changed from outside: each process has its turn to be read anyway, one in
- *     `part` per look, and at least so many that all have had theirs within reconcile_us
+ *     `part` per look (where looks are less than 300 ms apart: in 300 ms), and at least so many that all have had theirs
+ *     within reconcile_us
  * (A parent's end changes nothing that is recorded: ppid is the creator.)
  * The clock is read before the content, and kept with (pid, start).
  *
@@ -21,6 +22,8 @@
 
 #include "agent/look/look_proc.h"
 #include "common/base/compiler.h"
+
+#define GATE_PART_US 300000
 
 /* What tells an open file from another on the same descriptor without reading its name. */
 struct gate_file {

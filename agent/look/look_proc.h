@@ -108,8 +108,9 @@ struct look_ask {
     bool full; /* read everything, hold nothing */
     bool list; /* list /proc; else: what is known, and what was hinted as new */
     bool told; /* hints told of every exec, exit, thread, and change of ids, session and name since the last look */
-    uint32_t reconcile_part; /* one in so many is read again (at least, see reconcile_us); 0: 100 */
-    int64_t now_us;          /* monotonic */
+    uint32_t
+        reconcile_part; /* one in so many is read again per look, or per 300 ms (at least, see reconcile_us); 0: 100 */
+    int64_t now_us;     /* monotonic */
 };
 
 struct look_result {

@@ -41,7 +41,8 @@ struct seen {
 struct look_sock {
     struct look_sock_conf conf;
     uint64_t own;
-    int fd; /* sock_diag in our own namespace; -1: refused */
+    int64_t own_us; /* when it was looked at last */
+    int fd;         /* sock_diag in our own namespace; -1: refused */
     struct seen seen[SEEN_MAX];
     size_t seen_count;
     struct buf text;
@@ -520,7 +521,10 @@ int look_sock_run(struct look_sock *l, const struct look_netns *list, size_t cou
     const struct look_netns *n;
 
     p.result.inode = l->own;
-    look_families(&p);
+    if (l->own_us == 0 || begin - l->own_us >= l->conf.own_apart_us) {
+        l->own_us = begin;
+        look_families(&p);
+    }
     forget(l, list, count);
     while ((n = oldest(l, list, count, begin)) != NULL) {
         if (!visit(l, n, sink, ctx)) {

@@ -3,8 +3,8 @@
  * look_sock.h -- one look at the sockets of network namespaces.
  *
  * sock_diag where the kernel lets us (TCP, UDP, UDPLITE, RAW of both families, UNIX, PACKET, NETLINK; without
- * TIME_WAIT), else the text of /proc/PID/net/ (then cookie_kind is 1). The own namespace is looked at each time,
- * others in turn within a budget of time, by a thread that enters the namespace, opens, asks, closes: no socket of ours
+ * TIME_WAIT), else the text of /proc/PID/net/ (then cookie_kind is 1). The own namespace is looked at each time
+ * (but see own_apart_us), others in turn within a budget of time, by a thread that enters the namespace, opens, asks, closes: no socket of ours
  * keeps a namespace alive. The caller remembers when each was looked at last: that is its age.
  *
  * Owners are not known here: a socket is delivered once, with pid 0; who holds it is who has a file of kind
@@ -28,6 +28,7 @@ struct look_sock;
 struct look_sock_conf {   /* 0 or NULL: the default */
     const char *root;     /* "/proc" */
     uint32_t sockets_max; /* 1048576 of one namespace: more are counted as unseen */
+    int64_t own_apart_us; /* the own namespace too waits until its last look is so long ago; 0: each time */
     bool text_only;       /* never sock_diag (for tests) */
 };
 
@@ -71,7 +72,7 @@ void look_sock_free(struct look_sock *l);
 uint64_t look_sock_own(const struct look_sock *l);
 
 /*
- * The own namespace, then of list (in any order, the own one may be in it) those not looked at for longest, until
+ * The own namespace (where it is due), then of list (in any order, the own one may be in it) those not looked at for longest, until
  * budget_us have gone by (at least one of them, at most all).
  */
 POFR_MUST_USE int look_sock_run(struct look_sock *l, const struct look_netns *list, size_t count, int64_t budget_us,

@@ -214,6 +214,26 @@ static void everyone_has_a_turn_within_the_time(void **state)
     gate_fini(&g);
 }
 
+static void looks_at_shorter_distance_give_no_more_turns(void **state)
+{
+    uint32_t pids[250], added, over;
+    unsigned turns = 0;
+    struct gate g;
+
+    (void)state;
+    for (uint32_t i = 0; i < 250; i++) {
+        pids[i] = 100 + i;
+    }
+    gate_init(&g, 1000);
+    assert_int_equal(gate_merge(&g, pids, 250, true, &added, &over), 0);
+    (void)turns_of(&g, 100, 1000000);
+    for (int64_t at = 1; at <= 600; at++) { /* 50 ms apart: 30 s */
+        turns += turns_of(&g, 100, 1000000 + at * 50000);
+    }
+    assert_in_range(turns, 249, 251);
+    gate_fini(&g);
+}
+
 static void files_are_replaced_a_slice_at_a_time(void **state)
 {
     static const struct gate_file first[] = { { 0, 0, 10 }, { 1, 0, 11 }, { 2, 0, 12 }, { 9, 0, 19 } };
@@ -252,6 +272,7 @@ int main(void)
         cmocka_unit_test(a_member_that_moved_has_its_group_read),
         cmocka_unit_test(the_session_of_a_leader_that_ended_is_read),
         cmocka_unit_test(everyone_has_a_turn_within_the_time),
+        cmocka_unit_test(looks_at_shorter_distance_give_no_more_turns),
         cmocka_unit_test(files_are_replaced_a_slice_at_a_time),
     };
 

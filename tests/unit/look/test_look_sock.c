@@ -163,6 +163,21 @@ static uint64_t own_netns(void)
     return st.st_ino;
 }
 
+static void the_own_namespace_waits_until_it_is_due(void **state)
+{
+    struct look_sock_conf conf = { .own_apart_us = INT64_C(3600000000) };
+    struct look_sock *l = NULL;
+    struct seen seen = { 0 };
+
+    (void)state;
+    assert_int_equal(look_sock_new(&conf, &l, NULL), 0);
+    assert_int_equal(look_sock_run(l, NULL, 0, 1000000, &sink, &seen, NULL), 0);
+    assert_int_equal(seen.ends, 1);
+    assert_int_equal(look_sock_run(l, NULL, 0, 1000000, &sink, &seen, NULL), 0);
+    assert_int_equal(seen.ends, 1);
+    look_sock_free(l);
+}
+
 static void our_own_sockets_are_seen_with_addresses_ports_and_state(bool text)
 {
     struct seen seen = { 0 };
@@ -344,6 +359,7 @@ static void messages_that_are_cut_are_refused_or_lose_attributes_alone(void **st
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_own_namespace_waits_until_it_is_due),
         cmocka_unit_test(sock_diag_shows_our_own_sockets),
         cmocka_unit_test(the_text_of_procfs_shows_the_same),
         cmocka_unit_test_setup_teardown(a_unix_path_is_the_path_and_nothing_more, tmpdir_setup, tmpdir_teardown),
