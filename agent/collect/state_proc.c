@@ -316,7 +316,7 @@ void proc_finish(struct state *s, struct proc *p, uint64_t at_us, uint64_t last_
     if (at_us <= p->first_seen) {
         at_us = p->first_seen + 1;
     }
-    proc_end(s, p, at_us, last_seen, source);
+    /* Its files first: a bundle may end anywhere in between, and the next run ends those of a process that is still open. */
     for (uint32_t i = 0; i < p->files_len; i++) {
         struct file *f = &p->files[i];
 
@@ -324,6 +324,7 @@ void proc_finish(struct state *s, struct proc *p, uint64_t at_us, uint64_t last_
             file_end(s, p, f, at_us, p->last_seen, source);
         }
     }
+    proc_end(s, p, at_us, last_seen, source);
     proc_remember(s, p, at_us);
     s->owners_dirty = true;
     g = vec_more(s, &s->gone, 1, sizeof(*g));
