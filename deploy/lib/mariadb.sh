@@ -26,7 +26,9 @@ mariadb_install() {
     local new=$STATE/data/$name.new.$$ log=$STATE/log/$name-install.log
     [[ ! -d $STATE/data/$name ]] || return 0
     remove_unfinished "$STATE/data/$name"
-    run_logged "$name" "making its data folder" "$log" mariadb-install-db --no-defaults --datadir="$new" \
+    mkdir -p -- "$STATE/tmp/$name"
+    # not in /tmp: there any other server that starts removes the temporary tables of this one (#sql…)
+    run_logged "$name" "making its data folder" "$log" mariadb-install-db --no-defaults --datadir="$new" --tmpdir="$STATE/tmp/$name" \
         --auth-root-authentication-method=socket --auth-root-socket-user="$ME" \
         --skip-test-db --skip-name-resolve --user="$ME" || {
         # its last lines are advice: the cause stands before
