@@ -169,8 +169,10 @@ everything_acked_is_in_kafka_in_order_after_kills() {
         wait_until 30 agent_connected
     done
     for part in gateway collector kafka; do
+        wait_until 30 agent_connected
+        round=$(agent_field sequence)
         quickstart kill "$part"
-        sleep 1
+        [[ $part == collector ]] || wait_until 30 sealed "$((round + 1))" # while it is away, one more waits
         quickstart start "$part"
     done
     wait_until 30 agent_connected

@@ -251,7 +251,7 @@ one_rotten_byte_does_not_end_recording() {
     cluster
     wait_until 20 connected host2
     network host2 cut
-    sleep 1
+    wait_until 20 not_connected host2 # what is sealed from here on was not sent
     at=$(sealed host2)
     wait_until 30 has_sealed host2 $((at + 4))
     python3 - "$HOSTS/host2/state/spool" $((at + 2)) <<'EOT'
@@ -276,6 +276,7 @@ EOT
 }
 
 connected() { host_status "$1" --json | jq -e '.connected == 1' >/dev/null; }
+not_connected() { host_status "$1" --json | jq -e '.connected == 0' >/dev/null; }
 figure() { host_status "$1" --json | jq -r ".$2"; }
 
 a_spool_that_is_full_says_what_it_lost() {

@@ -36,8 +36,6 @@ log_end_is() { [[ $(log_end "$1") -ge $2 ]]; }
 newest() { quickstart sql -N "SELECT COALESCE(MAX(sequence), 0) FROM bundle WHERE host = '$1'"; }
 stored_beyond() { [[ $(newest "$1") -gt $2 ]]; }
 answers() { [[ $(quickstart sql -N "$1") == "$2" ]]; }
-metrics() { local at; at=$(quickstart env | sed -n "s/^export POFR_METRICS=//p" | tr "," "\n" | sed -n "s/^$1=//p"); curl -sf "http://$at/metrics"; }
-metric() { metrics "$1" | awk -v name="$2" '$1 == name { print $2 }'; }
 
 # cut_log HOST OFFSET: what is before it is gone, as retention takes it
 cut_log() {

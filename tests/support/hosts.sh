@@ -17,6 +17,9 @@ HOSTS_AGENT=${HOSTS_AGENT:-$BUILD/agent/pofr-agent}
 
 ctl() { "$BUILD/ctl/pofrctl" --quiet --config "$POFR_STATE/etc/ctl.conf" "$@"; }
 
+metrics() { local at; at=$(quickstart env | sed -n "s/^export POFR_METRICS=//p" | tr ',' '\n' | sed -n "s/^$1=//p"); curl -sf --max-time 5 "http://$at/metrics"; }
+metric() { metrics "$1" | awk -v name="$2" '$1 == name { print $2 }'; } # of a part, by its name with labels
+
 # cluster_start PART...: the servers, catalog, tables, topics, and these parts; quickstart's own agent stays out
 cluster_start() {
     quickstart start kafka head shard1 shard2

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct random {
@@ -36,4 +37,11 @@ static inline bool random_chance(struct random *r, unsigned percent)
 static inline uint64_t random_magnitude(struct random *r)
 {
     return random_u64(r) >> random_below(r, 64);
+}
+
+static inline void random_bytes(struct random *r, uint8_t *out, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        out[i] = (uint8_t)random_u64(r);
+    }
 }

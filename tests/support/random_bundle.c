@@ -21,10 +21,9 @@
 #include "common/evidence/bundle.h"
 #include "common/record/limits.h"
 #include "tests/support/random_record.h"
+#include "tests/support/random_statement.h"
 #include "tests/support/random_world.h"
 #include "tests/support/shell.h"
-
-#define KINDS 512
 
 struct maker {
     const char *dir;
@@ -33,7 +32,7 @@ struct maker {
     struct rec_encoder *encoder;
     struct sshkey *key;
     struct statement next; /* of the bundle in the making; sequence of the last one until it is sealed */
-    uint64_t totals[KINDS];
+    uint64_t totals[STATEMENT_KINDS];
     struct record tick; /* the newest */
     bool first_of_run;
     struct buf truth, block;
@@ -47,35 +46,13 @@ static void must(int rc, const char *what)
     }
 }
 
-static void fill(struct maker *m, uint8_t *out, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        out[i] = (uint8_t)random_u64(&m->random);
-    }
-}
-
 static void begin_run(struct maker *m)
 {
-    fill(m, m->next.run, sizeof(m->next.run));
+    random_bytes(&m->random, m->next.run, sizeof(m->next.run));
     m->first_of_run = true;
 }
 
 /* --- one bundle ----------------------------------------------------------------------------------- */
-
-static void count(struct maker *m)
-{
-    struct statement *s = &m->next;
-
-    s->counts_len = 0;
-    for (uint32_t kind = REC_KEYFRAME + 1; kind < KINDS; kind++) {
-        uint64_t here = rec_encoder_count(m->encoder, kind);
-
-        m->totals[kind] += here;
-        if (m->totals[kind] > 0) {
-            s->counts[s->counts_len++] = (struct statement_count){ kind, here, m->totals[kind] };
-        }
-    }
-}
 
 static void seal(struct maker *m, enum statement_origin origin)
 {
@@ -90,27 +67,19 @@ static void seal(struct maker *m, enum statement_origin origin)
                 : origin          ? origin
                 : m->first_of_run ? STATEMENT_RESTART
                                   : STATEMENT_CONTINUES;
-    count(m);
+    statement_count_records(s, m->encoder, m->totals);
     buf_reset(&m->block);
     must(bundle_seal(s, rec_encoder_payload(m->encoder), m->key, &m->block, s->previous), "seal");
     (void)snprintf(name, sizeof(name), "%06llu.bundle", (unsigned long long)s->sequence);
     shell_write(m->dir, name, buf_slice(&m->block));
     rec_encoder_reset(m->encoder);
-    s->ticks = 0;
-    s->keyframe = 0;
+    statement_sealed(s);
     m->first_of_run = false;
 }
 
 static void put_tick(struct maker *m, const struct record *r, bool again)
 {
-    if (rec_encoder_bytes(m->encoder) == 0) {
-        m->next.from_boot_us = r->tick.boot_us;
-        m->next.from_wall_us = r->tick.wall_us;
-    }
-    m->next.to_boot_us = r->tick.boot_us;
-    m->next.to_wall_us = r->tick.wall_us;
-    m->next.ticks += !again;
-    m->next.ticks_total += !again;
+    statement_tick(&m->next, &r->tick, rec_encoder_bytes(m->encoder) == 0, again);
     m->tick = *r;
     must(rec_put(m->encoder, r), "tick");
 }
@@ -157,7 +126,7 @@ static void fate(struct maker *m, bool calm)
     } else if (dice < 13 && !calm) {
         seal(m, 0);
         random_world_reboot(&m->world);
-        fill(m, m->next.boot.b, sizeof(m->next.boot.b));
+        random_bytes(&m->random, m->next.boot.b, sizeof(m->next.boot.b));
         begin_run(m);
     } else {
         seal(m, 0);
@@ -324,8 +293,8 @@ static void begin(struct maker *m, const struct choice *o)
     m->random.state = ~o->seed;
     m->next.version = 1;
     (void)snprintf(m->next.recorder, sizeof(m->next.recorder), "random_bundle/%s", POFR_VERSION);
-    fill(m, m->next.host.b, sizeof(m->next.host.b));
-    fill(m, m->next.boot.b, sizeof(m->next.boot.b));
+    random_bytes(&m->random, m->next.host.b, sizeof(m->next.host.b));
+    random_bytes(&m->random, m->next.boot.b, sizeof(m->next.boot.b));
     if (o->host) {
         must(uuid_parse(slice_str(o->host), &m->next.host), "--host");
     }

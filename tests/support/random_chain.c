@@ -7,9 +7,8 @@
 
 #include "common/base/sha256.h"
 #include "tests/support/check.h"
+#include "tests/support/random_statement.h"
 #include "tests/support/random_world.h"
-
-#define KINDS 512
 
 struct maker {
     struct random_chain *chain;
@@ -18,32 +17,10 @@ struct maker {
     struct random_world *world;
     struct rec_encoder *encoder;
     struct statement next; /* sequence and previous are those of the last one */
-    uint64_t totals[KINDS];
+    uint64_t totals[STATEMENT_KINDS];
     struct record tick;
     uint64_t salt; /* so that two histories do not make the same statement */
 };
-
-static void fill(struct maker *m, uint8_t *out, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        out[i] = (uint8_t)random_u64(&m->random);
-    }
-}
-
-static void count(struct maker *m)
-{
-    struct statement *s = &m->next;
-
-    s->counts_len = 0;
-    for (uint32_t kind = REC_KEYFRAME + 1; kind < KINDS; kind++) {
-        uint64_t here = rec_encoder_count(m->encoder, kind);
-
-        m->totals[kind] += here;
-        if (m->totals[kind] > 0) {
-            s->counts[s->counts_len++] = (struct statement_count){ kind, here, m->totals[kind] };
-        }
-    }
-}
 
 static void seal(struct maker *m)
 {
@@ -60,7 +37,7 @@ static void seal(struct maker *m)
     }
     s->sequence++;
     s->origin = s->sequence == 1 ? STATEMENT_FIRST : STATEMENT_CONTINUES;
-    count(m);
+    statement_count_records(s, m->encoder, m->totals);
     payload = arena_dup(&b->arena, rec_encoder_payload(m->encoder));
     s->payload_size = s->payload_bytes = payload.len;
     memcpy(s->payload_digest, &m->salt, sizeof(m->salt));
@@ -77,20 +54,12 @@ static void seal(struct maker *m)
     }
     m->chain->bundles[m->chain->count++] = b;
     rec_encoder_reset(m->encoder);
-    s->ticks = 0;
-    s->keyframe = 0;
+    statement_sealed(s);
 }
 
 static void put_tick(struct maker *m, const struct record *r, bool again)
 {
-    if (rec_encoder_bytes(m->encoder) == 0) {
-        m->next.from_boot_us = r->tick.boot_us;
-        m->next.from_wall_us = r->tick.wall_us;
-    }
-    m->next.to_boot_us = r->tick.boot_us;
-    m->next.to_wall_us = r->tick.wall_us;
-    m->next.ticks += !again;
-    m->next.ticks_total += !again;
+    statement_tick(&m->next, &r->tick, rec_encoder_bytes(m->encoder) == 0, again);
     m->tick = *r;
     assert_int_equal(rec_put(m->encoder, r), 0);
 }
@@ -129,12 +98,12 @@ static void fate(struct maker *m, unsigned fates)
     } else if (dice < 15 && (fates & CHAIN_REBOOTS)) {
         seal(m);
         random_world_reboot(m->world);
-        fill(m, m->next.boot.b, sizeof(m->next.boot.b));
+        random_bytes(&m->random, m->next.boot.b, sizeof(m->next.boot.b));
     } else {
         seal(m);
         return;
     }
-    fill(m, m->next.run, sizeof(m->next.run));
+    random_bytes(&m->random, m->next.run, sizeof(m->next.run));
 }
 
 static void live(struct maker *m, size_t bundles, unsigned fates)
@@ -163,15 +132,15 @@ void random_chain_make(struct random_chain *c, uint64_t seed, size_t bundles, un
     m->random.state = ~seed;
     m->next.version = 1;
     (void)snprintf(m->next.recorder, sizeof(m->next.recorder), "random_chain/1");
-    fill(m, m->next.host.b, sizeof(m->next.host.b));
-    fill(m, m->next.boot.b, sizeof(m->next.boot.b));
-    fill(m, m->next.run, sizeof(m->next.run));
+    random_bytes(&m->random, m->next.host.b, sizeof(m->next.host.b));
+    random_bytes(&m->random, m->next.boot.b, sizeof(m->next.boot.b));
+    random_bytes(&m->random, m->next.run, sizeof(m->next.run));
     assert_int_equal(rec_encoder_new(&m->encoder), 0);
     random_world_init(m->world, seed, size);
     if (fates & CHAIN_FORKS) {
         struct random_world *copy = malloc(sizeof(*copy));
         struct statement then;
-        uint64_t totals[KINDS];
+        uint64_t totals[STATEMENT_KINDS];
 
         assert_non_null(copy);
         live(m, bundles / 3, fates & ~(unsigned)CHAIN_FORKS);
@@ -186,7 +155,7 @@ void random_chain_make(struct random_chain *c, uint64_t seed, size_t bundles, un
         m->salt = 1;
         m->world->random.state ^= 1;
         random_world_start(m->world, true);
-        fill(m, m->next.run, sizeof(m->next.run));
+        random_bytes(&m->random, m->next.run, sizeof(m->next.run));
         free(copy);
     }
     live(m, bundles, fates & ~(unsigned)CHAIN_FORKS);

@@ -99,13 +99,6 @@ static void the_text_is_the_documented_one(void **state)
     buf_free(&again);
 }
 
-static void random_bytes(struct random *random, uint8_t *out, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        out[i] = (uint8_t)random_u64(random);
-    }
-}
-
 static unsigned random_counts(struct random *random, struct statement_count *out, unsigned max, uint32_t first)
 {
     unsigned len = (unsigned)random_below(random, max);
