@@ -37,6 +37,7 @@
 
 struct run {
     struct options options;
+    struct conf *first; /* lives as long as we do: spool and IPC have borrowed its folders */
     const struct agent_conf *conf;
     struct uuid host, boot;
     uint8_t run[16], hash_key[16];
@@ -265,7 +266,7 @@ static void on_reload(int signo, void *arg)
         return;
     }
     service_reloading();
-    conf_free(r->options.conf);
+    conf_free(r->options.conf != r->first ? r->options.conf : NULL);
     r->options.conf = fresh;
     r->conf = conf_values(fresh);
     limits = limits_of(r->conf);
@@ -390,7 +391,8 @@ static bool stop(struct run *r, bool clean)
         sshkey_free(r->next_keys[i]);
     }
     fsio_close(&r->lock_fd);
-    conf_free(r->options.conf);
+    conf_free(r->options.conf != r->first ? r->options.conf : NULL);
+    conf_free(r->first);
     log_info("collect", "ended", "clean=%d", clean);
     log_flush();
     return clean;
@@ -411,6 +413,7 @@ int collect_main(int argc, char **argv)
     if (!options_parse(&spec, argc, argv, &r.options, &exit_code)) {
         return exit_code;
     }
+    r.first = r.options.conf;
     r.conf = conf_values(r.options.conf);
     rc = start(&r, &err);
     if (rc == 0) {
