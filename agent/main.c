@@ -19,6 +19,7 @@ static const struct {
     { "collect", collect_main, "record: capture, sign, keep" },
     { "ship", ship_main, "send to the gateway what is recorded" },
     { "enrol", enrol_main, "make this host's key and register it" },
+    { "rekey", rekey_main, "a new key for this host, announced by the old one" },
     { "status", status_main, "what the running agent is doing" },
     { "doctor", doctor_main, "what can be recorded here, and what is missing for the rest" },
 };

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* enrol.c -- pofr-agent enrol: a token becomes an identity in the state folder. */
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,8 +16,6 @@
 #include "common/os/options.h"
 #include "common/os/service.h"
 #include "common/wire/token.h"
-
-#define LOCK_FILE "enrol.lock"
 
 enum {
     OPTION_TOKEN_FILE,
@@ -99,16 +96,6 @@ static int read_token(struct enrol *e, struct pofr_err *err)
     return rc;
 }
 
-static int take_lock(struct enrol *e, struct pofr_err *err)
-{
-    char path[PATH_MAX];
-
-    if (snprintf(path, sizeof(path), "%s/%s", e->conf->state_dir, LOCK_FILE) >= (int)sizeof(path)) {
-        return pofr_err_set(err, POFR_ECONFIG, "%s: path too long", e->conf->state_dir);
-    }
-    return fsio_lock(path, &e->lock, err);
-}
-
 /* One gateway after the other, until one says yes or no. */
 static int ask_gateways(struct enrol *e, struct pofr_err *err)
 {
@@ -149,7 +136,7 @@ static int enrol(struct enrol *e, struct pofr_err *err)
         rc = enrolment_folder(e->conf->state_dir, e->owner, e->group, err);
     }
     if (rc == 0) {
-        rc = take_lock(e, err);
+        rc = enrolment_lock(e->conf->state_dir, &e->lock, err);
     }
     if (rc == 0) {
         rc = enrolment_key(e->conf->state_dir, e->owner, e->group, &e->key, &made, err);

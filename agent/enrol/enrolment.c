@@ -13,6 +13,8 @@
 #include "common/os/fsio.h"
 #include "common/os/stop_point.h"
 
+#define LOCK_FILE "enrol.lock"
+
 static int path_of(const char *state_dir, const char *name, char out[PATH_MAX], struct pofr_err *err)
 {
     return snprintf(out, PATH_MAX, "%s/%s", state_dir, name) < PATH_MAX
@@ -81,6 +83,14 @@ static int give_key(const char *state_dir, uid_t owner, gid_t group, struct pofr
         rc = pofr_err_sys(err, POFR_EPERMISSION, "%s: owner", path);
     }
     return rc;
+}
+
+int enrolment_lock(const char *state_dir, int *out_fd, struct pofr_err *err)
+{
+    char path[PATH_MAX];
+    int rc = path_of(state_dir, LOCK_FILE, path, err);
+
+    return rc != 0 ? rc : fsio_lock(path, out_fd, err);
 }
 
 int enrolment_key(const char *state_dir, uid_t owner, gid_t group, struct sshkey **out_key, bool *out_made,

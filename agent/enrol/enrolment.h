@@ -33,6 +33,9 @@ POFR_MUST_USE int enrolment_read(const char *state_dir, struct enrolment *out, s
 /* The folder, made where it is missing and then owner's. (uid_t)-1: whoever calls. */
 POFR_MUST_USE int enrolment_folder(const char *state_dir, uid_t owner, gid_t group, struct pofr_err *err);
 
+/* One at a time: nobody else enrols this host, or makes a key for it. Closing it lets go. */
+POFR_MUST_USE int enrolment_lock(const char *state_dir, int *out_fd, struct pofr_err *err);
+
 /* The host's key; made where there is none yet. *out_made: it was. */
 POFR_MUST_USE int enrolment_key(const char *state_dir, uid_t owner, gid_t group, struct sshkey **out_key,
                                 bool *out_made, struct pofr_err *err);

@@ -11,7 +11,7 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/../support/hosts.sh"
 trap 'hosts_end; suite_finish' EXIT
 
 # host1, host2 run through all of it and must stay equal. host3's key is in the wrong hands, and from a moment on its
-# agent stands still. host4 to host6 come later.
+# agent stands still. host4 to host7 come later.
 W=$POFR_TEST_WORK
 HOSTS_COUNT=2
 TOPIC=pofr.snapshots
@@ -19,7 +19,7 @@ TOPIC=pofr.snapshots
 cluster() {
     [[ ! -e $W/cluster ]] || return 0
     cluster_start gateway worker1 worker2
-    hosts_network 6
+    hosts_network 7
     for name in host1 host2 host3; do new_host "$name"; done
     for name in host1 host2 host3; do host_start "$name"; done
     wait_until 30 has_sealed host3 4
@@ -241,6 +241,44 @@ a_branch_is_kept_apart_and_found() {
     all_is_well
 }
 
+# --- a key ---------------------------------------------------------------------------------------------
+
+keys_are() { [[ $(admin_sql head "SELECT COUNT(*) FROM pofr_catalog.host_key WHERE host_id = $(host_id "$1")") -eq $2 ]]; }
+
+# What WELCOME names is news only to a new session, and to a gateway that has asked the catalog meanwhile
+goes_over() {
+    process_kill TERM "$1/shipper"
+    host_start "$1" shipper
+    wait_until 6 test ! -e "$HOSTS/$1/state/host.key.next"
+}
+
+a_new_key_follows_the_old_one() {
+    local before last
+    cluster
+    before=$(aside)
+    new_host host7
+    host_start host7
+    wait_until 60 stored_up_to host7 2
+    sha256sum "$HOSTS/host7/state/host.key" >"$W/old_key"
+    "$HOSTS_AGENT" rekey --config "$HOSTS/host7/agent.conf"
+    kill -HUP "$(process_pid host7/collector)"
+    wait_until 60 keys_are host7 2
+    sha256sum --quiet --check "$W/old_key" # it counts until a gateway has named the new one
+    wait_until 90 goes_over host7
+    fails sha256sum --quiet --status --check "$W/old_key"
+    last=$(sealed host7)
+    wait_until 60 stored_up_to host7 "$((last + 4))"
+    equal "$(quickstart sql -N "SELECT COUNT(DISTINCT key_id) FROM bundle WHERE host = 'host7'")" 2 "keys of stored bundles"
+    ctl verify host7
+    aside_is "$before"
+    process_kill KILL host7/collector host7/shipper # and the next start has it, too
+    last=$(sealed host7)
+    host_start host7
+    wait_until 60 stored_up_to host7 "$((last + 2))"
+    ctl verify host7
+    aside_is "$before"
+}
+
 answers() { [[ $(quickstart sql -N "$1") == "$2" ]]; }
 
 # --- the agent's disk ---------------------------------------------------------------------------------------
@@ -368,5 +406,5 @@ an_unknown_option_is_an_error_that_names_its_line() {
 cases messages_of_another_program_are_set_aside_whole bundles_that_are_not_what_their_host_signed_are_set_aside \
     payloads_that_can_not_be_are_set_aside what_was_stored_already_changes_nothing \
     unknown_kinds_are_stored_as_far_as_known_and_set_aside operators_see_and_replay_what_was_set_aside \
-    a_branch_is_kept_apart_and_found one_rotten_byte_does_not_end_recording a_spool_that_is_full_says_what_it_lost \
+    a_branch_is_kept_apart_and_found a_new_key_follows_the_old_one one_rotten_byte_does_not_end_recording a_spool_that_is_full_says_what_it_lost \
     a_shard_without_room_makes_only_its_own_hosts_wait an_unknown_option_is_an_error_that_names_its_line
