@@ -7,7 +7,8 @@
  * - Only one packet may be half sent. While one is, every other call that sends (a read may: it widens the
  *   window) fails as if the socket were broken. So while a write is half out we do not read, and the other way
  *   round. No deadlock: the peer's library always drains its socket, and holds us back by the channel's window.
- * - libssh2_session_free() may say EAGAIN and free nothing. On a socket that is broken it does not.
+ * - libssh2_session_free() may say EAGAIN and free nothing; 1.11.1 always does while a packet is half sent, and what
+ *   OpenSSL holds for the session would be lost. So at the end that packet is finished first, into nothing.
  * - A read takes in all packets that are there before it gives out the first; if the last of them is a disconnect,
  *   or the connection ends, it gives out nothing, and what came before is lost: the gateway's last words. A write reads,
  *   too. So the socket is read and written by functions of ours: once the channel is open a read gets a
@@ -70,7 +71,7 @@ struct ssh_client {
     enum stage stage;
     enum half half;
     bool signing; /* waiting for the signature */
-    bool closing; /* the library is to believe that the socket is broken */
+    bool closing; /* nothing comes any more, and what is sent is gone */
     int ended;    /* errno of the connection's end; -1: closed by the peer; 0: it stands */
     int sign_error;
     struct ssh_client_options options;
@@ -196,10 +197,15 @@ static ssize_t sock_send(libssh2_socket_t fd, const void *data, size_t len, int 
 {
     struct ssh_client *s = *abstract;
 
-    if (s->closing) {
-        return -EPIPE;
+    ssize_t n = s->closing ? (ssize_t)len : send(fd, data, len, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return -EAGAIN;
     }
-    return again_or_end(s, send(fd, data, len, flags | MSG_DONTWAIT | MSG_NOSIGNAL));
+    if (n < 0) {
+        s->ended = errno;
+    }
+    return n < 0 ? (ssize_t)len : n; /* nobody hears it; what came before the end can still be read */
 }
 
 static void set_socket_functions(LIBSSH2_SESSION *session)
@@ -357,6 +363,20 @@ out:
     return rc;
 }
 
+static bool is_half_sent(struct ssh_client *s)
+{
+    return (libssh2_session_block_directions(s->session) & LIBSSH2_SESSION_BLOCK_OUTBOUND) != 0;
+}
+
+/* By the very call that began it: the end of a write, or a window that a read widened. */
+static void finish_packet(struct ssh_client *s)
+{
+    if (ssh_client_unsent(s)) {
+        (void)libssh2_channel_write(s->channel, (const char *)s->stage_data + s->stage_sent, s->staged - s->stage_sent);
+    }
+    (void)libssh2_channel_read(s->channel, (char *)s->in, sizeof(s->in));
+}
+
 void ssh_client_free(struct ssh_client *s)
 {
     if (!s) {
@@ -371,6 +391,9 @@ void ssh_client_free(struct ssh_client *s)
             (void)libssh2_session_disconnect(s->session, "bye");
         }
         s->closing = true;
+        if (s->stage == STAGE_OPEN && is_half_sent(s)) {
+            finish_packet(s);
+        }
         for (int i = 0; i < FREE_TRIES && libssh2_session_free(s->session) == LIBSSH2_ERROR_EAGAIN; i++) {
             /* as the trap above says */
         }
@@ -490,11 +513,6 @@ int ssh_client_advance(struct ssh_client *s, struct pofr_err *err)
 }
 
 /* --- bytes ---------------------------------------------------------------------------------------- */
-
-static bool is_half_sent(struct ssh_client *s)
-{
-    return (libssh2_session_block_directions(s->session) & LIBSSH2_SESSION_BLOCK_OUTBOUND) != 0;
-}
 
 int ssh_client_read(struct ssh_client *s, uint8_t *out, size_t room, size_t *out_len, struct pofr_err *err)
 {
