@@ -43,19 +43,20 @@ int head_limit_statements(const struct ctl *c, struct db *db, struct pofr_err *e
     return 0;
 }
 
-/* With either on, Spider 10.11 silently gives wrong answers (docs/decisions/0003-spider-settings.md). */
+/* With any of them on, Spider 10.11 silently gives wrong answers (docs/decisions/0003-spider-settings.md). */
 static int check_settings(struct db *head, struct pofr_err *err)
 {
     struct db_result *r = NULL;
     int code = db_run(head,
                       "SELECT variable_name, variable_value FROM information_schema.global_variables WHERE "
-                      "variable_name IN ('SPIDER_DIRECT_AGGREGATE', 'SPIDER_DIRECT_ORDER_LIMIT')",
+                      "variable_name IN ('SPIDER_DIRECT_AGGREGATE', 'SPIDER_DIRECT_ORDER_LIMIT', "
+                      "'SPIDER_SEMI_SPLIT_READ')",
                       NULL, 0, &r, err);
 
     if (code) {
         return code;
     }
-    if (db_rows(r) != 2) {
+    if (db_rows(r) != 3) {
         code = pofr_err_set(err, POFR_ECONFIG, "the head has no Spider engine: load plugin ha_spider");
     }
     for (size_t i = 0; i < db_rows(r) && !code; i++) {

@@ -77,8 +77,8 @@ SQL
 
 # head_is_safe: Spider is there and does not push down what it answers wrongly
 head_is_safe() {
-    [[ $(mariadb_root head -e "SHOW GLOBAL VARIABLES WHERE Value IN ('OFF', '0')
-            AND Variable_name IN ('spider_direct_aggregate', 'spider_direct_order_limit')" 2>/dev/null | wc -l) -eq 2 ]]
+    [[ $(mariadb_root head -e "SHOW GLOBAL VARIABLES WHERE Value IN ('OFF', '0') AND Variable_name IN
+            ('spider_direct_aggregate', 'spider_direct_order_limit', 'spider_semi_split_read')" 2>/dev/null | wc -l) -eq 3 ]]
 }
 
 # option_file PATH USER SECRET PORT [DATABASE]: for any MariaDB client

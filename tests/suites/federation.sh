@@ -65,12 +65,27 @@ every_query_gets_the_answer_of_the_plain_copy() {
     equal "$empty" 0 "queries without rows"
 }
 
-a_head_with_direct_aggregation_is_refused() {
-    printf 'SET GLOBAL spider_direct_aggregate = 1;\n' | admin head ''
-    fails ctl migrate 2>"$POFR_TEST_WORK/refused"
-    grep -q spider_direct_aggregate "$POFR_TEST_WORK/refused" || grep -qi 'SPIDER_DIRECT_AGGREGATE' "$POFR_TEST_WORK/refused"
-    printf 'SET GLOBAL spider_direct_aggregate = 0;\n' | admin head ''
+a_head_whose_answers_are_not_to_be_trusted_is_refused() {
+    local name
+    for name in spider_direct_aggregate spider_direct_order_limit spider_semi_split_read; do
+        printf 'SET GLOBAL %s = 1;\n' "$name" | admin head ''
+        fails ctl migrate 2>"$POFR_TEST_WORK/refused"
+        grep -qi "$name" "$POFR_TEST_WORK/refused"
+        printf 'SET GLOBAL %s = 0;\n' "$name" | admin head ''
+    done
     ctl migrate
+}
+
+selects_of() { printf "SHOW GLOBAL STATUS LIKE 'Com_select';\n" | admin "$1" '' | cut -f2; }
+
+# Cut into statements of 2 rows by the limit, this asked a shard once for every two rows.
+a_sort_with_a_limit_asks_each_shard_once() {
+    local rows before
+    rows=$(printf 'SELECT COUNT(*) FROM psinfo;\n' | admin shard1 pofr)
+    [[ $rows -ge 100 ]]
+    before=$(selects_of shard1)
+    equal "$(quickstart sql -N 'SELECT pid FROM psinfo ORDER BY first_seen DESC, pid LIMIT 1' | wc -l)" 1 "rows"
+    [[ $(($(selects_of shard1) - before)) -lt 10 ]]
 }
 
 # With background search on, one in six of these never ended.
@@ -97,5 +112,5 @@ the_analyst_can_read_and_nothing_else() {
     fails quickstart sql 'SELECT * FROM pofr_catalog.host_key' 2>/dev/null
 }
 
-cases shards_with_rows one_plain_copy every_query_gets_the_answer_of_the_plain_copy a_head_with_direct_aggregation_is_refused \
-    a_query_that_stops_early_ends a_slot_that_is_gone_is_not_shown the_analyst_can_read_and_nothing_else
+cases shards_with_rows one_plain_copy every_query_gets_the_answer_of_the_plain_copy a_head_whose_answers_are_not_to_be_trusted_is_refused \
+    a_sort_with_a_limit_asks_each_shard_once a_query_that_stops_early_ends a_slot_that_is_gone_is_not_shown the_analyst_can_read_and_nothing_else

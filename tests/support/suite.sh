@@ -134,7 +134,7 @@ run_ctest() {
     only=$(ctest_pattern "$prefix" "$POFR_TEST_ONLY")
     without=$(ctest_pattern "$prefix" "$POFR_TEST_SKIP")
     rm -f -- "$junit"
-    "${CTEST_WRAPPER[@]}" ctest --test-dir "build/$preset" --output-on-failure --no-tests=error --timeout 120 -j 2 \
+    "${CTEST_WRAPPER[@]}" ctest --test-dir "build/$preset" --output-on-failure --no-tests=error --timeout 300 -j 2 \
         --output-junit "$junit" ${only:+-R "$only"} ${without:+-E "$without"} "$@" || status=$?
     [[ -s $junit ]] || return "$status"
     while IFS=$'\t' read -r verdict seconds name; do
