@@ -470,7 +470,13 @@ static int check_thread(struct proc_context *c, struct gate_entry *e, const stru
         return PROC_LEFT;
     }
     if (order == -ENOSYS || order == -EPERM || order == -EACCES) {
-        c->no_kcmp = true;
+        /* One that we may not look at refuses for itself; only where we can't be compared either, there is none. */
+        int self = proc_kcmp_files(c->t, (uint32_t)getpid(), (uint32_t)getpid());
+
+        if (self == PROC_LEFT) {
+            return PROC_LEFT;
+        }
+        c->no_kcmp = self != 0;
     }
     if (order <= 0) {
         return 0;

@@ -52,10 +52,10 @@ struct proc_context {
     uint64_t socket_device, pipe_device, anon_device;
     uint8_t key[16]; /* of the gate's hashes */
     uint32_t files_slice;
-    bool pidfd_ids;  /* PIDFD_GET_INFO works here */
-    bool told;       /* look_ask.told */
-    bool sees_exits; /* stat shows a zombie's exit status to us */
-    bool no_kcmp;
+    bool pidfd_ids;         /* PIDFD_GET_INFO works here */
+    bool told;              /* look_ask.told */
+    bool sees_exits;        /* stat shows a zombie's exit status to us */
+    bool no_kcmp;           /* the kernel or a filter refuses it for any process */
     uint32_t thread_checks; /* comparisons left in this look */
     struct proc_penalties penalties;
     /* the process being read: what the owner must finish if this is left behind */

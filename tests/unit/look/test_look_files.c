@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "agent/look/look_proc.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -14,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/look/proc_io.h"
 #include "tests/support/check.h"
 #include "tests/unit/look/bench.h"
 
@@ -286,6 +289,44 @@ static void a_threads_own_table_is_read_as_its_own(void **state)
     bench_end(&b);
 }
 
+static atomic_uint refuses; /* the process that may not be compared */
+
+int __real_proc_kcmp_files(struct look_thread *t, uint32_t a, uint32_t b);
+int __wrap_proc_kcmp_files(struct look_thread *t, uint32_t a, uint32_t b);
+
+int __wrap_proc_kcmp_files(struct look_thread *t, uint32_t a, uint32_t b)
+{
+    uint32_t pid = atomic_load(&refuses);
+
+    return pid != 0 && (a == pid || b == pid) ? -EPERM : __real_proc_kcmp_files(t, a, b);
+}
+
+static void one_that_may_not_be_compared_hides_no_others_threads(void **state)
+{
+    struct bench b;
+    struct child refused, c;
+    pid_t tid;
+
+    (void)state;
+    bench_begin(&b);
+    refused = child_start(has_a_thread_with_its_own_table, &b);
+    assert_int_equal(read(refused.fd, &tid, sizeof(tid)), sizeof(tid));
+    wait_asleep(refused.pid);
+    atomic_store(&refuses, (unsigned)refused.pid);
+    c = child_start(has_a_thread_with_its_own_table, &b);
+    assert_int_equal(read(c.fd, &tid, sizeof(tid)), sizeof(tid));
+    wait_asleep(c.pid);
+    model_add(&b.m, refused.pid);
+    bench_look(&b);
+    model_add(&b.m, c.pid);
+    bench_look(&b);
+    assert_non_null(model_file(&b.m, c.pid, (uint32_t)tid, 70));
+    atomic_store(&refuses, 0);
+    child_end(&refused);
+    child_end(&c);
+    bench_end(&b);
+}
+
 static void what_others_do_to_a_file_is_found_in_its_turn(void **state)
 {
     struct bench b;
@@ -429,6 +470,7 @@ int main(void)
         cmocka_unit_test(what_the_caller_does_not_hold_is_read_at_once),
         cmocka_unit_test(a_file_opened_by_one_that_shares_the_table_is_seen),
         cmocka_unit_test(a_threads_own_table_is_read_as_its_own),
+        cmocka_unit_test(one_that_may_not_be_compared_hides_no_others_threads),
         cmocka_unit_test(what_others_do_to_a_file_is_found_in_its_turn),
         cmocka_unit_test(a_renamed_folder_above_is_found_in_its_turn),
         cmocka_unit_test(a_path_that_no_link_can_show_is_marked_as_cut),
