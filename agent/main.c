@@ -64,6 +64,13 @@ int main(int argc, char **argv)
         usage(stdout);
         return POFR_EXIT_DONE;
     }
-    usage(stderr);
+    usage(stderr); /* what was wrong comes last, where it is read */
+    if (argc < 2) {
+        fprintf(stderr, "\npofr-agent: no command is given\n");
+    } else if (argv[1][0] == '-') {
+        fprintf(stderr, "\npofr-agent: a command comes first, then its options (%s)\n", argv[1]);
+    } else {
+        fprintf(stderr, "\npofr-agent: there is no command \"%s\"\n", argv[1]);
+    }
     return POFR_EXIT_USAGE;
 }

@@ -14,6 +14,7 @@
 
 #include "agent/doctor/ask.h"
 #include "agent/doctor/probe.h"
+#include "agent/doctor/shipping.h"
 #include "agent/enrol/enrolment.h"
 #include "agent/identity.h"
 #include "agent/look/rights.h"
@@ -144,6 +145,32 @@ static void check_collector(struct checks *c)
     buf_free(&packet);
 }
 
+/*
+ * What the gateway answers to the agent that runs. Not asked anew: a second session of this host would end its first, and a
+ * retired host's key is still known to the gateway, which refuses only then.
+ */
+static void check_shipper(struct checks *c)
+{
+    struct ipc_message question = { .type = IPC_STATUS }, answer;
+    struct buf packet = BUF_INIT(IPC_PACKET_MAX);
+    struct shipping s;
+
+    question.status.form = IPC_STATUS_JSON;
+    if (ask_collector(c->conf->runtime_dir, &question, IPC_TEXT, &packet, &answer, NULL) != 0) {
+        say(c, "shipper", CHECK_NOTE, "not known: only the collector could say");
+    } else if (shipping_parse(answer.text.text, &s) != 0) {
+        say(c, "shipper", CHECK_WARN, "the collector's status is not to be understood");
+    } else if (s.connected) {
+        say(c, "shipper", CHECK_OK, "connected to %s", s.gateway);
+    } else if (s.last_error[0] != '\0') {
+        say(c, "shipper", CHECK_BAD, "not connected: %.400s", s.last_error);
+    } else {
+        say(c, "shipper", CHECK_WARN, s.gateway[0] ? "not connected to %s yet" : "does not run, or has just begun%s",
+            s.gateway);
+    }
+    buf_free(&packet);
+}
+
 /* --- disk ----------------------------------------------------------------------------------------- */
 
 /* May the collector's user make files there? By the mode bits, since root may everything. */
@@ -232,7 +259,7 @@ static void check_gateway(struct checks *c, const struct hostport *g)
     memcpy(p.fingerprint, c->fingerprint, 32);
     rc = probe_gateway(&p, peer, &err);
     if (rc == 0) {
-        say(c, name, CHECK_OK, "%s has the pinned key and knows ours", peer);
+        say(c, name, CHECK_OK, "%s has the pinned key and knows our key", peer);
     } else if (rc == POFR_EREFUSED) {
         say(c, name, CHECK_BAD, "%s does not take this host's key: not entered yet, or revoked", peer);
     } else {
@@ -277,6 +304,7 @@ void checks_run(const struct agent_conf *conf, check_fn fn, void *arg)
 
     check_identity(&c);
     check_collector(&c);
+    check_shipper(&c);
     check_disk(&c);
     check_clock(&c);
     if (ssh_client_library_init(&err) == 0) {

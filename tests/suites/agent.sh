@@ -15,14 +15,6 @@ second() { "$POFR_BUILD/agent/pofr-agent" "$1" --config "$SECOND/agent.conf" "${
 ctl() { "$POFR_BUILD/ctl/pofrctl" --config "$POFR_STATE/etc/ctl.conf" "$@"; }
 catalog() { admin_sql head "$1"; }
 
-# exit_code WANTED COMMAND...
-exit_code() {
-    local wanted=$1 status=0
-    shift
-    "$@" || status=$?
-    equal "$status" "$wanted" "exit code of $*"
-}
-
 # token FILE [OPTION...]
 token() {
     rm -f -- "$1"
@@ -202,14 +194,21 @@ fails_to_exist() { [[ ! -e /proc/$1 ]]; }
 doctor_finds_what_is_wrong() {
     local pin=$POFR_STATE/data/agent/gateway.pin
     quickstart start collector shipper
+    wait_until 30 agent_connected
     agent doctor --json >"$POFR_TEST_WORK/doctor" # a source that is missing here is a warning
     equal "$(jq -r '.checks[] | select(.check | startswith("gateway ")) | .result' "$POFR_TEST_WORK/doctor")" ok "the gateway"
+    equal "$(jq -r '.checks[] | select(.check == "shipper") | .result' "$POFR_TEST_WORK/doctor")" ok "the shipper"
     equal "$(jq -r '.checks[] | select(.check == "enrolled") | .result' "$POFR_TEST_WORK/doctor")" ok enrolled
     cp "$pin" "$POFR_TEST_WORK/pin"
     tr 'A-Za-z' 'B-ZAb-za' <"$POFR_TEST_WORK/pin" | sed 's/.*:/SHA256:/' >"$pin"
     exit_code 1 agent doctor --json >"$POFR_TEST_WORK/doctor"
     cp "$POFR_TEST_WORK/pin" "$pin"
     equal "$(jq -r '.checks[] | select(.check | startswith("gateway ")) | .result' "$POFR_TEST_WORK/doctor")" bad "another key"
+}
+
+second_doctor_says_retired() {
+    fails second doctor --json >"$POFR_TEST_WORK/doctor2" && jq -r '.checks[] | select(.check == "shipper") | .result + " " + .detail' \
+        "$POFR_TEST_WORK/doctor2" | grep -q '^bad .*this host was retired'
 }
 
 a_host_that_waits_for_approval_sends_once_it_is_let_in() {
@@ -227,6 +226,8 @@ a_host_that_waits_for_approval_sends_once_it_is_let_in() {
     # Retiring it cuts the session within ten seconds, and what is in the spool stays.
     ctl host retire second
     wait_until 15 grep -qE 'revoked|retired' "$SECOND/ship.log"
+    # The gateway still knows its key: only the session is refused, and doctor says so.
+    wait_until 15 second_doctor_says_retired
     second_stop ship collect
 }
 

@@ -108,6 +108,14 @@ fails() {
     fi
 }
 
+# exit_code WANTED COMMAND...
+exit_code() {
+    local wanted=$1 status=0
+    shift
+    "$@" || status=$?
+    equal "$status" "$wanted" "exit code of $*"
+}
+
 # part_field PART COLUMN: of `quickstart parts` (2 pid, 3 port, 4 state)
 part_field() { quickstart parts | awk -v part="$1" -v column="$2" '$1 == part { print $column }'; }
 
