@@ -270,12 +270,13 @@ static void on_reload(int signo, void *arg)
     }
     service_reloading();
     if (conf_reload(g->conf, on_change, NULL, &fresh, &err) != 0) {
-        log_error("gateway", "not_reloaded", "error=\"%s\"", err.text);
+        log_error("gateway", "reload_refused", "error=\"%s\"", err.text);
     } else {
         conf_free(g->conf != g->first ? g->conf : NULL);
         g->conf = fresh;
         g->c = (const struct gateway_conf *)conf_values(fresh);
         limits_set(g->limits, g->c, service_raise_nofile((uint64_t)g->c->sessions + FILES_FOR_OTHERS));
+        log_info("gateway", "reloaded", "file=%s", conf_path(fresh));
     }
     if (keys_refresh(g->keys, &err) != 0) {
         log_warn("gateway", "catalog_down", "error=\"%s\"", err.text);
@@ -283,7 +284,7 @@ static void on_reload(int signo, void *arg)
     catalog_refresh(g->catalog);
     reload_topic(g);
     service_ready();
-    log_info("gateway", "reloaded", "hosts=%zu", keys_count(g->keys));
+    log_info("gateway", "catalog_reread", "hosts=%zu", keys_count(g->keys)); /* whatever became of the configuration */
 }
 
 /* --- all of it ---------------------------------------------------------------------------------------- */

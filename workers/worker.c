@@ -168,7 +168,7 @@ static void reload(struct worker *w)
 
     service_reloading();
     if (conf_reload(w->conf, changed, NULL, &next, &err) != 0) {
-        log_error("worker", "not_reloaded", "error=\"%s\"", err.text);
+        log_error("worker", "reload_refused", "error=\"%s\"", err.text);
     } else {
         log_info("worker", "reloaded", "file=%s", conf_path(next));
         conf_free(next);

@@ -558,10 +558,10 @@ a_reload_takes_new_limits_and_drops_no_session() {
     grep -q ' window=5 ' "$W/try"
     gateway_conf limits.window=5 gateway.nonsense=1
     kill -HUP "$(gateway_pid)"
-    wait_until 10 lines_of "$W/gateway.log" 'not_reloaded .*nonsense' 1
+    wait_until 10 lines_of "$W/gateway.log" 'reload_refused .*nonsense' 1
     gateway_conf limits.window=5 kafka.topic=another
     kill -HUP "$(gateway_pid)"
-    wait_until 10 lines_of "$W/gateway.log" 'not_reloaded .*topic' 1
+    wait_until 10 lines_of "$W/gateway.log" 'reload_refused .*topic' 1
     fails grep -q '^closed' "$W/session"
     gateway_is_sound
     wait
