@@ -39,10 +39,24 @@ show_answers() {
         "SELECT command, pid, local_address, local_port, remote_address, remote_port, first_seen FROM netinfo WHERE ended = $OPEN_END AND remote_port > 0 ORDER BY first_seen DESC LIMIT 8"
     ask "How fresh" \
         "SELECT host, state, complete_to, TIMESTAMPDIFF(MICROSECOND, complete_to, UTC_TIMESTAMP(6)) / 1e6 AS seconds_behind FROM host"
-    ask "How complete (what a source saw is counted when its row ends: at a loss, else after an hour)" \
-        "SELECT source, MIN(from_time) AS since, SUM(seen) AS seen, SUM(lost) AS lost FROM coverage GROUP BY source"
+    ask "How complete (mode: how a source is used; reason: why nothing better, or why something was lost; empty is good)" \
+        "SELECT source, mode, MIN(from_time) AS since, SUM(lost) AS lost, MAX(reason) AS reason FROM coverage GROUP BY source, mode"
     ask "What is known to be missing" \
         "SELECT kind, COUNT(*) AS gaps, SUM(lost) AS lost FROM gap GROUP BY kind"
+}
+
+# agent_has_heard: it is connected, or the gateway has said that it will not be
+agent_has_heard() { agent_said=$(agent_status 2>/dev/null) && grep -qE '^(gateway +connected|last error .*refuses)' <<<"$agent_said"; }
+
+# Rows that were sent before are there even when nothing comes any more: a host that was retired, a key that has ended.
+warn_of_silence() {
+    local agent_said=
+    wait_until 10 agent_has_heard || true
+    if grep -q '^gateway *connected' <<<"$agent_said"; then
+        return 0
+    fi
+    printf '\nWARNING: nothing new of this machine arrives: %s\n  deploy/quickstart agent doctor says what works; deploy/quickstart ctl host list, who may send\n' \
+        "$(sed -n 's/^last error *//p' <<<"$agent_said" | grep . || echo 'its shipper is not connected')"
 }
 
 show_how_to_ask() {

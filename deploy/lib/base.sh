@@ -45,6 +45,12 @@ fail() {
     exit "$EXIT_LATER"
 }
 
+# not_built PROGRAM: ends the script
+not_built() {
+    printf 'not built yet: deploy/quickstart builds it (without --no-build). %s is not there\n' "$1" >&2
+    exit "$EXIT_LATER"
+}
+
 refuse() {
     printf 'refused: %s\n' "$*" >&2
     exit "$EXIT_REFUSED"
@@ -83,28 +89,26 @@ port_is_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 # ports_in_use: every local TCP port, in whatever state, of IPv4 and IPv6, one a line
 ports_in_use() {
-    local file local_address hex _
-    for file in /proc/net/tcp /proc/net/tcp6; do
-        [[ -r $file ]] || continue
-        while read -r _ local_address _; do
-            hex=${local_address##*:}
-            [[ ! $hex =~ ^[0-9A-F]{4}$ ]] || printf '%d\n' "0x$hex"
-        done <"$file"
-    done
+    local -a hex
+    mapfile -t hex < <(sed -n 's/^ *[0-9]*: [0-9A-F]*:\([0-9A-F]\{4\}\) .*/0x\1/p' /proc/net/tcp /proc/net/tcp6 2>/dev/null | sort -u)
+    [[ ${#hex[@]} -eq 0 ]] || printf '%d\n' "${hex[@]}"
 }
 
-# free_port [TAKEN...]: one below the range that outgoing connections use
-free_port() {
-    local used port try
-    used=" $(ports_in_use | tr '\n' ' ')$* "
+# pick_port TAKEN...: sets PORT_PICKED, to one below the range that outgoing connections use. No process is started.
+pick_port() {
+    local taken=" $* " try
     for ((try = 0; try < 1000; try++)); do
-        port=$((20000 + RANDOM % 12000))
-        if [[ $used != *" $port "* ]]; then
-            printf '%d' "$port"
-            return 0
-        fi
+        PORT_PICKED=$((20000 + RANDOM % 12000))
+        [[ $taken == *" $PORT_PICKED "* ]] || return 0
     done
     return 1
+}
+
+# free_port [TAKEN...]: prints one that nobody uses
+free_port() {
+    local used
+    used=$(ports_in_use | tr '\n' ' ')
+    pick_port "$used" "$@" && printf '%d' "$PORT_PICKED"
 }
 
 # write_file PATH MODE [FIRST LINE]: stdin (text) becomes the file, whole or not at all; untouched when it is the

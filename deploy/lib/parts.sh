@@ -90,7 +90,9 @@ part_state() {
     fi
 }
 
-# parts_start PART...: what runs as it should is left alone; the others are started together, then waited for
+# parts_start PART...: what runs as it should is left alone; the others are started together, then waited for.
+# parts_started: how many were, by all calls
+parts_started=0
 parts_start() {
     local name
     local -a started=()
@@ -106,9 +108,11 @@ parts_start() {
             end_parts "$(part_stop_seconds "$name")" "$name"
         fi
         begin[$name]=$(now_ms)
+        progress "$name" "starting"
         part_launch "$name"
         part_spec "$name" >"$STATE/run/$name.spec"
         started+=("$name")
+        parts_started=$((parts_started + 1))
     done
     for name in "${started[@]}"; do
         part_wait "$name"
@@ -130,10 +134,20 @@ part_where() {
 
 ready_or_dead() { part_is_ready "$1" || ! part_is_alive "$1"; }
 
+# settled_or_told PART: as above; a sign of life every ten seconds
+settled_or_told() {
+    if ready_or_dead "$1"; then return 0; fi
+    (($(now_ms) >= wait_told_ms)) || return 1
+    progress "$1" "not ready yet; at most $(part_ready_seconds "$1") s are waited"
+    wait_told_ms=$(($(now_ms) + 10000))
+    return 1
+}
+
 part_wait() {
-    local log
+    local log wait_told_ms
     log=$(log_of "$1")
-    wait_until "$(part_ready_seconds "$1")" ready_or_dead "$1" ||
+    wait_told_ms=$(($(now_ms) + 10000))
+    wait_until "$(part_ready_seconds "$1")" settled_or_told "$1" ||
         fail "$1" "does not answer after $(part_ready_seconds "$1") s" "$log" \
             "deploy/quickstart kill $1; deploy/quickstart start $1"
     part_is_alive "$1" ||

@@ -6,8 +6,14 @@
 step() {
     local part=$1 what=$2
     shift 2
+    progress "$part" "$what"
     run_logged "$part" "$what" "$STATE/log/setup-$part.log" "$@" ||
         fail "$part" "$what" "$STATE/log/setup-$part.log" "deploy/quickstart again; what is done already is not done twice"
+}
+
+# cluster_is_made: is there data of all servers? What takes room at once (redo logs, the first tables) is in it.
+cluster_is_made() {
+    [[ -e $STATE/data/kafka/meta.properties && -d $STATE/data/head && -d $STATE/data/shard1 && -d $STATE/data/shard2 ]]
 }
 
 # What no later step could repair, said before anything is touched.
@@ -18,13 +24,20 @@ setup_preflight() {
     [[ $(cat /sys/class/net/lo/operstate 2>/dev/null || echo unknown) != down ]] ||
         fail machine "the loopback interface is down" "" "ip link set lo up"
     free=$(df -Pm -- "$STATE" | awk 'NR == 2 { print $4 }')
-    ((free >= 1500)) || fail machine "only $free MB are free where $STATE lies; 1,500 are needed" "" "POFR_STATE=/another/place"
+    if cluster_is_made; then # its files have their room already; it only may not fill the disk
+        ((free >= 200)) || fail machine "only $free MB are free where $STATE lies; a cluster that is there needs 200" "" \
+            "free some room, then deploy/quickstart again"
+    else
+        ((free >= 1500)) || fail machine "only $free MB are free where $STATE lies; a new cluster needs 1,500" "" \
+            "free some room, or POFR_STATE=/another/place deploy/quickstart"
+    fi
     free=$(awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo)
     ((free >= 900)) || progress machine "only $free MB of memory are available; about 900 are used"
 }
 
 setup_packages() {
     [[ $no_install != yes ]] || return 0
+    progress packages "looking whether all are there"
     if "$POFR_TREE/deploy/deps" check >/dev/null 2>&1; then
         return 0
     fi
@@ -46,6 +59,7 @@ setup_build() {
     local log=$STATE/log/build.log begin
     [[ $no_build != yes ]] || return 0
     begin=$(now_ms)
+    progress build "compiling what is not built yet, in $BUILD"
     run_logged build "compiling" "$log" build_all ||
         fail build "the programs could not be built" "$log" "cmake --build $BUILD shows all of it"
     progress build "done ($(seconds $(($(now_ms) - begin))) s)"
@@ -62,6 +76,7 @@ setup_fetch_begin() {
 
 setup_fetch_end() {
     [[ -n $fetch_pid ]] || return 0
+    progress kafka "waiting for its jars"
     wait "$fetch_pid" ||
         fail kafka "the broker's jars could not be fetched" "$STATE/log/kafka-fetch.log" \
             "deploy/kafka/fetch, and see its messages"
@@ -78,16 +93,30 @@ configure_all() {
     option_file "$STATE/etc/analyst.cnf" pofr_analyst analyst "${PORTS[head]}" pofr
 }
 
-# What the servers must hold before the programs start; again at each start, since a port or a
-# version may have changed.
+# What the servers must hold before the programs start; at each start, since a port or a version may have
+# changed. Where all ran on since the last time, and nothing that goes in is another, it is done already.
 setup_stores() {
-    local name
+    local name spec
+    spec=$(stores_spec)
+    if [[ $parts_started -eq 0 && $(cat -- "$STATE/run/stores.spec" 2>/dev/null) == "$spec" ]]; then
+        return 0
+    fi
     step migrate "making catalog, tables and accounts" ctl_migrate
     for name in shard1 shard2; do
         step "$name" "entering $name in the catalog" ctl_shard "$name"
     done
     step topic "making the topics" ctl_topic
+    printf '%s\n' "$spec" >"$STATE/run/stores.spec"
     progress setup "catalog, tables, accounts and topics are there"
+}
+
+# stores_spec: one line that changes when setup_stores would do something else
+stores_spec() {
+    {
+        stat -c '%i %Y' -- "$BUILD/ctl/pofrctl"
+        find "$POFR_TREE/sql" -type f -exec cat -- {} +
+        cat -- "$STATE/etc/ports" "$STATE/etc/ctl.conf" "$STATE"/secrets/*.pw
+    } | sha256sum
 }
 
 setup_agent() {
@@ -102,9 +131,20 @@ setup_agent() {
     progress agent "this machine is enrolled"
 }
 
+# need_programs: those of all parts, and pofrctl, are built
+need_programs() {
+    local name
+    [[ -x $BUILD/ctl/pofrctl ]] || not_built "$BUILD/ctl/pofrctl"
+    for name in gateway worker1 merger collector; do
+        program "$name"
+        [[ -x ${PROGRAM[0]} ]] || not_built "${PROGRAM[0]}"
+    done
+}
+
 # start_cluster: everything, in order
 start_cluster() {
     setup_preflight
+    [[ $no_build != yes ]] || need_programs
     setup_packages
     setup_fetch_begin
     setup_build

@@ -24,30 +24,53 @@ SECRET_NAMES=(admin analyst gateway worker merger spider)
 
 state_exists() { [[ -f $STATE/$STATE_MARK ]]; }
 
+# not_writable [WHY]: ends the script
+not_writable() {
+    fail state "this folder can't be written: $STATE${1:+ (${1##*: })}" "" \
+        "the user who made it, or another place: POFR_STATE=/a/folder/of/yours deploy/quickstart"
+}
+
 state_create() {
+    local why
     [[ ${#STATE} -le $STATE_PATH_MAX ]] ||
         refuse "the state folder's path is ${#STATE} bytes long, at most $STATE_PATH_MAX: POFR_STATE=/a/shorter/one"
     [[ $STATE =~ ^[A-Za-z0-9._/+,@:-]+$ ]] ||
-        refuse "the state folder's path may hold letters, digits and ._/+,@:- only, for it goes into many files: $STATE"
+        refuse "the state folder's path may hold letters (a-z), digits and ._/+,@:- only, for it goes into many files: $STATE" \
+            "(POFR_STATE=/another/place deploy/quickstart)"
     if ! state_exists; then
         [[ ! -e $STATE || -z $(ls -A -- "$STATE") ]] ||
             refuse "$STATE is not empty and not a state folder of quickstart: POFR_STATE=/another/one"
-        mkdir -p -- "$STATE"
-        chmod 711 -- "$STATE"
+        why=$(mkdir -p -- "$STATE" 2>&1 && chmod 711 -- "$STATE" 2>&1) || not_writable "$why"
+        [[ -w $STATE ]] || not_writable
         printf 'made by deploy/quickstart; deploy/quickstart destroy removes the folder\n' >"$STATE/$STATE_MARK"
     fi
+    [[ -w $STATE ]] || not_writable
     mkdir -p -- "$STATE"/{etc,run,log,data,tmp,secrets}
     chmod 711 -- "$STATE/secrets"
 }
 
 # lock_state NAME SECONDS: one change at a time; descriptor 9 holds it until this script ends
 lock_state() {
+    mkdir -p -- "$STATE/run" 2>/dev/null || true # else it is said below
+    [[ -w $STATE/run && (! -e $STATE/run/lock || -w $STATE/run/lock) ]] || not_writable
     exec 9>>"$STATE/run/lock"
+    if [[ $2 -gt 10 ]] && ! flock -n 9; then
+        progress "$1" "waiting for another quickstart (pid $(tr -d '\n' <"$STATE/run/lock")), at most $2 s"
+    fi
     flock -w "$2" 9 || fail "$1" "another quickstart is at work on $STATE (pid $(tr -d '\n' <"$STATE/run/lock"))" "" \
         "wait until it has finished, then again"
     : >"$STATE/run/lock"
     printf '%d\n' "$$" >&9
 }
+
+# state_is_removed: what lies in the folder, its mark last, so that a removal can be gone on with
+state_is_removed() {
+    find "$STATE" -mindepth 1 ! -path "$STATE/$STATE_MARK" -delete 2>/dev/null &&
+        rm -f -- "$STATE/$STATE_MARK" 2>/dev/null
+}
+
+# state_removal_error: what stands in the way, in one line
+state_removal_error() { rm -rf -- "${STATE:?}"/* 2>&1 | head -n 1; }
 
 # --- users ------------------------------------------------------------------------------------------
 
@@ -124,7 +147,8 @@ ports_settle() {
             port_is_open "${PORTS[$name]}" || continue
             progress ports "${PORTS[$name]} of $name is taken by someone else: another one"
         fi
-        PORTS[$name]=$(free_port "${PORTS[@]}") || fail ports "no free TCP port found" ""
+        pick_port "$used" "${PORTS[@]}" || fail ports "no free TCP port found" ""
+        PORTS[$name]=$PORT_PICKED
     done
     for name in "${PORT_NAMES[@]}"; do
         printf '%s=%s\n' "$name" "${PORTS[$name]}"

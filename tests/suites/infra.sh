@@ -202,6 +202,68 @@ a_folder_that_is_not_ours_is_refused() {
     [[ -e $POFR_TEST_WORK/other/precious ]]
 }
 
+what_is_not_built_is_said_at_once() {
+    local state=$POFR_TEST_WORK/unbuilt command
+    exit_code 3 env POFR_STATE="$state" POFR_BUILD="$POFR_TEST_WORK/nowhere" deploy/quickstart --no-build 2>"$POFR_TEST_WORK/said"
+    grep -q 'not built yet: deploy/quickstart builds it' "$POFR_TEST_WORK/said"
+    [[ ! -e $state/log/kafka-fetch.log ]]
+    for command in "ctl status" "agent status"; do
+        # shellcheck disable=SC2086 # two words
+        exit_code 3 env POFR_STATE="$state" POFR_BUILD="$POFR_TEST_WORK/nowhere" deploy/quickstart $command 2>"$POFR_TEST_WORK/said"
+        grep -q 'not built yet' "$POFR_TEST_WORK/said"
+    done
+    exit_code 3 env POFR_STATE="$state" deploy/quickstart env >"$POFR_TEST_WORK/said"
+    equal "$(cat "$POFR_TEST_WORK/said")" "" "addresses of nothing"
+    POFR_STATE=$state quickstart destroy
+    [[ ! -e $state ]]
+}
+
+a_folder_that_can_not_be_is_said_to_be_so() {
+    exit_code 3 env POFR_STATE=/proc/pofr deploy/quickstart --no-build 2>"$POFR_TEST_WORK/said"
+    grep -q "can't be written: /proc/pofr" "$POFR_TEST_WORK/said"
+    fails grep -q unexpectedly "$POFR_TEST_WORK/said"
+    exit_code 4 env POFR_STATE="$POFR_TEST_WORK/a b" deploy/quickstart --no-build 2>"$POFR_TEST_WORK/said"
+    grep -q 'POFR_STATE=/another/place' "$POFR_TEST_WORK/said"
+}
+
+# A df that says what is to be said; the real one is not asked.
+full_disk() {
+    mkdir -p "$POFR_TEST_WORK/bin"
+    printf '#!/bin/sh\necho header; echo "disk 20000 19000 %d 95%% /"\n' "$1" >"$POFR_TEST_WORK/bin/df"
+    chmod 755 "$POFR_TEST_WORK/bin/df"
+}
+
+a_new_cluster_needs_more_room_than_one_that_is_there() {
+    local made=$POFR_TEST_WORK/made
+    full_disk 1133
+    exit_code 3 env "PATH=$POFR_TEST_WORK/bin:$PATH" POFR_STATE="$made" deploy/quickstart --no-build 2>"$POFR_TEST_WORK/said"
+    grep -q 'a new cluster needs 1,500' "$POFR_TEST_WORK/said"
+    mkdir -p "$made"/data/{kafka,head,shard1,shard2}
+    : >"$made/data/kafka/meta.properties"
+    exit_code 3 env "PATH=$POFR_TEST_WORK/bin:$PATH" POFR_STATE="$made" POFR_BUILD="$POFR_TEST_WORK/nowhere" \
+        deploy/quickstart --no-build 2>"$POFR_TEST_WORK/said" # it comes further
+    grep -q 'not built yet' "$POFR_TEST_WORK/said"
+    full_disk 100
+    exit_code 3 env "PATH=$POFR_TEST_WORK/bin:$PATH" POFR_STATE="$made" deploy/quickstart --no-build 2>"$POFR_TEST_WORK/said"
+    grep -q 'free some room' "$POFR_TEST_WORK/said"
+    fails grep -q another/place "$POFR_TEST_WORK/said"
+    POFR_STATE=$made quickstart destroy
+}
+
+destroy_empties_a_mount_point() {
+    local state=$POFR_TEST_WORK/mounted status=0
+    mkdir -p "$state"
+    mount -t tmpfs none "$state" 2>/dev/null || return 0 # who may not mount can't have that
+    mkdir -p "$state/run/x"
+    : >"$state/.pofr-quickstart"
+    POFR_STATE=$state quickstart destroy 2>"$POFR_TEST_WORK/said" || status=$?
+    equal "$(ls -A "$state")" "" "left in it"
+    umount "$state"
+    equal "$status" 0 "exit code"
+    equal "$(grep -c . "$POFR_TEST_WORK/said")" 1 "lines"
+    grep -q 'mount point' "$POFR_TEST_WORK/said"
+}
+
 destroy_leaves_no_process_and_no_file() {
     quickstart destroy
     [[ ! -e $POFR_STATE ]]
@@ -231,5 +293,7 @@ cases servers_start_in_an_empty_folder a_second_start_changes_nothing servers_li
     a_pid_that_is_another_process_now_is_left_alone pids_of_an_earlier_boot_are_not_believed \
     a_taken_port_is_exchanged_and_the_others_stay a_start_that_was_killed_half_way_can_be_finished \
     everything_comes_back_after_stop env_names_every_address a_folder_that_is_not_ours_is_refused \
+    what_is_not_built_is_said_at_once a_folder_that_can_not_be_is_said_to_be_so \
+    a_new_cluster_needs_more_room_than_one_that_is_there destroy_empties_a_mount_point \
     destroy_leaves_no_process_and_no_file \
     an_ordinary_user_may_start_it

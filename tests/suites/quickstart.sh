@@ -126,9 +126,37 @@ logs_hold_no_password() {
     equal "$(grep -rlFf <(cat "$POFR_STATE"/secrets/*.pw) "$POFR_STATE/log" || true)" "" "logs with a password"
 }
 
+# A table of files that one thread has for itself: found by the collector as it runs here, under its own user.
+a_threads_own_files_are_found() {
+    local file=$POFR_TEST_WORK/of-a-thread thread pid
+    python3 -c '
+import ctypes, os, sys, threading, time
+def own():
+    if ctypes.CDLL(None, use_errno=True).unshare(0x400) != 0: # CLONE_FILES
+        os._exit(1)
+    held = open(sys.argv[1], "ab")
+    time.sleep(300)
+threading.Thread(target=own).start()
+threading.Event().wait(300)' "$file" &
+    pid=$!
+    # at the latest when it is the process's turn to be read again, which is every 30 s
+    wait_until 90 answers_to "SELECT COUNT(*) FROM fileinfo WHERE pid = $pid AND thread > 0 AND path = '$file'" 1
+    kill -KILL "$pid"
+    wait "$pid" || true
+}
+
+the_last_word_is_that_a_retired_host_is_refused() {
+    quickstart ctl host retire "$(sql 'SELECT host FROM host')"
+    wait_until 30 refusal_is_known
+    quickstart >"$POFR_TEST_WORK/answers"
+    grep 'WARNING: nothing new of this machine arrives: .*this host was retired' "$POFR_TEST_WORK/answers"
+}
+refusal_is_known() { quickstart agent status | grep -q '^last error .*retired'; }
+
 if [[ $POFR_TEST_ONLY != "  " && $POFR_TEST_ONLY != *a_new_folder_ends_with_answers* ]]; then
     quickstart >/dev/null
 fi
 cases a_new_folder_ends_with_answers again_leaves_what_runs_alone a_process_its_file_and_its_connection_are_found \
     the_analyst_reads_everywhere_and_writes_nowhere figures_are_to_be_had every_part_can_be_killed_and_started \
-    what_was_killed_all_at_once_is_repaired stop_ends_all_and_start_goes_on logs_hold_no_password
+    a_threads_own_files_are_found what_was_killed_all_at_once_is_repaired stop_ends_all_and_start_goes_on logs_hold_no_password \
+    the_last_word_is_that_a_retired_host_is_refused
