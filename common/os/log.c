@@ -97,6 +97,60 @@ static void put_clean(struct line *l, const char *s)
     }
 }
 
+#define QUOTE_OPEN  '\x01' /* in a format, around what stands there as "%s" */
+#define QUOTE_CLOSE '\x02'
+#define FORMAT_MAX  512
+
+/*
+ * Every "%s" of fmt with marks for its quotes, so that a quote within the value can be told from those around it. A format
+ * that does not fit stays as it is.
+ */
+static const char *mark_quotes(const char *fmt, char marked[FORMAT_MAX])
+{
+    size_t n = 0;
+
+    for (const char *c = fmt; *c != '\0'; c++) {
+        if (n + 5 > FORMAT_MAX) {
+            return fmt;
+        }
+        if (strncmp(c, "\"%s\"", 4) == 0) {
+            marked[n++] = QUOTE_OPEN;
+            marked[n++] = '%';
+            marked[n++] = 's';
+            marked[n++] = QUOTE_CLOSE;
+            c += 3;
+        } else {
+            marked[n++] = *c;
+        }
+    }
+    marked[n] = '\0';
+    return marked;
+}
+
+/* The values, with a backslash before each quote in a quoted one that has none yet (log_escape() has given it one). */
+static void put_values(struct line *l, const char *s)
+{
+    bool quoted = false, escaped = false;
+
+    put(l, " ", *s != '\0');
+    for (; *s != '\0' && !l->cut; s++) {
+        char one[2] = { *s, '\0' };
+
+        if (*s == QUOTE_OPEN || *s == QUOTE_CLOSE) {
+            put(l, "\\", escaped); /* a value that ends in one must not escape its quote */
+            quoted = *s == QUOTE_OPEN;
+            escaped = false;
+            put(l, "\"", 1);
+            continue;
+        }
+        if (quoted && *s == '"' && !escaped) {
+            put(l, "\\", 1);
+        }
+        escaped = *s == '\\' && !escaped;
+        put_clean(l, one);
+    }
+}
+
 /* "2026-08-22T10:11:12.123456Z warn ", or "<4>" for the journal, or "warn " for a test. */
 static void put_head(struct line *l, enum log_level level)
 {
@@ -227,14 +281,17 @@ POFR_PRINTF(5, 0)
 static void log_v(const char *context, enum log_level level, const char *area, const char *event, const char *fmt,
                   va_list ap)
 {
-    char values[LOG_LINE_MAX];
+    char values[LOG_LINE_MAX], marked[FORMAT_MAX];
     int saved = errno;
 
     if (!log_enabled(level)) {
         return;
     }
-    (void)vsnprintf(values, sizeof(values), fmt, ap); /* cut values are still cut in the line */
-    (void)pthread_mutex_lock(&lock);                  /* can't fail on a plain mutex */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the caller's, checked there, with other quotes */
+    (void)vsnprintf(values, sizeof(values), mark_quotes(fmt, marked), ap); /* cut values are still cut in the line */
+#pragma GCC diagnostic pop
+    (void)pthread_mutex_lock(&lock); /* can't fail on a plain mutex */
     if (passes(level, area, event)) {
         struct line l = { .len = 0 };
 
@@ -242,7 +299,7 @@ static void log_v(const char *context, enum log_level level, const char *area, c
         put_clean(&l, area);
         put_word(&l, event);
         put_word(&l, context);
-        put_word(&l, values);
+        put_values(&l, values);
         emit(&l, level);
     }
     (void)pthread_mutex_unlock(&lock); /* as above */

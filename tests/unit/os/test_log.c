@@ -72,6 +72,19 @@ static void no_value_can_begin_another_line(void **state)
     assert_string_equal(lines[0], "info a b name=x\\x0aerror a b\\x1b[2J\\xff\\x7f");
 }
 
+static void a_quoted_value_ends_where_its_quotes_are(void **state)
+{
+    char text[32];
+
+    (void)state;
+    log_info("a", "b", "error=\"%s\" n=%d to=\"%s\"", "no \"x\" y=\"1\"", 7, "");
+    assert_string_equal(lines[0], "info a b error=\"no \\\"x\\\" y=\\\"1\\\"\" n=7 to=\"\"");
+    log_info("a", "c", "user=\"%s\"", log_escape(slice_str("a\"b\\\n"), text, sizeof(text)));
+    assert_string_equal(lines[1], "info a c user=\"a\\\"b\\\\\\x0a\"");
+    log_info("a", "d", "plain=%s q=\"%s\" path=\"%s\"", "a\"b", "two\nlines", "end\\");
+    assert_string_equal(lines[2], "info a d plain=a\"b q=\"two\\x0alines\" path=\"end\\\\\"");
+}
+
 static void a_long_line_is_cut_and_says_so(void **state)
 {
     static char big[5000];
@@ -211,6 +224,7 @@ int main(void)
         LOGGED(a_line_is_level_area_event_context_values),
         LOGGED(levels_above_the_limit_are_silent_and_errno_stays),
         LOGGED(no_value_can_begin_another_line),
+        LOGGED(a_quoted_value_ends_where_its_quotes_are),
         LOGGED(a_long_line_is_cut_and_says_so),
         LOGGED(the_same_event_too_often_becomes_a_count),
         LOGGED(flush_writes_what_was_held_back),
