@@ -105,6 +105,40 @@ static int make_server(struct ctl *c, struct db *head, const struct ctl_shard *s
     return code;
 }
 
+static bool is_shard(const char *name, const struct ctl_shard *shards, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(shards[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Servers of shards that were removed. Others that somebody made here are left alone: ours log in as pofr_spider. */
+static int drop_servers(struct db *head, const struct ctl_shard *shards, size_t count, struct pofr_err *err)
+{
+    struct db_result *r = NULL;
+    int code = db_run(head, "SELECT Server_name FROM mysql.servers WHERE Username = 'pofr_spider'", NULL, 0, &r, err);
+
+    for (size_t i = 0; !code && i < db_rows(r); i++) {
+        struct db_value name = DB_V_S(db_get(r, i, 0));
+
+        if (is_shard((const char *)name.bytes.data, shards, count)) {
+            continue;
+        }
+        code = db_run(head, "SET @pofr_server = ?", &name, 1, NULL, err);
+        if (!code) {
+            code = db_script(head,
+                             slice_str("EXECUTE IMMEDIATE CONCAT('DROP SERVER IF EXISTS `', REPLACE(@pofr_server, '`', "
+                                       "'``'), '`')"),
+                             err);
+        }
+    }
+    db_result_free(r);
+    return code;
+}
+
 /* Keys that the shards really have behind the view; Spider is told of no others. */
 static const struct {
     const char *table;
@@ -238,6 +272,18 @@ static int build_database(struct db *head, struct db *shard, struct db *catalog,
     return code;
 }
 
+int head_check(struct ctl *c, struct pofr_err *err)
+{
+    struct db *head = NULL;
+    int code = ctl_head(c, NULL, &head, err);
+
+    if (!code) {
+        code = check_settings(head, err);
+    }
+    db_close(head);
+    return code;
+}
+
 int head_build(struct ctl *c, struct db *catalog, const struct ctl_shard *shards, size_t count, struct pofr_err *err)
 {
     struct db *head = NULL;
@@ -268,6 +314,9 @@ int head_build(struct ctl *c, struct db *catalog, const struct ctl_shard *shards
     }
     if (!code) {
         code = build_database(head, shard, catalog, "pofr_compat", shards, count, err);
+    }
+    if (!code) {
+        code = drop_servers(head, shards, count, err);
     }
     if (!code) {
         code = migrate_account(head, "pofr_analyst", c->conf->analyst_password_file, err);

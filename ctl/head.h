@@ -10,11 +10,14 @@
 
 /*
  * Build or rebuild everything on the head: servers, databases pofr and pofr_compat, Spider tables, the
- * analyst's account. Readers see old or new, table by table. Also checks Spider's settings: refuses where
+ * analyst's account; a server that is none of these shards is dropped. Readers see old or new, table by table. Also checks Spider's settings: refuses where
  * direct aggregation or direct order and limit are on, because answers would be wrong.
  */
 POFR_MUST_USE int head_build(struct ctl *c, struct db *catalog, const struct ctl_shard *shards, size_t count,
                              struct pofr_err *err);
+
+/* Can head_build() be done? The head is there, with Spider and the right settings; nothing is changed. */
+POFR_MUST_USE int head_check(struct ctl *c, struct pofr_err *err);
 
 /* max_statement_time of the reading accounts, on a head or a shard. */
 POFR_MUST_USE int head_limit_statements(const struct ctl *c, struct db *db, struct pofr_err *err);

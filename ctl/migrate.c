@@ -14,6 +14,7 @@
 #include "common/os/fsio.h"
 #include "common/os/options.h"
 #include "ctl/head.h"
+#include "ctl/identity.h"
 #include "ctl/script.h"
 
 #define LOCK_WAIT_S 60
@@ -304,6 +305,23 @@ int migrate_shard(struct ctl *c, const struct ctl_shard *s, struct pofr_err *err
     return code ? pofr_err_prefix(err, "shard %s", s->name) : 0;
 }
 
+/* One server under two names was possible before it had an identity: said, and left to `shard remove`. */
+static int note_identity(struct ctl *c, struct db *catalog, const struct ctl_shard *s, struct pofr_err *err)
+{
+    struct identity id;
+    int code = identity_read(c, s, &id, err);
+
+    if (!code) {
+        code = identity_is_new(catalog, s, &id, err);
+        if (code == POFR_EREFUSED) {
+            fprintf(stderr, "pofrctl: shard %s: %s\n", s->name, err->text);
+            *err = (struct pofr_err){ 0 };
+            code = 0;
+        }
+    }
+    return code ? code : identity_enter(catalog, s->shard_id, &id, err);
+}
+
 int migrate_main(struct ctl *c, int argc, char **argv)
 {
     static const char *const names[] = { NULL };
@@ -328,6 +346,9 @@ int migrate_main(struct ctl *c, int argc, char **argv)
     }
     for (size_t i = 0; i < count && !code; i++) {
         code = migrate_shard(c, &shards[i], &err);
+        if (!code) {
+            code = note_identity(c, catalog, &shards[i], &err);
+        }
     }
     if (!code && count) {
         code = head_build(c, catalog, shards, count, &err);

@@ -6,6 +6,7 @@
 
 int shard_list(struct ctl *c, int argc, char **argv);
 int shard_add(struct ctl *c, int argc, char **argv);
+int shard_remove(struct ctl *c, int argc, char **argv);
 int token_create(struct ctl *c, int argc, char **argv);
 int token_list(struct ctl *c, int argc, char **argv);
 int token_revoke(struct ctl *c, int argc, char **argv);

@@ -1,24 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* shard.c -- pofrctl shard list|add: servers and the slots that live on them. */
+/* shard.c -- pofrctl shard list|add|remove. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/hostport.h"
-#include "common/base/parse_num.h"
-#include "common/kafka/topic_rules.h"
 #include "common/os/options.h"
 #include "ctl/head.h"
+#include "ctl/identity.h"
 #include "ctl/migrate.h"
 #include "ctl/nouns.h"
+#include "ctl/slots.h"
 #include "ctl/table.h"
 
-#define SLOTS_MAX TOPIC_PARTITIONS_MAX
-
-struct slot_set {
-    bool in[SLOTS_MAX];
-    unsigned count;
-};
+#define LOCK_WAIT_S 60
 
 int shard_list(struct ctl *c, int argc, char **argv)
 {
@@ -38,190 +33,6 @@ int shard_list(struct ctl *c, int argc, char **argv)
         NULL, 0);
 }
 
-/* "0-31,40": ascending or not, each below slots. */
-static bool parse_slots(const char *text, unsigned slots, struct slot_set *out)
-{
-    struct slice rest = slice_str(text);
-
-    memset(out, 0, sizeof(*out));
-    while (!slice_empty(rest)) {
-        struct slice range = slice_split(&rest, ',');
-        struct slice first = slice_split(&range, '-');
-        uint64_t from = 0;
-        uint64_t to = 0;
-
-        if (parse_u64(first, slots, &from) || (slice_empty(range) ? (to = from, 0) : parse_u64(range, slots, &to)) ||
-            from > to || to >= slots) {
-            return false;
-        }
-        for (; from <= to; from++) {
-            out->count += !out->in[from];
-            out->in[from] = true;
-        }
-    }
-    return out->count > 0;
-}
-
-/* Slots that no host has: they can be given to another server without moving a row. */
-static int free_slots(struct db *catalog, unsigned slots, uint32_t shard_id, struct slot_set *out, unsigned *out_own,
-                      struct pofr_err *err)
-{
-    struct db_value values[] = { DB_V_U(shard_id) };
-    struct db_result *r = NULL;
-    int code = db_run(catalog,
-                      "SELECT l.slot, l.shard_id, EXISTS (SELECT 1 FROM host h WHERE h.slot = l.slot) AS used, "
-                      "l.shard_id = ? AS own FROM slot l",
-                      values, 1, &r, err);
-
-    memset(out, 0, sizeof(*out));
-    *out_own = 0;
-    if (code) {
-        return code;
-    }
-    for (unsigned s = 0; s < slots; s++) {
-        out->in[s] = true;
-    }
-    for (size_t i = 0; i < db_rows(r); i++) {
-        uint64_t s = db_get_u64(r, i, 0);
-
-        if (s < slots && (db_get_u64(r, i, 2) || db_get_u64(r, i, 3))) {
-            out->in[s] = false;
-        }
-        *out_own += db_get_u64(r, i, 3) != 0;
-    }
-    for (unsigned s = 0; s < slots; s++) {
-        out->count += out->in[s];
-    }
-    db_result_free(r);
-    return 0;
-}
-
-/* An even share: as many free slots as bring this shard to slots / shards, taken from all over the range. */
-static void even_share(const struct slot_set *available, unsigned slots, unsigned own, size_t shards,
-                       struct slot_set *out)
-{
-    unsigned want = slots / (unsigned)shards;
-    unsigned seen = 0;
-
-    memset(out, 0, sizeof(*out));
-    want = want > own ? want - own : 0;
-    want = want > available->count ? available->count : want;
-    for (unsigned s = 0; s < slots && want; s++) {
-        if (!available->in[s]) {
-            continue;
-        }
-        /* the i-th available one is taken where i * want / count steps up */
-        if ((uint64_t)(seen + 1) * want / available->count > (uint64_t)seen * want / available->count) {
-            out->in[s] = true;
-            out->count++;
-        }
-        seen++;
-    }
-}
-
-static int run_slot(struct db *db, const char *sql, unsigned slot, uint64_t second, struct pofr_err *err)
-{
-    struct db_value values[] = { DB_V_U(slot), DB_V_U(second) };
-
-    return db_run(db, sql, values, 2, NULL, err);
-}
-
-/* The slot leaves a shard where nothing of it was stored: no row is left behind. */
-static int leave(struct ctl *c, const struct ctl_shard *from, unsigned slot, struct pofr_err *err)
-{
-    struct db *db = NULL;
-    struct db_value value = DB_V_U(slot);
-    int code = ctl_shard_connect(c, from, "pofr_store", &db, err);
-
-    if (!code) {
-        code = db_run(db, "DELETE FROM ingest_offset WHERE slot = ? AND next_offset = 0", &value, 1, NULL, err);
-    }
-    if (!code) {
-        code = db_run(
-            db,
-            "DELETE FROM slot WHERE slot = ? AND NOT EXISTS (SELECT 1 FROM ingest_offset o WHERE o.slot = slot.slot)",
-            &value, 1, NULL, err);
-    }
-    if (!code && db_affected(db) == 0) {
-        code = db_run(db, "UPDATE slot SET state = 'gone' WHERE slot = ?", &value, 1, NULL, err);
-    }
-    db_close(db);
-    return code;
-}
-
-static const struct ctl_shard *shard_of(const struct ctl_shard *shards, size_t count, uint64_t id)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (shards[i].shard_id == id) {
-            return &shards[i];
-        }
-    }
-    return NULL;
-}
-
-/* The shard's own rows of a slot that the catalog gives it. A shard that was made anew gets them again. */
-static int own_slot(struct db *target, unsigned slot, uint64_t generation, struct pofr_err *err)
-{
-    int code = run_slot(target,
-                        "INSERT INTO slot (slot, generation, state) VALUES (?, ?, 'owned') ON DUPLICATE KEY UPDATE "
-                        "generation = VALUES(generation), state = 'owned'",
-                        slot, generation, err);
-
-    if (!code) {
-        code = run_slot(target,
-                        "INSERT INTO ingest_offset (slot, generation, state, updated) VALUES (?, ?, 'owned', "
-                        "UTC_TIMESTAMP(6)) ON DUPLICATE KEY UPDATE generation = VALUES(generation), state = 'owned'",
-                        slot, generation, err);
-    }
-    return code;
-}
-
-/* Give one slot to a shard: source first loses it, then the catalog changes, then the target has it. */
-static int give_slot(struct ctl *c, struct db *catalog, struct db *target, const struct ctl_shard *to, unsigned slot,
-                     const struct ctl_shard *shards, size_t count, struct pofr_err *err)
-{
-    struct db_value value = DB_V_U(slot);
-    struct db_result *r = NULL;
-    uint64_t generation = 1;
-    int code = db_run(catalog, "SELECT shard_id, generation FROM slot WHERE slot = ?", &value, 1, &r, err);
-
-    if (!code && db_rows(r)) {
-        const struct ctl_shard *from = shard_of(shards, count, db_get_u64(r, 0, 0));
-
-        generation = db_get_u64(r, 0, 1);
-        if (from && from->shard_id != to->shard_id) {
-            generation++;
-            code = leave(c, from, slot, err);
-        }
-    }
-    db_result_free(r);
-    if (!code) {
-        struct db_value values[] = { DB_V_U(slot), DB_V_U(to->shard_id), DB_V_U(generation) };
-
-        code = db_run(catalog,
-                      "INSERT INTO slot (slot, shard_id, generation) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE "
-                      "shard_id = VALUES(shard_id), generation = VALUES(generation)",
-                      values, 3, NULL, err);
-    }
-    if (!code) {
-        code = own_slot(target, slot, generation, err);
-    }
-    return code;
-}
-
-static int own_slots(struct db *catalog, struct db *target, const struct ctl_shard *to, struct pofr_err *err)
-{
-    struct db_value id = DB_V_U(to->shard_id);
-    struct db_result *r = NULL;
-    int code = db_run(catalog, "SELECT slot, generation FROM slot WHERE shard_id = ?", &id, 1, &r, err);
-
-    for (size_t i = 0; !code && i < db_rows(r); i++) {
-        code = own_slot(target, (unsigned)db_get_u64(r, i, 0), db_get_u64(r, i, 1), err);
-    }
-    db_result_free(r);
-    return code;
-}
-
 static bool name_ok(const char *name)
 {
     size_t len = strlen(name);
@@ -229,95 +40,141 @@ static bool name_ok(const char *name)
     return len >= 1 && len <= 48 && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == len;
 }
 
-/* Enter it, or (update) give it its new address. */
-static int enter(struct db *catalog, const char *name, const struct hostport *hp, bool update, struct pofr_err *err)
+/* Is the name in the catalog? out_id: 0 where it is not. */
+static int find_shard(struct db *catalog, const char *name, uint32_t *out_id, struct pofr_err *err)
 {
-    struct db_value values[] = { DB_V_C(name), DB_V_C(hp->host), DB_V_U(hp->port) };
+    struct db_value value = DB_V_C(name);
     struct db_result *r = NULL;
-    int code = db_run(catalog, "SELECT shard_id FROM shard WHERE name = ?", values, 1, &r, err);
-    bool there = !code && db_rows(r) > 0;
-
-    db_result_free(r);
-    if (code) {
-        return code;
-    }
-    if (there && !update) {
-        return pofr_err_set(err, POFR_EEXISTS, "shard %s exists already (--if-exists update gives it another address)",
-                            name);
-    }
-    return db_run(catalog,
-                  "INSERT INTO shard (name, address, port) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE "
-                  "address = VALUES(address), port = VALUES(port)",
-                  values, 3, NULL, err);
-}
-
-/* The number of slots is that of the topic's partitions on the day of the first shard, and only grows. */
-static int slots_setting(struct ctl *c, struct db *catalog, unsigned *out_slots, struct pofr_err *err)
-{
-    struct db_value value = DB_V_U(c->conf->kafka_partitions);
-    struct db_result *r = NULL;
-    int code = db_run(catalog, "INSERT IGNORE INTO setting (name, value) VALUES ('slots', ?)", &value, 1, NULL, err);
+    int code = db_run(catalog, "SELECT shard_id FROM shard WHERE name = ?", &value, 1, &r, err);
 
     if (!code) {
-        code = db_run(catalog, "SELECT value FROM setting WHERE name = 'slots'", NULL, 0, &r, err);
-    }
-    if (!code) {
-        *out_slots = (unsigned)db_get_u64(r, 0, 0);
-        if (*out_slots == 0 || *out_slots > SLOTS_MAX) {
-            code = pofr_err_set(err, POFR_ECONFIG, "setting slots of the catalog is %u, not 1 to %u", *out_slots,
-                                SLOTS_MAX);
-        }
+        *out_id = db_rows(r) ? (uint32_t)db_get_u64(r, 0, 0) : 0;
     }
     db_result_free(r);
     return code;
 }
 
-static int give_slots(struct ctl *c, struct db *catalog, const struct ctl_shard *to, const struct ctl_shard *shards,
-                      size_t count, unsigned slots, const char *wanted, struct pofr_err *err)
+/* One at a time adds or removes shards; the lock goes with the connection. */
+static int lock(struct db *catalog, struct pofr_err *err)
 {
-    struct slot_set available;
-    struct slot_set set;
-    struct db *target = NULL;
-    unsigned own = 0;
-    int code = free_slots(catalog, slots, to->shard_id, &available, &own, err);
+    struct db_value wait = DB_V_U(LOCK_WAIT_S);
+    struct db_result *r = NULL;
+    int code = db_run(catalog, "SELECT GET_LOCK('pofr_shards', ?)", &wait, 1, &r, err);
 
-    if (code) {
-        return code;
+    if (!code && db_get_u64(r, 0, 0) != 1) {
+        code = pofr_err_set(err, POFR_EBUSY, "another pofrctl is adding or removing a shard");
     }
-    if (wanted && strcmp(wanted, "none") == 0) {
-        memset(&set, 0, sizeof(set));
-    } else if (wanted && !parse_slots(wanted, slots, &set)) {
-        return pofr_err_set(err, POFR_EUSAGE, "--slots \"%s\" is not a list like 0-31,40 below %u", wanted, slots);
-    }
-    if (!wanted) {
-        even_share(&available, slots, own, count, &set);
-    }
-    code = ctl_shard_connect(c, to, "pofr_store", &target, err);
+    db_result_free(r);
+    return code;
+}
+
+/* Enter it, or give it its new address and identity. */
+static int enter(struct db *catalog, struct ctl_shard *s, const struct identity *id, struct pofr_err *err)
+{
+    struct db_value values[] = { DB_V_C(s->name), DB_V_C(s->address), DB_V_U(s->port),
+                                 DB_V_S(slice_of(id->b, sizeof(id->b))) };
+    int code = db_run(catalog,
+                      "INSERT INTO shard (name, address, port, identity) VALUES (?, ?, ?, ?) ON DUPLICATE KEY UPDATE "
+                      "address = VALUES(address), port = VALUES(port), identity = VALUES(identity)",
+                      values, 4, NULL, err);
+
+    return code ? code : find_shard(catalog, s->name, &s->shard_id, err);
+}
+
+/* What was entered and owns nothing yet. Where even this fails, `shard remove` does the same later. */
+static void undo(struct db *catalog, uint32_t shard_id)
+{
+    struct db_value value = DB_V_U(shard_id);
+
+    POFR_IGNORE(db_run(catalog,
+                       "DELETE FROM shard WHERE shard_id = ? AND NOT EXISTS (SELECT 1 FROM slot l WHERE l.shard_id = "
+                       "shard.shard_id)",
+                       &value, 1, NULL, NULL));
+}
+
+/* Make its tables; refused where the same server has another name, if possible before it is touched. */
+static int make_shard(struct ctl *c, struct db *catalog, const struct ctl_shard *s, struct identity *out_id,
+                      struct pofr_err *err)
+{
+    int code = identity_read(c, s, out_id, err);
+
     if (!code) {
-        code = own_slots(catalog, target, to, err);
+        code = identity_is_new(catalog, s, out_id, err);
     }
-    for (unsigned s = 0; s < slots && !code; s++) {
-        if (!set.in[s]) {
-            continue;
-        }
-        if (!available.in[s] && wanted) {
-            struct db_value values[] = { DB_V_U(s), DB_V_U(to->shard_id) };
-            struct db_result *r = NULL;
-            bool own_slot;
+    if (!code) {
+        code = migrate_shard(c, s, err);
+    }
+    if (!code) {
+        code = identity_read(c, s, out_id, err);
+    }
+    if (!code) {
+        code = identity_is_new(catalog, s, out_id, err);
+    }
+    return code;
+}
 
-            code = db_run(catalog, "SELECT 1 FROM slot WHERE slot = ? AND shard_id = ?", values, 2, &r, err);
-            own_slot = !code && db_rows(r) > 0;
-            db_result_free(r);
-            if (!code && !own_slot) {
-                code = pofr_err_set(err, POFR_EREFUSED,
-                                    "slot %u has hosts on another shard: it has to be moved with its rows", s);
-            }
-        }
-        if (!code) {
-            code = give_slot(c, catalog, target, to, s, shards, count, err);
+static int with_slots(struct ctl *c, struct db *catalog, const struct ctl_shard *s, const struct slot_set *set,
+                      struct pofr_err *err)
+{
+    struct ctl_shard *shards = NULL;
+    size_t count = 0;
+    int code = ctl_shards(catalog, &shards, &count, err);
+
+    if (!code) {
+        code = slots_give(c, catalog, s, shards, count, set, err);
+    }
+    if (!code) {
+        code = head_build(c, catalog, shards, count, err);
+    }
+    free(shards);
+    return code;
+}
+
+/* Head and server are asked first and the shard's tables are made: a name in the catalog is a shard that works. */
+static int add(struct ctl *c, struct db *catalog, struct ctl_shard *s, bool update, const char *wanted,
+               struct pofr_err *err)
+{
+    struct ctl_shard *shards = NULL;
+    struct identity id;
+    struct slot_set set;
+    size_t count = 0;
+    unsigned slots = 0;
+    bool is_new;
+    int code = lock(catalog, err);
+
+    if (!code) {
+        code = find_shard(catalog, s->name, &s->shard_id, err);
+    }
+    is_new = s->shard_id == 0;
+    if (!code && !is_new && !update) {
+        code = pofr_err_set(err, POFR_EEXISTS, "shard %s exists already (--if-exists update gives it another address)",
+                            s->name);
+    }
+    if (!code) {
+        code = slots_setting(c, catalog, &slots, err);
+    }
+    if (!code) {
+        code = ctl_shards(catalog, &shards, &count, err);
+        free(shards);
+    }
+    if (!code) {
+        code = slots_plan(catalog, s, count + is_new, slots, wanted, &set, err);
+    }
+    if (!code) {
+        code = head_check(c, err);
+    }
+    if (!code) {
+        code = make_shard(c, catalog, s, &id, err);
+    }
+    if (!code) {
+        code = enter(catalog, s, &id, err);
+    }
+    if (!code) {
+        code = with_slots(c, catalog, s, &set, err);
+        if (code && is_new) {
+            undo(catalog, s->shard_id);
         }
     }
-    db_close(target);
     return code;
 }
 
@@ -329,11 +186,8 @@ int shard_add(struct ctl *c, int argc, char **argv)
     size_t args_count;
     struct pofr_err err = { 0 };
     struct hostport hp;
-    struct ctl_shard *shards = NULL;
-    const struct ctl_shard *s = NULL;
+    struct ctl_shard s = { 0 };
     struct db *catalog = NULL;
-    size_t count = 0;
-    unsigned slots = 0;
     int code;
 
     if (!ctl_options(argc, argv, names, values, args, 1, &args_count)) {
@@ -344,35 +198,99 @@ int shard_add(struct ctl *c, int argc, char **argv)
         return ctl_usage("shard add NAME --address HOST:PORT [--slots even|none|0-31,40] [--if-exists update]; "
                          "a name is of a-z, 0-9, _ and -");
     }
-    if (values[1] && strcmp(values[1], "even") == 0) {
-        values[1] = NULL;
+    snprintf(s.name, sizeof(s.name), "%s", args[0]);
+    snprintf(s.address, sizeof(s.address), "%s", hp.host);
+    s.port = hp.port;
+    code = ctl_catalog(c, &catalog, &err);
+    if (!code) {
+        code = add(c, catalog, &s, values[2] != NULL, values[1], &err);
+    }
+    if (!code) {
+        ctl_say(c, "shard %s is in the catalog", s.name);
+    }
+    db_close(catalog);
+    return code ? ctl_fail(&err) : POFR_EXIT_DONE;
+}
+
+static int slots_of(struct db *catalog, uint32_t shard_id, uint64_t *out_slots, struct pofr_err *err)
+{
+    struct db_value value = DB_V_U(shard_id);
+    struct db_result *r = NULL;
+    int code = db_run(catalog, "SELECT COUNT(*) FROM slot WHERE shard_id = ?", &value, 1, &r, err);
+
+    if (!code) {
+        *out_slots = db_get_u64(r, 0, 0);
+    }
+    db_result_free(r);
+    return code;
+}
+
+/* The head first: what owns no slot is in none of its tables, and a failure leaves something to repeat. */
+static int take_out(struct ctl *c, struct db *catalog, uint32_t shard_id, struct pofr_err *err)
+{
+    struct db_value value = DB_V_U(shard_id);
+    struct ctl_shard *shards = NULL;
+    size_t count = 0;
+    size_t left = 0;
+    int code = ctl_shards(catalog, &shards, &count, err);
+
+    for (size_t i = 0; i < count && !code; i++) {
+        if (shards[i].shard_id != shard_id) {
+            shards[left++] = shards[i];
+        }
+    }
+    if (!code && left) {
+        code = head_build(c, catalog, shards, left, err);
+    }
+    free(shards);
+    if (!code) { /* slot.shard_id is a foreign key: one that got a slot meanwhile stays */
+        code = db_run(catalog, "DELETE FROM shard WHERE shard_id = ?", &value, 1, NULL, err);
+    }
+    return code;
+}
+
+int shard_remove(struct ctl *c, int argc, char **argv)
+{
+    static const char *const names[] = { NULL };
+    const char *values[1];
+    char *args[1];
+    size_t args_count;
+    struct pofr_err err = { 0 };
+    struct db *catalog = NULL;
+    uint32_t id = 0;
+    uint64_t slots = 0;
+    int code;
+
+    if (!ctl_options(argc, argv, names, values, args, 1, &args_count)) {
+        return POFR_EXIT_USAGE;
+    }
+    if (args_count != 1) {
+        return ctl_usage("shard remove NAME; pofrctl shard list shows them");
     }
     code = ctl_catalog(c, &catalog, &err);
     if (!code) {
-        code = slots_setting(c, catalog, &slots, &err);
+        code = lock(catalog, &err);
     }
     if (!code) {
-        code = enter(catalog, args[0], &hp, values[2] != NULL, &err);
+        code = find_shard(catalog, args[0], &id, &err);
+    }
+    if (!code && id == 0) {
+        code = pofr_err_set(&err, POFR_ENOTFOUND, "no shard \"%s\"", args[0]);
     }
     if (!code) {
-        code = ctl_shards(catalog, &shards, &count, &err);
+        code = slots_of(catalog, id, &slots, &err);
     }
-    for (size_t i = 0; i < count; i++) {
-        s = strcmp(shards[i].name, args[0]) == 0 ? &shards[i] : s;
-    }
-    if (!code && s) {
-        code = migrate_shard(c, s, &err);
-    }
-    if (!code && s) {
-        code = give_slots(c, catalog, s, shards, count, slots, values[1], &err);
+    if (!code && slots) {
+        code =
+            pofr_err_set(&err, POFR_EREFUSED, "shard %s owns %llu slot%s: what is stored there would be lost to sight",
+                         args[0], (unsigned long long)slots, slots == 1 ? "" : "s");
     }
     if (!code) {
-        code = head_build(c, catalog, shards, count, &err);
+        code = take_out(c, catalog, id, &err);
     }
     if (!code) {
-        ctl_say(c, "shard %s is in the catalog", args[0]);
+        ctl_say(c, "shard %s is out of the catalog and the head; nothing on its server was changed", args[0]);
     }
-    free(shards);
     db_close(catalog);
     return code ? ctl_fail(&err) : POFR_EXIT_DONE;
 }

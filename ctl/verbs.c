@@ -8,6 +8,7 @@ const struct ctl_verb ctl_verbs[] = {
     { "shard", "list", "", "servers, their slots and hosts", shard_list },
     { "shard", "add", "NAME --address HOST:PORT [--slots LIST] [--if-exists update]",
       "enter a server, make its tables, give it slots", shard_add },
+    { "shard", "remove", "NAME", "take a server that owns no slot out of catalog and head", shard_remove },
     { "topic", "create", "", "make the topics, with the settings that the guarantees need", topic_create_main },
     { "topic", "check", "", "are the topics as they must be?", topic_check_main },
     { "topic", "lag", "[--all]", "per slot: stored up to where, how far behind", topic_lag_main },

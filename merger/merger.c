@@ -150,6 +150,9 @@ static int read_shards(struct merger *m, struct pofr_err *err)
     int code =
         db_run(m->catalog, "SELECT shard_id, name, address, port FROM shard ORDER BY shard_id", NULL, 0, &r, err);
 
+    for (size_t i = 0; !code && i < m->count; i++) {
+        m->shards[i].listed = false;
+    }
     for (size_t i = 0; !code && i < db_rows(r); i++) {
         struct shard *s = shard_named(m, (const char *)db_get(r, i, 1).data);
         const char *address = (const char *)db_get(r, i, 2).data;
@@ -164,6 +167,12 @@ static int read_shards(struct merger *m, struct pofr_err *err)
         s->shard_id = db_get_u64(r, i, 0);
         snprintf(s->address, sizeof(s->address), "%s", address);
         s->port = port;
+        s->listed = true;
+    }
+    for (size_t i = 0; !code && i < m->count; i++) {
+        if (!m->shards[i].listed) {
+            let_go(&m->shards[i]);
+        }
     }
     db_result_free(r);
     return code;
@@ -271,7 +280,7 @@ void merger_pass(struct merger *m, const volatile bool *stop)
         struct shard *s = &m->shards[i];
         int rc;
 
-        if (!wanted(m->conf, s->name)) {
+        if (!s->listed || !wanted(m->conf, s->name)) {
             continue;
         }
         err = (struct pofr_err){ 0 };

@@ -18,6 +18,7 @@ struct shard {
     char address[256];
     uint16_t port;
     uint64_t shard_id;
+    bool listed;            /* the catalog has it; one that was removed keeps its place and is passed over */
     struct db *db;          /* holds the shard's lock while it is open */
     uint64_t hosts_changed; /* change number up to which hosts were copied */
     int32_t strings_day;    /* day on which unused strings were last looked for; 0: never */
