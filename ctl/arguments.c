@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* arguments.c -- the options behind a verb: see ctl_options() in ctl.h. */
+#include <stdio.h>
 #include <string.h>
 
 #include "ctl/ctl.h"
@@ -59,4 +60,21 @@ bool ctl_options(int argc, char **argv, const char *const *names, const char **v
     }
     *out_args = count;
     return true;
+}
+
+bool ctl_choice(const char *option, const char *given, const char *const *words)
+{
+    char list[256] = "";
+    size_t len = 0;
+
+    for (size_t i = 0; words[i]; i++) {
+        if (!given || strcmp(given, words[i]) == 0) {
+            return true;
+        }
+        if (len < sizeof(list)) {
+            len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", i ? ", " : "", words[i]);
+        }
+    }
+    ctl_usage("%s \"%s\" is none of %s", option, given, list);
+    return false;
 }

@@ -21,12 +21,20 @@ struct ctl {
 /* argv[0] is the verb. The exit code of INTERFACES: 0 done, 1 no, 2 wrong use, 3 try again, 4 refused. */
 typedef int (*ctl_verb_fn)(struct ctl *c, int argc, char **argv);
 
+struct ctl_option {
+    const char *name;     /* "slots" for --slots */
+    const char *argument; /* "LIST" where it takes one, else NULL */
+    const char *what;     /* one line for --help and the manual page */
+    bool required;
+};
+
 struct ctl_verb {
     const char *noun;
-    const char *verb;
-    const char *synopsis; /* what follows the verb */
-    const char *what;     /* one line for --help */
+    const char *verb;      /* "": the noun has none */
+    const char *arguments; /* what follows the verb, but options */
+    const char *what;      /* one line for --help and the manual page */
     ctl_verb_fn run;
+    const struct ctl_option *options; /* for help; ends with name NULL. NULL: none */
 };
 
 /* Every command, in the order of --help; ends with noun NULL. */
@@ -71,3 +79,6 @@ void ctl_say(const struct ctl *c, const char *fmt, ...) POFR_PRINTF(2, 3);
  */
 bool ctl_options(int argc, char **argv, const char *const *names, const char **values, char **args, size_t args_max,
                  size_t *out_args);
+
+/* Is given one of the words (the list ends with NULL), or NULL? False: wrong use, said with the words that there are. */
+bool ctl_choice(const char *option, const char *given, const char *const *words);

@@ -9,6 +9,7 @@
 #include "common/base/compiler.h"
 #include "common/os/options.h"
 #include "ctl/ctl.h"
+#include "ctl/help.h"
 
 int ctl_fail(const struct pofr_err *err)
 {
@@ -39,15 +40,6 @@ void ctl_say(const struct ctl *c, const char *fmt, ...)
     vfprintf(stderr, fmt, args);
     va_end(args);
     fputc('\n', stderr);
-}
-
-static void print_commands(void)
-{
-    printf("\nCommands:\n");
-    for (const struct ctl_verb *v = ctl_verbs; v->noun; v++) {
-        printf("  %s%s%s%s%s\n      %s\n", v->noun, v->verb[0] ? " " : "", v->verb, v->synopsis[0] ? " " : "",
-               v->synopsis, v->what);
-    }
 }
 
 static const struct ctl_verb *find_verb(int argc, char **argv, int *out_used)
@@ -89,10 +81,13 @@ int main(int argc, char **argv)
     if (argc == 1) {
         return ctl_usage("a command is needed"); /* before a missing configuration is complained of */
     }
+    if (help_answers(argc, argv, &rc)) {
+        return rc;
+    }
     setenv("POSIXLY_CORRECT", "1", 1); /* options after the noun are the verb's */
     if (!options_parse(&spec, argc, argv, &options, &rc)) {
-        if (rc == POFR_EXIT_DONE && argc == 2 && strcmp(argv[1], "--help") == 0) {
-            print_commands();
+        if (rc == POFR_EXIT_DONE && help_is_general(argc, argv)) {
+            help_commands(stdout);
         }
         return rc;
     }
@@ -113,7 +108,7 @@ int main(int argc, char **argv)
     v = find_verb(argc, argv, &used);
     if (!v) {
         rc = argc < 1 ? ctl_usage("a command is needed")
-                      : ctl_usage("no such command: %s %s", argv[0], argc > 1 ? argv[1] : "");
+                      : ctl_usage("no such command: %s%s%s", argv[0], argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
     } else {
         rc = v->run(&c, argc - used, argv + used);
     }

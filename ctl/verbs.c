@@ -3,32 +3,91 @@
 #include "ctl/migrate.h"
 #include "ctl/nouns.h"
 
+#define END                                                                                                            \
+    {                                                                                                                  \
+        NULL, NULL, NULL, false                                                                                        \
+    }
+
+static const struct ctl_option shard_add_options[] = {
+    { "address", "HOST:PORT", "where the server is; asked before it is entered", true },
+    { "slots", "LIST", "even: its share of what has no hosts yet (default); none; or a list like 0-31,40", false },
+    { "if-exists", "update", "give a shard that is there this address; its slots are made good", false },
+    END,
+};
+static const struct ctl_option topic_lag_options[] = {
+    { "all", NULL, "also the slots that never had a message", false },
+    END,
+};
+static const struct ctl_option token_create_options[] = {
+    { "output", "FILE", "write the token there, readable by the owner alone, and not to standard output", false },
+    { "force", NULL, "overwrite the file if it holds something", false },
+    { "uses", "N", "how many hosts it may enrol; 1 by default", false },
+    { "expires", "TIME", "like 30m, 12h or 7d; a day by default", false },
+    { "host", "NAME", "the name that the host gets; else it is what the host calls itself", false },
+    { "pattern", "LIKE", "only hosts whose own name is like this (% and _ as in SQL)", false },
+    { "group", "GROUP", "the group that its hosts are in", false },
+    { "note", "TEXT", "shown by token list", false },
+    { "approve", NULL, "hosts wait for host approve", false },
+    { "gateway", "LIST", "addresses of gateways, host:port with commas between; else those of the configuration",
+      false },
+    { "gateway-key-file", "FILE", "the gateways' public host key; else that of the configuration", false },
+    END,
+};
+static const struct ctl_option host_list_options[] = {
+    { "state", "STATE", "only those that are pending, active, retired or erased", false },
+    { "group", "GROUP", "only those of this group", false },
+    END,
+};
+static const struct ctl_option host_rename_options[] = {
+    { "group", "GROUP", "put it in this group; then the new name may be left out", false },
+    END,
+};
+static const struct ctl_option host_erase_options[] = {
+    { "yes", NULL, "say that it is meant: nothing brings the rows back", true },
+    END,
+};
+static const struct ctl_option set_aside_list_options[] = {
+    { "host", "HOST", "only those of this host", false },
+    { "reason", "REASON", "only those: form, version, identity, unknown_key, revoked, slot, ...", false },
+    { "limit", "N", "at most so many, newest first; 100 by default", false },
+    END,
+};
+static const struct ctl_option set_aside_show_options[] = {
+    { "output", "FILE", "write it there and not to standard output", false },
+    END,
+};
+static const struct ctl_option set_aside_replay_options[] = {
+    { "reason", "REASON", "all that were set aside for this reason, and no single place", false },
+    END,
+};
+static const struct ctl_option verify_options[] = {
+    { "from", "N", "the first sequence to look at; 1 by default", false },
+    { "to", "N", "the last sequence to look at", false },
+    END,
+};
+
 const struct ctl_verb ctl_verbs[] = {
-    { "migrate", "", "", "make or bring up to date catalog, shards and head", migrate_main },
-    { "shard", "list", "", "servers, their slots and hosts", shard_list },
-    { "shard", "add", "NAME --address HOST:PORT [--slots LIST] [--if-exists update]",
-      "enter a server, make its tables, give it slots", shard_add },
-    { "shard", "remove", "NAME", "take a server that owns no slot out of catalog and head", shard_remove },
-    { "topic", "create", "", "make the topics, with the settings that the guarantees need", topic_create_main },
-    { "topic", "check", "", "are the topics as they must be?", topic_check_main },
-    { "topic", "lag", "[--all]", "per slot: stored up to where, how far behind", topic_lag_main },
-    { "token", "create",
-      "[--output FILE] [--uses N] [--expires TIME] [--host NAME] [--pattern LIKE] "
-      "[--group GROUP] [--note TEXT] [--approve] [--gateway LIST] [--gateway-key-file FILE]",
-      "a token that lets hosts enrol", token_create },
-    { "token", "list", "", "tokens and what is left of them", token_list },
-    { "token", "revoke", "TOKEN_ID", "make a token useless", token_revoke },
-    { "host", "list", "[--state STATE] [--group GROUP]", "the hosts of the catalog", host_list },
-    { "host", "show", "HOST", "one host: keys, boots, what is stored, gaps", host_show },
-    { "host", "approve", "HOST", "let a host in that waits for it", host_approve },
-    { "host", "rename", "HOST NEW_NAME [--group GROUP]", "give a host another name in SQL", host_rename },
-    { "host", "retire", "HOST", "revoke its key and close its rows; nothing is deleted", host_retire },
-    { "host", "erase", "HOST --yes", "delete all rows of a host, and say what still holds copies", host_erase },
-    { "set-aside", "list", "[--host HOST] [--reason REASON] [--limit N]", "messages that could not be stored",
-      set_aside_list },
-    { "set-aside", "show", "PLACE [--output FILE]", "the whole message", set_aside_show },
-    { "set-aside", "replay", "PLACE | --reason REASON", "let the workers try it again", set_aside_replay },
-    { "verify", "", "HOST [--from N] [--to N]", "ledger, chain and signatures of a host", verify_main },
-    { "status", "", "", "one screen: hosts, lag, freshness, gaps, findings, set aside", status_main },
-    { NULL, NULL, NULL, NULL, NULL },
+    { "migrate", "", "", "make or bring up to date catalog, shards and head", migrate_main, NULL },
+    { "shard", "list", "", "servers, their slots and hosts", shard_list, NULL },
+    { "shard", "add", "NAME", "enter a server, make its tables, give it slots", shard_add, shard_add_options },
+    { "shard", "remove", "NAME", "take a server that owns no slot out of catalog and head", shard_remove, NULL },
+    { "topic", "create", "", "make the topics, with the settings that the guarantees need", topic_create_main, NULL },
+    { "topic", "check", "", "are the topics as they must be?", topic_check_main, NULL },
+    { "topic", "lag", "", "per slot: stored up to where, how far behind", topic_lag_main, topic_lag_options },
+    { "token", "create", "", "a token that lets hosts enrol", token_create, token_create_options },
+    { "token", "list", "", "tokens and what is left of them", token_list, NULL },
+    { "token", "revoke", "TOKEN_ID", "make a token useless", token_revoke, NULL },
+    { "host", "list", "", "the hosts of the catalog", host_list, host_list_options },
+    { "host", "show", "HOST", "one host: keys, boots, what is stored, gaps", host_show, NULL },
+    { "host", "approve", "HOST", "let a host in that waits for it", host_approve, NULL },
+    { "host", "rename", "HOST [NEW_NAME]", "give a host another name in SQL", host_rename, host_rename_options },
+    { "host", "retire", "HOST", "revoke its key and close its rows; nothing is deleted", host_retire, NULL },
+    { "host", "erase", "HOST", "delete all rows of a host, and say what still holds copies", host_erase,
+      host_erase_options },
+    { "set-aside", "list", "", "messages that could not be stored", set_aside_list, set_aside_list_options },
+    { "set-aside", "show", "PLACE", "the whole message", set_aside_show, set_aside_show_options },
+    { "set-aside", "replay", "[PLACE]", "let the workers try it again", set_aside_replay, set_aside_replay_options },
+    { "verify", "", "HOST", "ledger, chain and signatures of a host", verify_main, verify_options },
+    { "status", "", "", "one screen: hosts, lag, freshness, gaps, findings, set aside", status_main, NULL },
+    { NULL, NULL, NULL, NULL, NULL, NULL },
 };
