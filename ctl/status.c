@@ -12,6 +12,7 @@
 #define SILENT_S 60 /* a host whose newest tick is older than this is silent */
 
 struct part {
+    const char *key; /* in JSON */
     const char *title;
     const char *sql; /* one parameter: SILENT_S, or none */
     bool silent;
@@ -19,7 +20,7 @@ struct part {
 
 /* Each runs on the head; none reads more than the small tables. */
 static const struct part parts[] = {
-    { "hosts",
+    { "hosts", "hosts",
       "SELECT COUNT(*) AS hosts, COALESCE(SUM(state = 'active' AND last_tick >= UTC_TIMESTAMP(6) - INTERVAL ? SECOND), "
       "0) AS reporting, "
       "COALESCE(SUM(state = 'active' AND last_tick < UTC_TIMESTAMP(6) - INTERVAL ? SECOND), 0) AS silent, "
@@ -27,37 +28,37 @@ static const struct part parts[] = {
       "pending, "
       "COALESCE(SUM(state = 'retired'), 0) AS retired FROM host",
       true },
-    { "freshness of reporting hosts, seconds",
+    { "freshness_seconds", "freshness of reporting hosts, seconds",
       "SELECT ROUND(MIN(age), 1) AS best, ROUND(AVG(age), 1) AS mean, ROUND(MAX(age), 1) AS worst FROM (SELECT "
       "TIMESTAMPDIFF(MICROSECOND, last_tick, UTC_TIMESTAMP(6)) / 1000000 AS age FROM host WHERE state = 'active' AND "
       "last_tick >= "
       "UTC_TIMESTAMP(6) - INTERVAL ? SECOND AND last_tick >= UTC_TIMESTAMP(6) - INTERVAL ? SECOND) x",
       true },
-    { "records",
+    { "records", "records",
       "SELECT COALESCE(SUM(records_total), 0) AS recorded, COALESCE(SUM(records), 0) AS stored, (SELECT "
       "COALESCE(SUM(records), 0) FROM "
       "set_aside WHERE replayed IS NULL) AS set_aside, (SELECT COALESCE(SUM(lost), 0) FROM gap WHERE explained = 0 AND "
       "kind IN "
       "('sequence', 'refused', 'retention')) AS in_gaps, COALESCE(SUM(lost_total), 0) AS lost_on_hosts FROM host",
       false },
-    { "gaps not explained, last 24 h",
+    { "gaps_24h", "gaps not explained, last 24 h",
       "SELECT host, kind, COUNT(*) AS gaps, SUM(lost) AS lost, MAX(to_time) AS newest FROM gap WHERE explained = 0 AND "
       "to_time >= "
       "UTC_TIMESTAMP(6) - INTERVAL 1 DAY GROUP BY host, kind ORDER BY newest DESC LIMIT 10",
       false },
-    { "slots whose log was cut or replaced before it was stored, last 8 days",
+    { "slot_gaps_8d", "slots whose log was cut or replaced before it was stored, last 8 days",
       "SELECT slot, incarnation, kind, from_offset, to_offset, noted FROM slot_gap WHERE noted >= UTC_TIMESTAMP(6) - "
       "INTERVAL 8 DAY ORDER BY noted DESC LIMIT 10",
       false },
-    { "findings, last 24 h",
+    { "findings_24h", "findings, last 24 h",
       "SELECT host, kind, COUNT(*) AS findings, MAX(at_time) AS newest FROM finding WHERE at_time >= UTC_TIMESTAMP(6) "
       "- INTERVAL 1 DAY "
       "GROUP BY host, kind ORDER BY newest DESC LIMIT 10",
       false },
-    { "set aside",
+    { "set_aside", "set aside",
       "SELECT reason, COUNT(*) AS messages, MAX(noted) AS newest FROM set_aside WHERE replayed IS NULL GROUP BY reason",
       false },
-    { "silent hosts",
+    { "silent_hosts", "silent hosts",
       "SELECT host, last_tick, last_bundle FROM host WHERE state = 'active' AND (last_tick < UTC_TIMESTAMP(6) - "
       "INTERVAL ? SECOND AND "
       "last_tick < UTC_TIMESTAMP(6) - INTERVAL ? SECOND) ORDER BY last_tick LIMIT 10",
@@ -71,7 +72,7 @@ static int one_part(struct ctl *c, struct db *head, const struct part *p, struct
     int code = db_run(head, p->sql, values, p->silent ? 2 : 0, &r, err);
 
     if (!code && c->json) {
-        printf("\"%s\": ", p->title);
+        printf("\"%s\": ", p->key);
         table_print(r, true);
         printf(", ");
     } else if (!code && db_rows(r) == 0) {

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/base64.h"
 #include "common/base/compiler.h"
@@ -96,6 +97,21 @@ static void print_json(const struct db_result *r)
     buf_free(&b);
 }
 
+void table_unquote(char *text)
+{
+    char *to = text;
+
+    for (const char *from = text; *from; from++) {
+        if (from[0] == '\\' && from[1] == '"') {
+            from++;
+        } else if (from[0] == '\\' && from[1]) {
+            *to++ = *from++; /* a pair: what follows "\\\\" is no escape */
+        }
+        *to++ = *from;
+    }
+    *to = 0;
+}
+
 static size_t cell_text(const struct db_result *r, size_t row, size_t col, char *text)
 {
     if (db_is_null(r, row, col)) {
@@ -104,6 +120,7 @@ static size_t cell_text(const struct db_result *r, size_t row, size_t col, char 
         return 1;
     }
     log_escape(db_get(r, row, col), text, CELL_MAX);
+    table_unquote(text);
     return strlen(text);
 }
 

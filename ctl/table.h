@@ -16,5 +16,8 @@
 /* Print a result on stdout: table or, with json, an array of objects. */
 void table_print(const struct db_result *r, bool json);
 
+/* log_escape() for a cell: quotes need no backslash there. In place. */
+void table_unquote(char *text);
+
 /* One JSON value appended to out. */
 void table_json_string(struct slice s, struct buf *out);

@@ -124,6 +124,11 @@ static void print_roff(const char *text, FILE *to)
 void conf_print_man(const struct conf_table *t, FILE *to)
 {
     struct buf range = BUF_INIT(1024);
+    bool reloads = false; /* a program that ends when it is done takes nothing over and is not restarted */
+
+    for (size_t i = 0; i < t->count; i++) {
+        reloads = reloads || t->options[i].flags & CONF_RELOAD;
+    }
 
     for (size_t i = 0; i < t->count; i++) {
         const struct conf_option *o = &t->options[i];
@@ -144,7 +149,10 @@ void conf_print_man(const struct conf_table *t, FILE *to)
         print_roff(default_of(o), to);
         (void)fprintf(to, ". Range: ");
         print_roff(buf_cstr(&range) ? buf_cstr(&range) : "", to);
-        (void)fprintf(to, ". %s\n", o->flags & CONF_RELOAD ? "Taken over by SIGHUP." : "A change needs a restart.");
+        (void)fprintf(to, ".%s\n",
+                      !reloads                 ? ""
+                      : o->flags & CONF_RELOAD ? " Taken over by SIGHUP."
+                                               : " A change needs a restart.");
     }
     buf_free(&range);
 }

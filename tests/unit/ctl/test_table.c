@@ -41,12 +41,25 @@ static void bytes_that_are_no_utf8_come_as_base64(void **state)
     expect("\xf4\x90\x80\x80", 4, "{\"base64\":\"9JCAgA==\"}"); /* above U+10FFFF */
 }
 
+static void quotes_in_a_cell_have_no_backslash(void **state)
+{
+    char object[] = "{\\\"a\\\":1}";
+    char other[] = "a\\\\\\\"b\\x0a\\\\";
+
+    (void)state;
+    table_unquote(object);
+    assert_string_equal(object, "{\"a\":1}");
+    table_unquote(other);
+    assert_string_equal(other, "a\\\\\"b\\x0a\\\\");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_is_quoted_and_what_json_forbids_is_escaped),
         cmocka_unit_test(utf8_goes_through),
         cmocka_unit_test(bytes_that_are_no_utf8_come_as_base64),
+        cmocka_unit_test(quotes_in_a_cell_have_no_backslash),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
