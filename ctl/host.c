@@ -7,11 +7,15 @@
 
 #include "common/base/buf.h"
 #include "common/os/options.h"
+#include "ctl/name.h"
 #include "ctl/nouns.h"
 #include "ctl/table.h"
 
 #define UUID_TEXT(column)                                                                                              \
     "LOWER(INSERT(INSERT(INSERT(INSERT(HEX(" column "), 9, 0, '-'), 14, 0, '-'), 19, 0, '-'), 24, 0, '-'))"
+
+/* The public key as SSH writes it on the wire: what `ssh-keygen -l` digests, and in base64 what its files hold. */
+#define KEY_BLOB "CONCAT(UNHEX('0000000B'), 'ssh-ed25519', UNHEX('00000020'), public_key)"
 
 #define NOTICE_S 10 /* every worker and gateway has taken notice of a change in the catalog after this */
 
@@ -108,12 +112,13 @@ int ctl_host_shard(struct ctl *c, struct db *catalog, const char *what, uint64_t
 int host_list(struct ctl *c, int argc, char **argv)
 {
     static const char *const names[] = { "state=", "group=", NULL };
+    static const char *const states[] = { "pending", "active", "retired", "erased", NULL };
     const char *v[3];
     char *args[1];
     size_t args_count;
     struct db_value values[2];
 
-    if (!ctl_options(argc, argv, names, v, args, 0, &args_count)) {
+    if (!ctl_options(argc, argv, names, v, args, 0, &args_count) || !ctl_choice("host list: --state", v[0], states)) {
         return POFR_EXIT_USAGE;
     }
     values[0] = v[0] ? DB_V_C(v[0]) : DB_V_NULL;
@@ -177,16 +182,17 @@ int host_show(struct ctl *c, int argc, char **argv)
             h.host_id, false, &err);
     }
     if (!code) {
-        code = show_part(
-            c, catalog, "keys",
-            "SELECT HEX(key_id) AS key_id, valid_from, valid_to FROM host_key WHERE host_id = ? ORDER BY valid_from",
-            h.host_id, false, &err);
+        code = show_part(c, catalog, "keys",
+                         "SELECT HEX(key_id) AS key_id, valid_from, valid_to, CONCAT('SHA256:', TRIM(TRAILING '=' FROM "
+                         "TO_BASE64(UNHEX(SHA2(" KEY_BLOB
+                         ", 256))))) AS fingerprint, CONCAT('ssh-ed25519 ', TO_BASE64(" KEY_BLOB
+                         ")) AS public_key FROM host_key WHERE host_id = ? ORDER BY valid_from",
+                         h.host_id, false, &err);
     }
     if (!code) {
         code = show_part(c, head, "stored",
                          "SELECT last_bundle, last_tick, complete_to, bundles, records, records_total, lost_total, "
-                         "recorder FROM host "
-                         "WHERE host_id = ?",
+                         "recorder FROM host WHERE host_id = ?",
                          h.host_id, false, &err);
     }
     if (!code) {
@@ -291,8 +297,11 @@ int host_rename(struct ctl *c, int argc, char **argv)
     if (!ctl_options(argc, argv, names, v, args, 2, &count)) {
         return POFR_EXIT_USAGE;
     }
-    if (count < 1 || (count == 1 && !v[0]) || (count == 2 && (args[1][0] == 0 || strlen(args[1]) > 190))) {
+    if (count < 1 || (count == 1 && !v[0]) || (count == 2 && args[1][0] == 0)) {
         return ctl_usage("host rename HOST NEW_NAME [--group GROUP], or host rename HOST --group GROUP");
+    }
+    if (count == 2 && !name_is_host(args[1])) {
+        return ctl_usage("host rename: a name is of " NAME_GRAMMAR);
     }
     code = ctl_catalog(c, &catalog, &err);
     if (!code) {

@@ -14,6 +14,10 @@ struct place { /* SLOT:INCARNATION:OFFSET, as `list` shows it */
     uint64_t slot, incarnation, offset;
 };
 
+/* workers/verify.h has the list. */
+static const char *const reasons[] = { "form",      "version",  "identity", "unknown_key",  "revoked", "slot",
+                                       "signature", "conflict", "refused",  "unknown_kind", NULL };
+
 static bool parse_place(const char *text, struct place *out)
 {
     struct slice rest = slice_str(text);
@@ -36,7 +40,8 @@ int set_aside_list(struct ctl *c, int argc, char **argv)
     uint64_t limit = 100;
     int code;
 
-    if (!ctl_options(argc, argv, names, v, args, 0, &args_count)) {
+    if (!ctl_options(argc, argv, names, v, args, 0, &args_count) ||
+        !ctl_choice("set-aside list: --reason", v[1], reasons)) {
         return POFR_EXIT_USAGE;
     }
     if (v[2] && parse_u64(slice_str(v[2]), 100000, &limit)) {
@@ -159,6 +164,9 @@ int set_aside_replay(struct ctl *c, int argc, char **argv)
     }
     if ((args_count == 1) == (v[0] != NULL) || (args_count == 1 && !parse_place(args[0], &at))) {
         return ctl_usage("set-aside replay SLOT:INCARNATION:OFFSET, or set-aside replay --reason REASON");
+    }
+    if (!ctl_choice("set-aside replay: --reason", v[0], reasons)) {
+        return POFR_EXIT_USAGE;
     }
     code = ctl_catalog(c, &catalog, &err);
     if (!code) {

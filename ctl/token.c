@@ -2,6 +2,7 @@
 /* token.c -- pofrctl token create|list|revoke. The secret is shown once and is nowhere but in the token. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/base/buf.h"
 #include "common/base/hostport.h"
@@ -11,6 +12,7 @@
 #include "common/os/fsio.h"
 #include "common/os/options.h"
 #include "common/wire/token.h"
+#include "ctl/name.h"
 #include "ctl/nouns.h"
 #include "ctl/table.h"
 
@@ -97,11 +99,19 @@ static int put_out(const struct ctl *c, const char *path, const struct buf *text
     return 0;
 }
 
+/* An empty file, as mktemp makes it, is nothing that could be lost. */
+static bool holds_something(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) == 0 && (!S_ISREG(st.st_mode) || st.st_size > 0);
+}
+
 int token_create(struct ctl *c, int argc, char **argv)
 {
     static const char *const names[] = { "output=", "uses=", "expires=", "host=",    "pattern=",
                                          "group=",  "note=", "approve",  "gateway=", "gateway-key-file=",
-                                         NULL };
+                                         "force",   NULL };
     enum {
         OUTPUT,
         USES,
@@ -112,9 +122,10 @@ int token_create(struct ctl *c, int argc, char **argv)
         NOTE,
         APPROVE,
         GATEWAY,
-        KEY_FILE
+        KEY_FILE,
+        FORCE
     };
-    const char *v[11];
+    const char *v[12];
     char *args[1];
     size_t args_count;
     struct pofr_err err = { 0 };
@@ -135,9 +146,16 @@ int token_create(struct ctl *c, int argc, char **argv)
         return ctl_usage(
             "token create: --uses is 1 to 1000000 (1 where --host names the host), --expires is like 30m, 12h, 7d");
     }
+    if (v[HOST] && !name_is_host(v[HOST])) {
+        return ctl_usage("token create: --host is a name of " NAME_GRAMMAR);
+    }
     if (!v[KEY_FILE] && !c->conf->gateway_key_file[0]) {
         return ctl_usage("token create needs the gateways' public host key: option [gateway] host_key_file, or "
                          "--gateway-key-file FILE");
+    }
+    if (v[OUTPUT] && !v[FORCE] && holds_something(v[OUTPUT])) {
+        code = pofr_err_set(&err, POFR_EREFUSED, "%s exists already (--force overwrites it)", v[OUTPUT]);
+        return ctl_fail(&err);
     }
     code = read_fingerprint(v[KEY_FILE] ? v[KEY_FILE] : c->conf->gateway_key_file, t.fingerprint, &err);
     if (!code) {
@@ -218,6 +236,7 @@ int token_revoke(struct ctl *c, int argc, char **argv)
     struct db *catalog = NULL;
     uint64_t id = 0;
     bool found = false;
+    bool was = false;
     int code;
 
     if (!ctl_options(argc, argv, names, v, args, 1, &args_count)) {
@@ -230,9 +249,10 @@ int token_revoke(struct ctl *c, int argc, char **argv)
     if (!code) {
         struct db_value value = DB_V_U(id);
 
-        code = db_run(catalog, "SELECT 1 FROM token WHERE token_id = ?", &value, 1, &r, &err);
+        code = db_run(catalog, "SELECT revoked FROM token WHERE token_id = ?", &value, 1, &r, &err);
         found = !code && db_rows(r) > 0;
-        if (!code) {
+        was = found && db_get_u64(r, 0, 0);
+        if (found && !was) {
             code = db_run(catalog, "UPDATE token SET revoked = 1 WHERE token_id = ?", &value, 1, NULL, &err);
         }
     }
@@ -241,6 +261,9 @@ int token_revoke(struct ctl *c, int argc, char **argv)
     if (!code && !found) {
         fprintf(stderr, "pofrctl: no token %llu\n", (unsigned long long)id);
         return POFR_EXIT_NO;
+    }
+    if (!code) {
+        ctl_say(c, was ? "token %llu was revoked already" : "token %llu is revoked", (unsigned long long)id);
     }
     return code ? ctl_fail(&err) : POFR_EXIT_DONE;
 }

@@ -18,7 +18,7 @@ catalog() { admin_sql head "$1"; }
 # token FILE [OPTION...]
 token() {
     rm -f -- "$1"
-    ctl token create --output "$1" "${@:2}"
+    ctl token create --force --output "$1" "${@:2}"
 }
 
 agent_field() { agent status --json | jq -r ".$1"; }

@@ -97,7 +97,7 @@ cluster() {
 }
 
 token() { # [OPTION...]: the secret of a new one
-    ctl token create --gateway-key-file "$W/gw/host_key.pub" --gateway "$(at)" --output "$W/token" "$@" >/dev/null
+    ctl token create --gateway-key-file "$W/gw/host_key.pub" --gateway "$(at)" --force --output "$W/token" "$@" >/dev/null
     awk -F. '{ print $NF }' "$W/token"
     rm -f "$W/token"
 }

@@ -52,7 +52,7 @@ host_make() {
     port=$(sed -n "${name#host}p" "$HOSTS/ports")
     mkdir -p -- "$dir/run"
     host_conf "$name" "${HOSTS_CONF[@]}"
-    ctl token create --host "$name" --gateway "127.0.0.1:$port" --output "$dir/token"
+    ctl token create --host "$name" --gateway "127.0.0.1:$port" --force --output "$dir/token"
     "$HOSTS_AGENT" enrol --config "$dir/agent.conf" --token-file "$dir/token"
     rm -f -- "$dir/token"
 }
