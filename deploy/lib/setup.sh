@@ -93,24 +93,24 @@ configure_all() {
     option_file "$STATE/etc/analyst.cnf" pofr_analyst analyst "${PORTS[head]}" pofr
 }
 
-# What the servers must hold before the programs start; at each start, since a port or a version may have
-# changed. Where all ran on since the last time, and nothing that goes in is another, it is done already.
+# What the servers must hold before the programs start; at each start, since a port or a version may have changed.
+# To enter a shard makes all its tables on the head anew, which takes seconds: not where all ran on since the last
+# time and nothing that goes in is another.
 setup_stores() {
     local name spec
-    spec=$(stores_spec)
-    if [[ $parts_started -eq 0 && $(cat -- "$STATE/run/stores.spec" 2>/dev/null) == "$spec" ]]; then
-        return 0
-    fi
     step migrate "making catalog, tables and accounts" ctl_migrate
-    for name in shard1 shard2; do
-        step "$name" "entering $name in the catalog" ctl_shard "$name"
-    done
+    spec=$(stores_spec)
+    if [[ $parts_started -gt 0 || $(cat -- "$STATE/run/stores.spec" 2>/dev/null) != "$spec" ]]; then
+        for name in shard1 shard2; do
+            step "$name" "entering $name in the catalog" ctl_shard "$name"
+        done
+    fi
     step topic "making the topics" ctl_topic
     printf '%s\n' "$spec" >"$STATE/run/stores.spec"
     progress setup "catalog, tables, accounts and topics are there"
 }
 
-# stores_spec: one line that changes when setup_stores would do something else
+# stores_spec: one line that changes when a shard would be entered otherwise
 stores_spec() {
     {
         stat -c '%i %Y' -- "$BUILD/ctl/pofrctl"
