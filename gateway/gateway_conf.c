@@ -23,7 +23,7 @@ static const struct conf_option options[] = {
               "catalog is down."),
     CONF_UINT(struct gateway_conf, threads, "threads", "0", "0", "64", "threads", 0,
               "Threads that serve sessions. 0: one per CPU, at most 8. A thread on a core of its own takes "
-              "about 450 new sessions a second, each with a bundle of 50 KB (bench/run gateway)."),
+              "about 600 new sessions a second, each with a bundle of 50 KB (bench/run gateway)."),
     CONF_USEC(struct gateway_conf, drain_us, "drain_time", "20s", "0", "10min", CONF_RELOAD,
               "How long SIGTERM waits for Kafka's reports on what was taken in. What is not reported then is "
               "not acked, so agents send it again."),
