@@ -41,14 +41,6 @@
 #define PARTITIONS 64u
 #define HOSTS_MAX  20000u
 
-void must(bool ok, const char *what)
-{
-    if (!ok) {
-        fprintf(stderr, "bench_gateway: %s\n", what);
-        exit(1);
-    }
-}
-
 static unsigned number(const char *text)
 {
     return (unsigned)strtoul(text, NULL, 10);

@@ -6,6 +6,8 @@
 
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include <libssh2.h>
 
@@ -24,7 +26,14 @@ struct link {
 };
 
 /* Or the end. */
-void must(bool ok, const char *what);
+static inline void must(bool ok, const char *what)
+{
+    if (!ok) {
+        fprintf(stderr, "bench_gateway: %s\n", what);
+        exit(1);
+    }
+}
+
 struct uuid host_of(unsigned n);
 void key_text(const char *file, unsigned n, char out[KEY_TEXT_SIZE + 1]);
 

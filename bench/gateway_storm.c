@@ -198,6 +198,8 @@ void storm_child(char **arg, unsigned process, unsigned times)
         }
     }
     kill(getpid(), SIGSTOP); /* and stops when all have their WELCOME; so long all are connected */
+    free(fds);
+    free(agents);
 }
 
 void storm_open(void)

@@ -95,19 +95,21 @@ static void read_host(struct host_bundles *h, const char *dir, unsigned number)
 
 static int64_t server_us(const char *pid)
 {
-    char path[64];
-    unsigned long long user = 0, system = 0;
+    char path[64], line[1024], *at, *rest = NULL;
+    unsigned long long ticks = 0;
     FILE *f;
 
     (void)snprintf(path, sizeof(path), "/proc/%s/stat", pid);
     f = fopen(path, "r");
-    if (!f || fscanf(f, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user, &system) != 2) {
-        user = system = 0;
+    at = f && fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
+    at = at ? strtok_r(at + 1, " ", &rest) : NULL; /* the third field: the state */
+    for (int field = 3; at; field++, at = strtok_r(NULL, " ", &rest)) {
+        ticks += field == 14 || field == 15 ? strtoull(at, NULL, 10) : 0; /* proc_pid_stat(5): utime, stime */
     }
     if (f) {
         (void)fclose(f);
     }
-    return (int64_t)(user + system) * 1000000 / sysconf(_SC_CLK_TCK);
+    return (int64_t)ticks * 1000000 / sysconf(_SC_CLK_TCK);
 }
 
 static int64_t own_us(void)

@@ -154,7 +154,7 @@ int token_create(struct ctl *c, int argc, char **argv)
                          "--gateway-key-file FILE");
     }
     if (v[OUTPUT] && !v[FORCE] && holds_something(v[OUTPUT])) {
-        code = pofr_err_set(&err, POFR_EREFUSED, "%s exists already (--force overwrites it)", v[OUTPUT]);
+        (void)pofr_err_set(&err, POFR_EREFUSED, "%s exists already (--force overwrites it)", v[OUTPUT]);
         return ctl_fail(&err);
     }
     code = read_fingerprint(v[KEY_FILE] ? v[KEY_FILE] : c->conf->gateway_key_file, t.fingerprint, &err);

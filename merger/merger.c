@@ -21,7 +21,7 @@ struct merger {
     const struct merger_conf *conf;
     struct stat_set *stats;
     struct db *catalog;
-    struct shard *shards;
+    struct shard shards[SHARDS_MAX];
     size_t count;
     pthread_mutex_t lock; /* protects state: it is read by the metrics server's thread */
     char state[200];      /* what is not well; "" */
@@ -48,11 +48,7 @@ int merger_new(const struct merger_conf *conf, struct stat_set *stats, struct me
 {
     struct merger *m = calloc(1, sizeof(*m));
 
-    if (m) {
-        m->shards = calloc(SHARDS_MAX, sizeof(*m->shards));
-    }
-    if (!m || !m->shards) {
-        free(m);
+    if (!m) {
         return pofr_err_set(err, POFR_ENOMEM, "merger");
     }
     pthread_mutex_init(&m->lock, NULL);
@@ -73,7 +69,6 @@ void merger_free(struct merger *m)
     }
     db_close(m->catalog);
     pthread_mutex_destroy(&m->lock);
-    free(m->shards);
     free(m);
 }
 
