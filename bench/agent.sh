@@ -9,22 +9,20 @@
 # POFR_BENCH_SIZES: of the population (100 500 2000).
 set -euo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/../deploy/lib/base.sh"
-source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 cd -- "$POFR_TREE"
 
 [[ ${POFR_BENCH_ISOLATED:-no} != yes ]] ||
     exec unshare --pid --fork --mount-proc --net env POFR_BENCH_ISOLATED=is bench/agent.sh
 
-BUILD=$POFR_TREE/build/release
+source bench/lib.sh
 SECONDS_EACH=${POFR_BENCH_SECONDS:-20}
 POFR_CPU=25 # % of a core for 500 processes, every 300 ms: measured with the system that this one succeeds
-WORK=$(mktemp -d "${TMPDIR:-/var/tmp}/pofr-b.XXXXXX")
 collector=''
 
 finish() {
     collector_end
     population_end
-    rm -rf -- "$WORK"
+    bench_remove
 }
 trap finish EXIT
 

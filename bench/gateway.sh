@@ -6,23 +6,11 @@
 # one thread, on one core; the agents have the other cores.
 set -euo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/../deploy/lib/base.sh"
+source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 cd -- "$POFR_TREE"
 
 SESSIONS=${BENCH_SESSIONS:-2000} IDLE=${BENCH_IDLE:-1000} BUNDLES=${BENCH_BUNDLES:-3000} STORM=${BENCH_STORM:-10000}
-BUILD=$POFR_TREE/build/release
-WORK=$(mktemp -d "${TMPDIR:-/var/tmp}/pofr-b.XXXXXX")
-chmod 711 -- "$WORK"
-export POFR_STATE=$WORK/c POFR_NO_INSTALL=1 POFR_NO_BUILD=1 POFR_BUILD=$BUILD
-
-quickstart() { "$POFR_TREE/deploy/quickstart" "$@" >&2; }
-finish() {
-    gateway_end || true
-    quickstart destroy || true
-    rm -rf -- "$WORK"
-}
-trap finish EXIT
-
-part() { "$POFR_TREE/deploy/quickstart" parts | awk -v part="$1" -v column="$2" '$1 == part { print $column }'; }
+trap 'gateway_end || true; bench_remove' EXIT
 
 # A gateway of our own: one thread, on the last core.
 CORES=$(nproc) PID=
@@ -41,17 +29,16 @@ gateway_end() {
 # Nanoseconds of the scheduler: ticks of 10 ms would be as long as several sessions.
 cpu_ms() { awk '{ sum += $1 } END { printf "%.3f", sum / 1e6 }' "/proc/$PID/task/"*/schedstat; }
 pss_kb() { awk '/^Pss:/ { print $2 }' "/proc/$PID/smaps_rollup"; }
-figure() { printf '%s\t%s\t%s' "$1" "$2" "$3" && [[ $# -lt 5 ]] || printf '\t%s\t%s' "$4" "$5"; printf '\n'; }
 calc() { awk "BEGIN { printf \"%.6g\", $1 }"; }
 
-quickstart start kafka head
-"$BUILD/ctl/pofrctl" --quiet --config "$POFR_STATE/etc/ctl.conf" migrate >&2
-"$BUILD/ctl/pofrctl" --quiet --config "$POFR_STATE/etc/ctl.conf" topic create >&2
+quickstart start kafka head >&2
+ctl migrate >&2
+ctl topic create >&2
 "$BUILD/bench/bench_gateway" prepare "$((STORM > IDLE ? STORM : IDLE))" "$WORK/keys" |
     mariadb --defaults-file="$POFR_STATE/etc/admin.cnf" --port="$(part head 3)" pofr_catalog
-quickstart start gateway # writes its configuration
+quickstart start gateway >&2 # writes its configuration
 AT=127.0.0.1:$(part gateway 3)
-quickstart kill gateway
+quickstart kill gateway >&2
 awk '{ print } /^listen = / && !done { print "threads = 1"; done = 1 }' "$POFR_STATE/etc/gateway.conf" >"$WORK/gateway.conf"
 gateway_start
 bench() { taskset -c "$([[ $CORES -gt 1 ]] && echo "0-$((CORES - 2))" || echo 0)" "$BUILD/bench/bench_gateway" "$@"; }

@@ -1,6 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 # lib.sh -- what several benchmarks need; sourced. BUILD: where the release preset was built, WORK: a folder to work in.
+# A cluster of the benchmark's own lies in it, where one is started; who began removes both (bench_remove).
+
+BUILD=$POFR_TREE/build/release
+WORK=$(mktemp -d "${TMPDIR:-/var/tmp}/pofr-b.XXXXXX")
+chmod 711 -- "$WORK" # servers run as users of their own
+export POFR_STATE=$WORK/c POFR_BUILD=$BUILD POFR_NO_INSTALL=1 POFR_NO_BUILD=1
+
+quickstart() { "$POFR_TREE/deploy/quickstart" "$@"; }
+ctl() { "$BUILD/ctl/pofrctl" --quiet --config "$POFR_STATE/etc/ctl.conf" "$@"; }
+
+# part NAME COLUMN: of what deploy/quickstart parts prints
+part() { quickstart parts | awk -v part="$1" -v column="$2" '$1 == part { print $column }'; }
+
+bench_remove() {
+    [[ ! -e $POFR_STATE ]] || quickstart destroy >&2 || true
+    rm -rf -- "$WORK"
+}
 
 # figure NAME VALUE UNIT [BASELINE WHAT]: a line of what a benchmark prints (bench/run)
 figure() { printf '%s\t%s\t%s' "$1" "$2" "$3"; [[ $# -lt 5 ]] || printf '\t%s\t%s' "$4" "$5"; printf '\n'; }

@@ -10,17 +10,12 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/../deploy/lib/base.sh"
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 cd -- "$POFR_TREE"
 
-WORK=$(mktemp -d "${TMPDIR:-/var/tmp}/pofr-b.XXXXXX")
-chmod 711 -- "$WORK"
-BUILD=$POFR_TREE/build/release
-export POFR_STATE=$WORK/c POFR_BUILD=$BUILD POFR_NO_INSTALL=1 POFR_NO_BUILD=1
 MINUTES=${POFR_BENCH_MINUTES:-5}
 GOAL_CPU=1 GOAL_PSS=10 GOAL_DAY=100
-trap 'population_end; deploy/quickstart destroy >&2 || true; rm -rf -- "$WORK"' EXIT
+trap 'population_end; bench_remove' EXIT
 
-sql() { deploy/quickstart sql -N "$1"; }
-part_pid() { deploy/quickstart parts | awk -v part="$1" '$1 == part { print $2 }'; }
-agent() { "$POFR_BUILD/agent/pofr-agent" status --config "$POFR_STATE/etc/agent.conf" --json; }
+sql() { quickstart sql -N "$1"; }
+agent() { "$BUILD/agent/pofr-agent" status --config "$POFR_STATE/etc/agent.conf" --json; }
 
 # tree PID: it and all that it started
 tree() {
@@ -31,10 +26,10 @@ tree() {
 # pids PART: of all its processes; agent is collector and shipper
 pids() {
     if [[ $1 == agent ]]; then
-        tree "$(part_pid collector)"
-        tree "$(part_pid shipper)"
+        tree "$(part collector 2)"
+        tree "$(part shipper 2)"
     else
-        tree "$(part_pid "$1")"
+        tree "$(part "$1" 2)"
     fi
 }
 
@@ -50,7 +45,7 @@ hundredth() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", b ? a / b : 0 }'; 
 
 PARTS=(agent gateway kafka worker1 worker2 shard1 shard2 head merger)
 population_begin 150 --execs 1 --connections 2
-deploy/quickstart start >&2 7>&-
+quickstart start >&2 7>&-
 agent >"$WORK/before"
 declare -A cpu=()
 for part in "${PARTS[@]}"; do cpu[$part]=$(cpu_ms "$part"); done
