@@ -9,6 +9,8 @@
 #include "common/os/options.h"
 #include "ctl/table.h"
 
+#define LOCK_WAIT_S 60
+
 static int connect_to(const struct ctl_server *s, const char *what, const char *database, struct db **out_db,
                       struct pofr_err *err)
 {
@@ -78,6 +80,19 @@ int ctl_shard_connect(const struct ctl *c, const struct ctl_shard *s, const char
         return pofr_err_prefix(err, "shard %s at %s:%u", s->name, s->address, s->port);
     }
     return 0;
+}
+
+int ctl_lock(struct db *db, const char *name, const char *text, struct pofr_err *err)
+{
+    struct db_value values[] = { DB_V_C(name), DB_V_U(LOCK_WAIT_S) };
+    struct db_result *r = NULL;
+    int code = db_run(db, "SELECT GET_LOCK(?, ?)", values, 2, &r, err);
+
+    if (!code && db_get_u64(r, 0, 0) != 1) {
+        code = pofr_err_set(err, POFR_EBUSY, "%s", text);
+    }
+    db_result_free(r);
+    return code;
 }
 
 int ctl_shards(struct db *catalog, struct ctl_shard **out_shards, size_t *out_count, struct pofr_err *err)

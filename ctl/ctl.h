@@ -52,6 +52,8 @@ struct ctl_shard {
     char address[256];
     uint16_t port;
 };
+/* One at a time on that server, under this name; POFR_EBUSY with text where another has it for a minute. It goes with db. */
+POFR_MUST_USE int ctl_lock(struct db *db, const char *name, const char *text, struct pofr_err *err);
 /* The shards of the catalog by name; the array is the caller's to free(). */
 POFR_MUST_USE int ctl_shards(struct db *catalog, struct ctl_shard **out_shards, size_t *out_count,
                              struct pofr_err *err);

@@ -17,8 +17,6 @@
 #include "ctl/identity.h"
 #include "ctl/script.h"
 
-#define LOCK_WAIT_S 60
-
 static int run(struct db *db, const char *sql, struct pofr_err *err)
 {
     return db_run(db, sql, NULL, 0, NULL, err);
@@ -200,15 +198,7 @@ int migrate_account(struct db *db, const char *name, const char *password_file, 
 
 static int lock(struct db *db, struct pofr_err *err)
 {
-    struct db_value wait = DB_V_U(LOCK_WAIT_S);
-    struct db_result *r = NULL;
-    int code = db_run(db, "SELECT GET_LOCK('pofr_migrate', ?)", &wait, 1, &r, err);
-
-    if (!code && db_get_u64(r, 0, 0) != 1) {
-        code = pofr_err_set(err, POFR_EBUSY, "another migration is running on this server");
-    }
-    db_result_free(r);
-    return code;
+    return ctl_lock(db, "pofr_migrate", "another migration is running on this server", err);
 }
 
 static int accounts(struct db *db, const struct ctl *c, const char *part, struct pofr_err *err)

@@ -13,8 +13,6 @@
 #include "ctl/slots.h"
 #include "ctl/table.h"
 
-#define LOCK_WAIT_S 60
-
 int shard_list(struct ctl *c, int argc, char **argv)
 {
     static const char *const names[] = { NULL };
@@ -57,15 +55,7 @@ static int find_shard(struct db *catalog, const char *name, uint32_t *out_id, st
 /* One at a time adds or removes shards; the lock goes with the connection. */
 static int lock(struct db *catalog, struct pofr_err *err)
 {
-    struct db_value wait = DB_V_U(LOCK_WAIT_S);
-    struct db_result *r = NULL;
-    int code = db_run(catalog, "SELECT GET_LOCK('pofr_shards', ?)", &wait, 1, &r, err);
-
-    if (!code && db_get_u64(r, 0, 0) != 1) {
-        code = pofr_err_set(err, POFR_EBUSY, "another pofrctl is adding or removing a shard");
-    }
-    db_result_free(r);
-    return code;
+    return ctl_lock(catalog, "pofr_shards", "another pofrctl is adding or removing a shard", err);
 }
 
 /* Enter it, or give it its new address and identity. */
