@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Sockets: one interval per socket and owner. A look delivers each socket once, without owners; these are whoever
- * has a file of kind SOCKET with its inode. A new socket whose holder no look has shown yet waits one tick for it.
+ * has its inode in a file of sockfs. A new socket whose holder no look has shown yet waits one tick for it.
  */
 #include "agent/collect/state_impl.h"
 
@@ -336,6 +336,17 @@ static int owner_ref_cmp(const void *a, const void *b)
     return ident_cmp(&x->p->id, &y->p->id);
 }
 
+/*
+ * The name of a unix socket in a file system has the mode of a socket too, and a number that whoever makes the file
+ * system can choose: only sockfs calls it so. (What has a place has a path with a slash.)
+ */
+static bool is_socket(const struct file *f)
+{
+    static const struct slice name = SLICE_LITERAL("socket:[");
+
+    return f->kind == REC_FILE_SOCKET && slice_starts_with(str_slice(f->path), name);
+}
+
 static void index_holders(struct state *s)
 {
     size_t at = 0;
@@ -346,7 +357,7 @@ static void index_holders(struct state *s)
         for (uint32_t i = 0; p->told && i < p->files_len; i++) {
             struct owner_ref *ref;
 
-            if (p->files[i].kind != REC_FILE_SOCKET) {
+            if (!is_socket(&p->files[i])) {
                 continue;
             }
             ref = vec_more(s, &s->owners, 1, sizeof(*ref));

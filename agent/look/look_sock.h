@@ -7,8 +7,8 @@
  * (but see own_apart_us), others in turn within a budget of time, by a thread that enters the namespace, opens, asks, closes: no socket of ours
  * keeps a namespace alive. The caller remembers when each was looked at last: that is its age.
  *
- * Owners are not known here: a socket is delivered once, with pid 0; who holds it is who has a file of kind
- * REC_FILE_SOCKET with that inode. inode 0: nobody can hold it (it is closed, or not accepted yet).
+ * Owners are not known here: a socket is delivered once, with pid 0; who holds it is who has a file "socket:[inode]"
+ * of kind REC_FILE_SOCKET. inode 0: nobody can hold it (it is closed, or not accepted yet).
  *
  * Slices are valid during the call of the sink function. The sink's functions are called in the caller's thread,
  * or while it waits. One owner.

@@ -236,7 +236,7 @@ static void file_record_of(const struct world *w, uint32_t pid, unsigned fd, str
     r->start_jiffies = w->procs[pid].jiffies;
     r->thread = fd >= WORLD_FILES / 2 && pid % 5 == 0 ? pid + 1000 : 0;
     r->fd = fd;
-    r->path = slice_str(f->kind == REC_FILE_SOCKET ? "socket" : paths[f->path]);
+    r->path = slice_str(f->kind == REC_FILE_SOCKET ? "socket:[1]" : paths[f->path]);
     r->kind = f->kind;
     r->access_mode = f->mode;
     r->inode = f->inode;
