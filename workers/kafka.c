@@ -227,9 +227,8 @@ static struct message *message_of(rd_kafka_message_t *rkm)
     m->offset = rkm->offset;
     m->key = slice_of(rkm->key, rkm->key_len);
     m->value = slice_of(rkm->payload, rkm->len);
-    m->appended_us = rd_kafka_message_timestamp(rkm, &type) * 1000;
-    m->received_us = m->appended_us;
     take_headers(rkm, m);
+    message_settle(m, rd_kafka_message_timestamp(rkm, &type) * 1000);
     return m;
 }
 

@@ -7,7 +7,8 @@
 #include "common/base/err.h"
 #include "common/base/parse_num.h"
 
-#define UNCERTAINTY_MAX UINT64_C(86400000000)
+#define DAY_US          INT64_C(86400000000)
+#define UNCERTAINTY_MAX ((uint64_t)DAY_US)
 
 int message_new(struct message **out)
 {
@@ -63,6 +64,14 @@ void message_put_header(struct message *m, struct slice name, struct slice value
     buf_varbytes(&m->headers, value);
     take(m, name, value);
     m->has_boot = m->boot_read && m->offset_read;
+}
+
+void message_settle(struct message *m, int64_t appended_us)
+{
+    m->appended_us = appended_us;
+    if (m->received_us < appended_us - DAY_US || m->received_us > appended_us + DAY_US) {
+        m->received_us = appended_us;
+    }
 }
 
 bool message_next_header(struct slice headers, size_t *at, struct slice *name, struct slice *value)

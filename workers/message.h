@@ -21,7 +21,7 @@ struct message {
     int64_t appended_us; /* the broker's time of appending, wall clock */
     struct slice key, value;
     struct buf headers;  /* message_put_header() */
-    int64_t received_us; /* header pofr-received; the time of appending where it is missing or unreadable */
+    int64_t received_us; /* header pofr-received; the time of appending where that is missing or can't be believed */
     bool boot_read, offset_read;
     bool has_boot; /* headers pofr-boot and pofr-offset could be read */
     struct uuid boot;
@@ -37,6 +37,11 @@ struct message {
 
 /* One header, in the order in which they stand. What a worker knows is also taken into the fields above. */
 void message_put_header(struct message *m, struct slice name, struct slice value);
+/*
+ * After the last header: a time of receipt further than a day from the broker's is none. (Rows whose end can't be believed
+ * get it as their end: what a gateway says must not put them where they are dropped, or into the future.)
+ */
+void message_settle(struct message *m, int64_t appended_us);
 /* The headers again: false at the end. at begins at 0. */
 bool message_next_header(struct slice headers, size_t *at, struct slice *name, struct slice *value);
 
