@@ -34,6 +34,7 @@
 #define FILES_FOR_OTHERS  1024u
 #define CATALOG_CONNECT_S 3
 #define CATALOG_IO_S      5
+#define SLACK_US          (60 * CLOCK_US_PER_S) /* what a start or an end takes beside the waiting that is configured */
 
 /* --- parts, in the order of their making -------------------------------------------------------------- */
 
@@ -140,6 +141,7 @@ static int check_topic(struct gateway *g, struct pofr_err *err)
     if (rc != 0) {
         return rc;
     }
+    service_extend(g->c->start_wait_us + SLACK_US);
     while (may_come_right(rc = topic_check(g->admin, g->c->topic, TOPIC_ASK_MS, &facts, err)) && !g->draining &&
            clock_mono_us() < deadline) {
         log_warn("gateway", "waits_for_kafka", "error=\"%s\"", err->text);
@@ -223,6 +225,7 @@ static void on_end(int signo, void *arg)
 
     log_info("gateway", g->draining ? "stops" : "drains", "signal=%d sessions=%u", signo, limits_sessions(g->limits));
     service_stopping();
+    service_extend(g->c->drain_us + SLACK_US);
     atomic_store(&g->unready, true);
     sockets_refuse(&g->sockets);
     for (i = 0; i < g->lanes_count; i++) {

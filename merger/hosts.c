@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* hosts.c -- the shard's copy of the catalog's hosts, and the rows of hosts that were retired. */
 #include "common/os/log.h"
+#include "common/os/service.h"
 #include "merger/stats.h"
 #include "merger/step.h"
 
@@ -100,6 +101,7 @@ int step_retired(const struct pass *p, struct shard *s, struct pofr_err *err)
                NULL, 0, &r, err);
 
     for (size_t i = 0; !code && i < db_rows(r); i++) {
+        service_watchdog();
         code = close_host(s, DB_V_U(db_get_u64(r, i, 0)), DB_V_U(db_get_u64(r, i, 1)), err);
         if (!code) {
             stat_add(p->stats, STAT_merger_hosts_closed, 1);

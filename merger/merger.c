@@ -10,6 +10,7 @@
 #include "common/base/hostport.h"
 #include "common/os/clock.h"
 #include "common/os/log.h"
+#include "common/os/service.h"
 #include "merger/plan.h"
 #include "merger/stats.h"
 #include "merger/step.h"
@@ -219,8 +220,7 @@ static int take(const struct merger *m, struct shard *s, struct pofr_err *err)
     return code;
 }
 
-static int one_shard(struct merger *m, struct shard *s, const struct pass *p, const volatile bool *stop,
-                     struct pofr_err *err)
+static int one_shard(struct merger *m, struct shard *s, const struct pass *p, bool (*stop)(void), struct pofr_err *err)
 {
     int64_t begin = clock_mono_us();
     int code = take(m, s, err);
@@ -228,7 +228,8 @@ static int one_shard(struct merger *m, struct shard *s, const struct pass *p, co
     if (!code) {
         code = clock_agrees(s->db, "shard", p->today, err);
     }
-    for (size_t i = 0; i < pofr_countof(steps) && !code && !*stop; i++) {
+    for (size_t i = 0; i < pofr_countof(steps) && !code && !stop(); i++) {
+        service_watchdog();
         code = steps[i].run(p, s, err);
         if (code) {
             return pofr_err_prefix(err, "%s", steps[i].name);
@@ -249,7 +250,7 @@ static void fail_shard(struct merger *m, struct shard *s, const struct pofr_err 
     let_go(s);
 }
 
-void merger_pass(struct merger *m, const volatile bool *stop)
+void merger_pass(struct merger *m, bool (*stop)(void))
 {
     struct pass p = { .conf = m->conf, .stats = m->stats, .today = (int32_t)(clock_wall_us() / DAY_US) };
     struct pofr_err err = { 0 };
@@ -271,7 +272,7 @@ void merger_pass(struct merger *m, const volatile bool *stop)
         m->catalog = NULL;
     }
     p.catalog = m->catalog;
-    for (size_t i = 0; i < m->count && !code && !*stop; i++) {
+    for (size_t i = 0; i < m->count && !code && !stop(); i++) {
         struct shard *s = &m->shards[i];
         int rc;
 

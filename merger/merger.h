@@ -21,9 +21,9 @@ void merger_set_conf(struct merger *m, const struct merger_conf *conf);
 
 /*
  * One pass over every shard: connect and take its lock where that is not done, then each step. A shard that
- * fails is logged, counted and tried again at the next pass; it stops no other. stop is looked at between steps.
+ * fails is logged, counted and tried again at the next pass; it stops no other. stop() is asked between steps.
  */
-void merger_pass(struct merger *m, const volatile bool *stop);
+void merger_pass(struct merger *m, bool (*stop)(void));
 
 /* Did the newest pass reach the catalog and hold every shard that nobody else holds? For /readyz. */
 bool merger_is_ready(const struct merger *m, char *reason, size_t size);

@@ -4,6 +4,7 @@
 
 #include "common/base/buf.h"
 #include "common/os/log.h"
+#include "common/os/service.h"
 #include "merger/plan.h"
 #include "merger/stats.h"
 #include "merger/step.h"
@@ -119,6 +120,7 @@ int step_partitions(const struct pass *p, struct shard *s, struct pofr_err *err)
     int code = db_run(s->db, "SET lock_wait_timeout = 1", NULL, 0, NULL, err);
 
     for (size_t i = 0; i < pofr_countof(tables) && !code; i++) {
+        service_watchdog();
         code = one_table(p, s, tables[i].table, tables[i].ledger, err);
         if (code && db_last_error(s->db) == 1205) { /* somebody reads the table: not now */
             stat_add(p->stats, STAT_merger_ddl_postponed, 1);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * step.h -- what the merger does on one shard. Every step looks first whether it is needed, is harmless
- * when repeated, and can be killed at any moment: the next pass goes on.
+ * when repeated, and can be killed at any moment: the next pass goes on. What may last tells the service manager between
+ * its statements (service_watchdog()) that it goes on; one statement may take ten minutes.
  */
 #pragma once
 

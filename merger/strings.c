@@ -8,6 +8,7 @@
  * its end, and its day is dropped before the strings' time comes.
  */
 #include "common/os/log.h"
+#include "common/os/service.h"
 #include "merger/plan.h"
 #include "merger/stats.h"
 #include "merger/step.h"
@@ -32,6 +33,7 @@ static int drop_unused(const struct pass *p, struct shard *s, const char *before
     int code;
 
     do {
+        service_watchdog();
         code = db_run(s->db, "DELETE FROM pofr_store.string WHERE last_used < ? LIMIT ?", values, 2, NULL, err);
         gone += code ? 0 : db_affected(s->db);
     } while (!code && db_affected(s->db) == CHUNK);
@@ -57,6 +59,7 @@ int step_strings(const struct pass *p, struct shard *s, struct pofr_err *err)
     for (size_t i = 0; i < pofr_countof(mark_statements) && !code; i++) {
         struct db_value values[] = { DB_V_C(today), DB_V_C(today) };
 
+        service_watchdog();
         code = db_run(s->db, mark_statements[i], values, 2, NULL, err);
     }
     if (!code) {

@@ -31,6 +31,7 @@ struct column {
 };
 
 struct bulk {
+    struct db *db;
     MYSQL_STMT *stmt;
     struct column *columns;
     MYSQL_BIND *binds;
@@ -112,6 +113,7 @@ int bulk_new(struct db *db, const char *sql, const enum bulk_type *types, size_t
         return pofr_err_set(err, POFR_ENOMEM, "statement");
     }
     b->day = -1;
+    b->db = db;
     b->columns = calloc(columns, sizeof(*b->columns));
     b->binds = calloc(columns, sizeof(*b->binds));
     b->columns_count = columns;
@@ -328,6 +330,7 @@ int bulk_run(struct bulk *b, uint64_t *out_affected, struct pofr_err *err)
     } else if (out_affected) {
         *out_affected = mysql_stmt_affected_rows(b->stmt);
     }
+    db_beat(b->db);
     bulk_reset(b);
     return code;
 }

@@ -13,10 +13,13 @@
 #include "common/kafka/topic_rules.h"
 #include "common/os/clock.h"
 #include "common/os/log.h"
+#include "common/os/service.h"
 
 #define POLL_MS   100
 #define ROUNDS_US (1 * CLOCK_US_PER_S)
 #define LEAVE_MS  5000
+#define STUCK_US  (120 * CLOCK_US_PER_S) /* a statement's limits are 3 s (connect), and 30 s to send and to receive */
+
 /* --- fetching ------------------------------------------------------------------------------------------------ */
 
 static void steer(struct consume *c, unsigned n)
@@ -392,6 +395,32 @@ static void take_answers(struct consume *c)
 
 /* --- rounds ------------------------------------------------------------------------------------------------------------ */
 
+/*
+ * To the service manager: this thread turns, and so does every shard's. A shard that is away is no reason: its thread tries
+ * again, and that is all that it should do.
+ */
+static void tell_progress(struct consume *c, int64_t now)
+{
+    bool stuck = false;
+
+    for (size_t i = 0; i < CONSUME_SHARDS; i++) {
+        struct shard *s = &c->shards[i];
+        uint64_t beats = s->id ? writer_beats(s->writer) : 0;
+
+        if (!s->id || s->beat.since_us == 0 || beats != s->beat.count) {
+            s->beat = (struct beat){ beats, now };
+        } else if (now - s->beat.since_us > STUCK_US) {
+            log_error("consume", "writer_stuck", "shard=%s seconds=%lld", s->at.name,
+                      (long long)((now - s->beat.since_us) / CLOCK_US_PER_S));
+            stuck = true;
+        }
+    }
+    if (!stuck && service_watchdog_us() > 0 && now >= c->watchdog_due_us) {
+        service_watchdog();
+        c->watchdog_due_us = now + service_watchdog_us() / 2;
+    }
+}
+
 static void look_around(struct consume *c)
 {
     bool changed = atomic_exchange(&c->catalog_changed, false);
@@ -470,6 +499,7 @@ int consume_run(struct consume *c, struct pofr_err *err)
         if (now >= c->rounds_at_us || atomic_load(&c->catalog_changed)) {
             c->rounds_at_us = now + ROUNDS_US;
             look_around(c);
+            tell_progress(c, now);
         }
     }
     if (c->fatal.code) {

@@ -18,11 +18,17 @@
 
 #define CONSUME_SHARDS 64u
 
+struct beat { /* of another thread, as the poll thread saw it */
+    uint64_t count;
+    int64_t since_us; /* has it not changed; 0: never looked */
+};
+
 struct shard {
     unsigned id; /* 0: free */
     struct keys_shard at;
     struct writer *writer;
     bool up;
+    struct beat beat;
 };
 
 struct fetch {           /* beside struct slot */
@@ -50,6 +56,7 @@ struct consume {
     uint64_t queued;
     bool full;
     int64_t rounds_at_us;
+    int64_t watchdog_due_us;
     atomic_bool stop;
     atomic_bool catalog_changed;
     struct pofr_err fatal;

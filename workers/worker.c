@@ -27,6 +27,8 @@
 #include "workers/worker_conf.h"
 #include "workers/worker_stats.h"
 
+#define SLACK_US (60 * CLOCK_US_PER_S) /* what a start or an end takes beside the waiting that is configured */
+
 struct worker {
     struct conf *conf;
     const struct worker_conf *c;
@@ -131,6 +133,7 @@ static int check_topic(struct worker *w, struct pofr_err *err)
     if (code) {
         return code;
     }
+    service_extend(w->c->start_wait_us + SLACK_US);
     do {
         code = topic_check(admin, w->c->topic, 5000, &facts, err);
     } while (code == POFR_ETIMEOUT && clock_mono_us() < limit);
@@ -268,6 +271,7 @@ int worker_run(struct worker *w, struct pofr_err *err)
     service_ready();
     rc = consume_run(w->consume, err);
     service_stopping();
+    service_extend(w->c->drain_us + SLACK_US);
     return rc;
 }
 

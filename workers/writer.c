@@ -335,6 +335,7 @@ static void *run(void *arg)
 
     while (wait_for_work(w)) {
         work_once(w);
+        atomic_fetch_add(&w->beats, 1);
     }
     if (w->batch_count > 0 && store_is_connected(w->store) && w->retry_at_us <= clock_mono_us()) {
         writer_store_now(w); /* what was prepared is stored, the rest is where it was: in Kafka */
@@ -369,7 +370,8 @@ int writer_start(const struct writer_options *o, struct writer **out, struct pof
                                               .password_file = o->password_file,
                                               .database = o->database,
                                               .connect_timeout_s = 3,
-                                              .io_timeout_s = 30 },
+                                              .io_timeout_s = 30,
+                                              .beats = &w->beats },
                                  .worker = o->worker,
                                  .strings_bytes = o->limits.strings_bytes,
                                  .changes_max =
@@ -397,6 +399,11 @@ int writer_start(const struct writer_options *o, struct writer **out, struct pof
     }
     *out = w;
     return 0;
+}
+
+uint64_t writer_beats(const struct writer *w)
+{
+    return atomic_load(&w->beats);
 }
 
 void writer_stop(struct writer *w)

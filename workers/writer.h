@@ -80,6 +80,9 @@ bool writer_event(struct writer *w, struct writer_event *out);
 /* What was set aside and is to be copied to pofr.deadletter: one list, then none until writer_relayed(). NULL: nothing. */
 struct store_aside *writer_unrelayed(struct writer *w);
 
+/* Goes up while the thread goes on: with each round (at most some seconds apart) and each statement. */
+uint64_t writer_beats(const struct writer *w);
+
 /* Finish the batch at hand, start no other. Then writer_join(). */
 void writer_stop(struct writer *w);
 /* Wait for its end; false: it did not end within limit_us, and w must be left alone. */

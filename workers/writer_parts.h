@@ -2,11 +2,12 @@
 /*
  * writer_parts.h -- what the files of writer share. Not for others.
  *
- * Threads: lock guards inbox, outbox, aside, aside_out, stopping, ended. Everything else is the thread's own.
+ * Threads: lock guards inbox, outbox, aside, aside_out, stopping, ended; beats is atomic. Everything else is the thread's own.
  */
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "common/os/retry.h"
 #include "workers/writer.h"
@@ -66,6 +67,7 @@ struct writer {
     struct store_aside *aside; /* to be relayed; NULL: none, or they are under way */
     bool aside_out;
     bool stopping, ended;
+    atomic_uint_fast64_t beats; /* rounds of the thread, and statements within one */
 
     struct store *store;
     struct lane *lanes[KEYS_SLOTS_MAX];

@@ -52,7 +52,7 @@ struct run {
     struct recording *recording;
     _Atomic(struct ipc_server *) ipc; /* the writer's thread looks whether it is there yet */
     struct loop *loop;
-    struct loop_timer timer;
+    struct loop_timer timer, watchdog;
     struct tick tick;
     bool stopping;
     int failed; /* code that ended the loop */
@@ -197,13 +197,26 @@ static void on_tick(void *arg)
     }
     rc = recording_tick(r->recording, tick_begin(&r->tick, clock_mono_us()), &err);
     if (rc == 0) {
-        service_watchdog();
         rc = loop_timer_set(r->loop, &r->timer, r->tick.due_us, on_tick, r);
     }
     if (rc != 0) {
         log_error("collect", "failed", "error=\"%s\"", err.text);
         r->failed = rc;
         loop_stop(r->loop);
+    }
+}
+
+/* Well is: every tick that was due has been made, and the next is not long overdue. Ticks run on this thread too. */
+static void tell_progress(void *arg)
+{
+    struct run *r = arg;
+    int64_t every_us = service_watchdog_us() / 2;
+
+    if (clock_mono_us() <= r->tick.due_us + every_us) {
+        service_watchdog();
+    }
+    if (loop_timer_after(r->loop, &r->watchdog, every_us, tell_progress, r) != 0) {
+        log_error("collect", "no_memory", "what=timer"); /* systemd will start us again */
     }
 }
 
@@ -383,6 +396,7 @@ static bool stop(struct run *r, bool clean)
     sources_close(r->sources);
     if (r->loop != NULL) {
         loop_timer_cancel(r->loop, &r->timer);
+        loop_timer_cancel(r->loop, &r->watchdog);
     }
     loop_free(r->loop);
     snapshot_free(r->before);
@@ -424,6 +438,9 @@ int collect_main(int argc, char **argv)
         log_info("collect", "started", "sequence=%llu restored=%d", (unsigned long long)r.start.head.sequence,
                  r.start.head.sequence > 0 && uuid_eq(&r.start.head.boot, &r.boot));
         service_ready();
+        if (service_watchdog_us() > 0) {
+            tell_progress(&r);
+        }
         rc = loop_run(r.loop, &err);
         rc = rc != 0 ? rc : r.failed;
     } else {

@@ -109,6 +109,16 @@ POFR_WRAPS void gateways_shuffle(struct gateways *g, uint64_t seed)
     }
 }
 
+unsigned gateways_find(const struct gateways *g, const struct hostport *one)
+{
+    unsigned at = 0;
+
+    while (at < g->len && (g->list[at].port != one->port || strcmp(g->list[at].host, one->host) != 0)) {
+        at++;
+    }
+    return at;
+}
+
 int gateways_pin_parse(const char *pin, uint8_t out_fingerprint[32])
 {
     static const struct slice prefix = SLICE_LITERAL(PIN_PREFIX);

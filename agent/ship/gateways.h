@@ -34,6 +34,9 @@ POFR_MUST_USE int gateways_store(const char *state_dir, const struct gateways *g
 /* Another order, by chance: hosts shall not all begin with the same one. */
 void gateways_shuffle(struct gateways *g, uint64_t seed);
 
+/* Its place in the list; len: it is not there. */
+unsigned gateways_find(const struct gateways *g, const struct hostport *one);
+
 /* "SHA256:<43 characters>" <-> 32 bytes. POFR_EFORMAT. */
 POFR_MUST_USE int gateways_pin_parse(const char *pin, uint8_t out_fingerprint[32]);
 #define GATEWAYS_PIN_SIZE 64

@@ -35,6 +35,7 @@
 #define NEXT_GATEWAY_US INT64_C(50000)
 #define LASTING_US      INT64_C(30000000) /* a session this long was a good one */
 #define FIGURES_US      INT64_C(10000000)
+#define STUCK_US        INT64_C(120000000) /* beside what the configuration allows */
 
 enum push_state {
     PUSH_IDLE,
@@ -55,6 +56,7 @@ struct push {
     struct spool_read *spool;
     struct collector *collector;
     enum push_state state;
+    int64_t state_us; /* since then */
     struct link *link;
     struct session session;
     bool welcomed;
@@ -78,6 +80,12 @@ struct push {
 };
 
 static void settle(struct push *p);
+
+static void enter(struct push *p, enum push_state state)
+{
+    p->state = state;
+    p->state_us = clock_mono_us();
+}
 
 /* --- figures -------------------------------------------------------------------------------------- */
 
@@ -131,7 +139,7 @@ static void wait_over(void *arg)
 {
     struct push *p = arg;
 
-    p->state = PUSH_IDLE;
+    enter(p, PUSH_IDLE);
     if (collector_is_connected(p->collector)) {
         collector_refresh(p->collector);
     } /* else ready() comes after its connection */
@@ -139,7 +147,7 @@ static void wait_over(void *arg)
 
 static void wait_for(struct push *p, int64_t us)
 {
-    p->state = PUSH_WAITING;
+    enter(p, PUSH_WAITING);
     if (loop_timer_after(p->loop, &p->wait, us, wait_over, p) != 0) {
         log_error("push", "no_memory", "what=timer");
         loop_stop(p->loop); /* the supervisor starts us again */
@@ -373,7 +381,7 @@ static void opened(void *arg)
     const struct collector_state *c = collector_state(p->collector);
     const struct session_conf conf = { .window_bytes = PUSH_WINDOW_BYTES };
 
-    p->state = PUSH_OPEN;
+    enter(p, PUSH_OPEN);
     p->open_us = clock_mono_us();
     snprintf(p->peer, sizeof(p->peer), "%s", link_peer(p->link));
     session_init(&p->session, &conf, c->acked + 1, c->newest, p->open_us);
@@ -398,7 +406,7 @@ static void connect_now(struct push *p)
     struct pofr_err err;
     int rc;
 
-    p->state = PUSH_CONNECTING;
+    enter(p, PUSH_CONNECTING);
     p->signature_state = SIGNATURE_NONE;
     options.gateway = p->options.settings.gateways.list[p->gateway];
     uuid_format(&c->host, options.user);
@@ -468,7 +476,7 @@ static void collector_lost(void *arg)
     p->refusing = false;
     if (p->state == PUSH_CONNECTING || p->state == PUSH_OPEN) {
         close_link(p);
-        p->state = PUSH_IDLE;
+        enter(p, PUSH_IDLE);
         if (p->stopping) {
             stopped(p);
         }
@@ -488,6 +496,7 @@ int push_new(struct loop *loop, const struct push_options *options, struct push 
     }
     p->loop = loop;
     p->options = *options;
+    enter(p, PUSH_IDLE);
     p->since_wall_us = (uint64_t)clock_wall_us();
     rc = fsio_random(&seed, sizeof(seed), err);
     if (rc == 0) {
@@ -525,37 +534,40 @@ void push_free(struct push *p)
     }
 }
 
-static bool is_named(const struct gateways *g, const struct hostport *one)
-{
-    for (unsigned i = 0; i < g->len; i++) {
-        if (g->list[i].port == one->port && strcmp(g->list[i].host, one->host) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void push_change(struct push *p, const struct push_settings *settings)
 {
     struct hostport used = p->options.settings.gateways.list[p->gateway];
+    unsigned at;
 
     p->options.settings = *settings;
     gateways_shuffle(&p->options.settings.gateways, p->retry.random);
     retry_init(&p->retry, settings->retry_min_us, settings->retry_max_us, p->retry.random);
     p->failed = 0;
-    for (p->gateway = 0; p->gateway + 1 < settings->gateways.len; p->gateway++) {
-        const struct hostport *g = &p->options.settings.gateways.list[p->gateway];
-
-        if (g->port == used.port && strcmp(g->host, used.host) == 0) {
-            break;
-        }
-    }
-    if ((p->state == PUSH_CONNECTING || p->state == PUSH_OPEN) && !is_named(&settings->gateways, &used)) {
+    at = gateways_find(&p->options.settings.gateways, &used);
+    p->gateway = at < settings->gateways.len ? at : 0;
+    if ((p->state == PUSH_CONNECTING || p->state == PUSH_OPEN) && at == settings->gateways.len) {
         log_info("push", "gateway_changed", "from=%s:%u", used.host, (unsigned)used.port);
         close_link(p);
         wait_for(p, NEXT_GATEWAY_US);
     } else if (p->state == PUSH_WAITING) {
         wait_for(p, NEXT_GATEWAY_US); /* whoever reloads it does not want to wait */
+    }
+}
+
+bool push_goes_on(const struct push *p, int64_t now_us)
+{
+    int64_t lasts_us = now_us - p->state_us;
+
+    switch (p->state) {
+    case PUSH_IDLE: /* a collector that is away is waited for, and may be for ever; one that is there answers */
+        return !collector_is_connected(p->collector) || lasts_us < STUCK_US;
+    case PUSH_WAITING:
+        return loop_timer_is_set(&p->wait);
+    case PUSH_CONNECTING: /* to connect, and to log in */
+        return lasts_us < 2 * p->options.settings.connect_us + STUCK_US;
+    case PUSH_OPEN: /* session_check() ends one that says nothing; it is asked for with the first message */
+    default:
+        return loop_timer_is_set(&p->due) || lasts_us < STUCK_US;
     }
 }
 

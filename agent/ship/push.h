@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "agent/ship/gateways.h"
@@ -42,6 +43,12 @@ void push_free(struct push *p);
 
 /* From now on; a session that is open goes on where its gateway is still named, and a wait after a failure is over. */
 void push_change(struct push *p, const struct push_settings *settings);
+
+/*
+ * Does it go on? Each of its states ends by itself: at the collector's answer, at the end of a wait, within the limits of a
+ * connection or of a session. false: one has lasted longer than any of these may.
+ */
+bool push_goes_on(const struct push *p, int64_t now_us);
 
 /* Send nothing more, wait for the acks of what is under way for at most PUSH_DRAIN_US, then call stopped(). */
 void push_stop(struct push *p);

@@ -13,6 +13,7 @@
 #include "agent/ship/ssh_client.h"
 #include "agent/spool/format.h"
 #include "common/base/err.h"
+#include "common/os/clock.h"
 #include "common/os/log.h"
 #include "common/os/loop.h"
 #include "common/os/options.h"
@@ -93,8 +94,12 @@ static void watchdog(void *arg)
 {
     struct ship *s = arg;
 
-    service_watchdog();
-    if (loop_timer_after(s->loop, &s->watchdog, service_watchdog_us(), watchdog, s) != 0) {
+    if (push_goes_on(s->push, clock_mono_us())) {
+        service_watchdog();
+    } else {
+        log_error("ship", "stuck", "");
+    }
+    if (loop_timer_after(s->loop, &s->watchdog, service_watchdog_us() / 2, watchdog, s) != 0) {
         log_error("ship", "no_memory", "what=timer"); /* systemd will start us again */
     }
 }

@@ -16,6 +16,7 @@
 
 struct db {
     MYSQL *mysql;
+    atomic_uint_fast64_t *beats;
     unsigned last_error;
     uint64_t affected;
     uint64_t insert_id;
@@ -94,6 +95,13 @@ struct st_mysql *db_handle(struct db *db)
     return db->mysql;
 }
 
+void db_beat(struct db *db)
+{
+    if (db->beats) {
+        atomic_fetch_add(db->beats, 1);
+    }
+}
+
 unsigned db_last_error(const struct db *db)
 {
     return db->last_error;
@@ -141,6 +149,8 @@ int db_connect(const struct db_address *a, struct db **out_db, struct pofr_err *
         code = fail(db, err, mysql_errno(db->mysql), mysql_error(db->mysql));
         goto out;
     }
+    db->beats = a->beats;
+    db_beat(db);
     *out_db = db;
     db = NULL;
 out:
@@ -378,6 +388,7 @@ out:
     mysql_stmt_close(stmt);
     free(binds);
     db_result_free(r);
+    db_beat(db);
     return code;
 }
 
@@ -394,6 +405,7 @@ int db_script(struct db *db, struct slice statement, struct pofr_err *err)
             mysql_free_result(res);
         }
     } while (mysql_next_result(db->mysql) == 0);
+    db_beat(db);
     if (mysql_errno(db->mysql)) {
         return fail(db, err, mysql_errno(db->mysql), mysql_error(db->mysql));
     }

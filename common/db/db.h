@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,10 +27,11 @@ struct db_address {
     unsigned port;
     const char *socket; /* path, or NULL */
     const char *user;
-    const char *password_file;  /* first line is the password; NULL or "": none */
-    const char *database;       /* NULL: none */
-    unsigned connect_timeout_s; /* 0: 5 */
-    unsigned io_timeout_s;      /* for one read or write; 0: 60 */
+    const char *password_file;   /* first line is the password; NULL or "": none */
+    const char *database;        /* NULL: none */
+    unsigned connect_timeout_s;  /* 0: 5 */
+    unsigned io_timeout_s;       /* for one read or write; 0: 60 */
+    atomic_uint_fast64_t *beats; /* counts statements that came to an end, whatever end; NULL: nobody looks */
 };
 
 enum db_kind {
@@ -58,8 +60,9 @@ struct db_value {
 POFR_MUST_USE int db_connect(const struct db_address *address, struct db **out_db, struct pofr_err *err);
 void db_close(struct db *db); /* NULL is allowed */
 
-/* The library's own handle, for statements of arrays (workers/bulk.c). */
+/* The library's own handle, for statements of arrays (workers/bulk.c), which count their own ends by db_beat(). */
 struct st_mysql *db_handle(struct db *db);
+void db_beat(struct db *db);
 
 /* "libmariadb 3.3.19", for --version. Static. */
 const char *db_library(void);

@@ -2,15 +2,18 @@
 #include "common/os/conf_parts.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/os/fsio.h"
 #include "common/os/log.h"
 
-#define MEMORY_MAX (4U * 1024U * 1024U) /* strings of a file of at most CONF_FILE_MAX, and the struct */
-#define NO_OPTION  SIZE_MAX
+#define MEMORY_MAX   (4U * 1024U * 1024U) /* strings of a file of at most CONF_FILE_MAX, and the struct */
+#define NO_OPTION    SIZE_MAX
+#define INSTANCE_MAX 64U
 
 const char *conf_section_of(const struct conf_table *t, size_t i)
 {
@@ -71,6 +74,50 @@ static int parse_section(struct conf *c, struct slice line, size_t *section, str
     return 0;
 }
 
+static bool is_instance(struct slice name)
+{
+    bool good = name.len > 0 && name.len <= INSTANCE_MAX && name.data[0] != '.';
+
+    for (size_t i = 0; i < name.len; i++) {
+        uint8_t c = name.data[i];
+
+        good = good && (isascii(c) != 0 && (isalnum(c) != 0 || c == '.' || c == '_' || c == '-'));
+    }
+    return good;
+}
+
+/* Every "%i" of value becomes the instance's name, every "%H" the machine's. */
+static int put_instance(struct conf *c, struct slice *value, struct pofr_err *err)
+{
+    struct slice rest = *value;
+    struct buf out = BUF_INIT(CONF_FILE_MAX);
+    bool any = false;
+    char host[256] = "";
+    int rc = 0;
+
+    while (rest.len > 0 && rc == 0) {
+        bool name = rest.data[0] == '%' && rest.len > 1 && (rest.data[1] == 'i' || rest.data[1] == 'H');
+
+        if (name && !c->instance) {
+            rc = pofr_err_set(err, POFR_ECONFIG, "%%%c needs --instance, which was not given", rest.data[1]);
+        } else if (name && rest.data[1] == 'H' && gethostname(host, sizeof(host) - 1) != 0) {
+            rc = pofr_err_sys(err, POFR_ESYSTEM, "the machine's name");
+        } else if (name) {
+            buf_append(&out, slice_str(rest.data[1] == 'i' ? c->instance : host));
+            any = true;
+        } else {
+            buf_append(&out, slice_sub(rest, 0, 1));
+        }
+        rest = slice_sub(rest, name ? 2 : 1, SIZE_MAX);
+    }
+    if (rc == 0 && any) {
+        *value = arena_dup(&c->memory, buf_slice(&out));
+        rc = out.err || c->memory.err ? pofr_err_set(err, POFR_ECONFIG, "too long") : 0;
+    }
+    buf_free(&out);
+    return rc;
+}
+
 static int parse_option(struct conf *c, struct slice line, unsigned number, size_t section, struct pofr_err *err)
 {
     char shown[64];
@@ -92,7 +139,11 @@ static int parse_option(struct conf *c, struct slice line, unsigned number, size
     if (c->lines[i] != 0) {
         return pofr_err_set(err, POFR_ECONFIG, "%s was given in line %u already", shown, c->lines[i]);
     }
-    rc = conf_value_read(&c->table->options[i], slice_trim(value), c->values, &c->memory, err);
+    value = slice_trim(value);
+    rc = put_instance(c, &value, err);
+    if (rc == 0) {
+        rc = conf_value_read(&c->table->options[i], value, c->values, &c->memory, err);
+    }
     if (rc != 0) {
         (void)pofr_err_prefix(err, "%s", shown); /* rc is the same code */
     }
@@ -169,7 +220,8 @@ static int check_all(const struct conf *c, struct pofr_err *err)
     return rc;
 }
 
-int conf_parse(const struct conf_table *t, struct slice text, const char *name, struct conf **out, struct pofr_err *err)
+static int parse(const struct conf_table *t, struct slice text, const char *name, const char *instance,
+                 struct conf **out, struct pofr_err *err)
 {
     struct conf *c = calloc(1, sizeof(*c));
     int rc;
@@ -181,6 +233,7 @@ int conf_parse(const struct conf_table *t, struct slice text, const char *name, 
     arena_init(&c->memory, MEMORY_MAX);
     c->values = arena_zalloc(&c->memory, t->struct_size);
     c->path = arena_strdup(&c->memory, slice_str(name));
+    c->instance = instance ? arena_strdup(&c->memory, slice_str(instance)) : NULL;
     c->lines = arena_array(&c->memory, t->count, sizeof(*c->lines));
     if (c->memory.err != 0) {
         rc = pofr_err_set(err, c->memory.err, "configuration: out of memory");
@@ -204,16 +257,30 @@ int conf_parse(const struct conf_table *t, struct slice text, const char *name, 
     return 0;
 }
 
-int conf_load(const struct conf_table *t, const char *path, struct conf **out, struct pofr_err *err)
+int conf_parse(const struct conf_table *t, struct slice text, const char *name, struct conf **out, struct pofr_err *err)
+{
+    return parse(t, text, name, NULL, out, err);
+}
+
+int conf_load_instance(const struct conf_table *t, const char *path, const char *instance, struct conf **out,
+                       struct pofr_err *err)
 {
     struct buf text = BUF_INIT(CONF_FILE_MAX);
-    int rc = fsio_read(path, &text, err);
+    int rc =
+        instance && !is_instance(slice_str(instance))
+            ? pofr_err_set(err, POFR_EUSAGE, "--instance takes 1 to %u letters, digits, dots, - and _", INSTANCE_MAX)
+            : fsio_read(path, &text, err);
 
     if (rc == 0) {
-        rc = conf_parse(t, buf_slice(&text), path, out, err);
+        rc = parse(t, buf_slice(&text), path, instance, out, err);
     }
     buf_free(&text);
     return rc;
+}
+
+int conf_load(const struct conf_table *t, const char *path, struct conf **out, struct pofr_err *err)
+{
+    return conf_load_instance(t, path, NULL, out, err);
 }
 
 const void *conf_values(const struct conf *c)
@@ -294,7 +361,7 @@ int conf_reload(const struct conf *old, conf_change_fn changed, void *arg, struc
 {
     struct difference d = { BUF_INIT(CONF_FILE_MAX), BUF_INIT(CONF_FILE_MAX) };
     struct conf *new = NULL;
-    int rc = conf_load(old->table, old->path, &new, err);
+    int rc = conf_load_instance(old->table, old->path, old->instance, &new, err);
 
     if (rc != 0) {
         return rc;

@@ -138,6 +138,14 @@ struct conf;
 /* Read and parse path. */
 POFR_MUST_USE int conf_load(const struct conf_table *t, const char *path, struct conf **out, struct pofr_err *err);
 
+/*
+ * The same for one of several that share a file: "%i" in a value stands for instance (1 to 64 of A-Z a-z 0-9 . _ -, not
+ * beginning with a dot), "%H" for the machine's name, and so they do when the file is read again. Without an instance both
+ * are errors.
+ */
+POFR_MUST_USE int conf_load_instance(const struct conf_table *t, const char *path, const char *instance,
+                                     struct conf **out, struct pofr_err *err);
+
 /* The same from memory; name stands for the file in messages. No I/O. */
 POFR_MUST_USE int conf_parse(const struct conf_table *t, struct slice text, const char *name, struct conf **out,
                              struct pofr_err *err);

@@ -14,7 +14,8 @@ struct conf {
     struct arena memory; /* all strings and lists of values */
     void *values;        /* the program's struct */
     const char *path;
-    unsigned *lines; /* per option: the line it was given in; 0: default */
+    const char *instance; /* what "%i" stands for; NULL: nothing */
+    unsigned *lines;      /* per option: the line it was given in; 0: default */
 };
 
 /* Read text as a value of option o into values. On error only the reason is written, without name and place. */

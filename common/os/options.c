@@ -11,6 +11,7 @@
 
 enum {
     OPT_CONFIG = 256,
+    OPT_INSTANCE,
     OPT_CHECK,
     OPT_PRINT,
     OPT_DOCS,
@@ -22,7 +23,7 @@ enum {
 /* What was asked besides running. */
 struct asked {
     bool check, print, version, help;
-    const char *docs;
+    const char *docs, *instance;
 };
 
 int options_exit_of(int code)
@@ -54,6 +55,7 @@ static void print_help(const struct options_spec *spec)
     }
     if (spec->conf) {
         printf("  %-24s Configuration (default: %s)\n", "--config FILE", spec->conf->path);
+        printf("  %-24s What %%i stands for in it, where several share a file\n", "--instance NAME");
         printf("  %-24s Check it and end: 0 good, 1 bad\n", "--check-config");
         printf("  %-24s Show all values and where each comes from, and end\n", "--print-config");
         printf("  %-24s Describe all options: markdown, man or sample\n", "--config-docs FORM");
@@ -94,7 +96,7 @@ static size_t add_long(struct option *to, size_t n, const char *name, bool takes
 /* false: wrong use, and getopt has said why. */
 static bool read_argv(const struct options_spec *spec, int argc, char **argv, struct options *out, struct asked *asked)
 {
-    struct option all[OPTIONS_EXTRA_MAX + 7] = { { NULL, 0, NULL, 0 } };
+    struct option all[OPTIONS_EXTRA_MAX + 8] = { { NULL, 0, NULL, 0 } };
     size_t n = 0;
     int c;
 
@@ -103,6 +105,7 @@ static bool read_argv(const struct options_spec *spec, int argc, char **argv, st
     }
     if (spec->conf) {
         n = add_long(all, n, "config", true, OPT_CONFIG);
+        n = add_long(all, n, "instance", true, OPT_INSTANCE);
         n = add_long(all, n, "check-config", false, OPT_CHECK);
         n = add_long(all, n, "print-config", false, OPT_PRINT);
         n = add_long(all, n, "config-docs", true, OPT_DOCS);
@@ -114,6 +117,9 @@ static bool read_argv(const struct options_spec *spec, int argc, char **argv, st
         switch (c) {
         case OPT_CONFIG:
             out->config_path = optarg;
+            break;
+        case OPT_INSTANCE:
+            asked->instance = optarg;
             break;
         case OPT_CHECK:
             asked->check = true;
@@ -144,7 +150,7 @@ static bool read_argv(const struct options_spec *spec, int argc, char **argv, st
 static bool load_conf(const struct options_spec *spec, const struct asked *asked, struct options *out, int *out_exit)
 {
     struct pofr_err err = { 0 };
-    int rc = conf_load(spec->conf, out->config_path, &out->conf, &err);
+    int rc = conf_load_instance(spec->conf, out->config_path, asked->instance, &out->conf, &err);
 
     if (rc != 0) {
         (void)fprintf(stderr, "%s: %s\n", spec->program, err.text);

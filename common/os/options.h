@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * options.h -- the command line that every daemon has:
- *   --config FILE  --check-config  --print-config  --version  --help   (and --config-docs markdown|man|sample)
+ *   --config FILE  --instance NAME  --check-config  --print-config  --version  --help   (and --config-docs markdown|man|sample)
  * plus the program's own. Exit codes of all our programs.
  */
 #pragma once

@@ -151,6 +151,16 @@ static int change_ids(const struct service_identity *id, struct pofr_err *err)
     return 0;
 }
 
+/* Are these our capabilities by now? A change of uid may have taken some. */
+static bool has_just(cap_t wanted)
+{
+    cap_t have = cap_get_proc();
+    bool same = have && cap_compare(have, wanted) == 0;
+
+    (void)cap_free(have); /* NULL or ours */
+    return same;
+}
+
 int service_drop(const struct service_identity *id, struct pofr_err *err)
 {
     cap_t have = cap_get_proc();
@@ -171,7 +181,8 @@ int service_drop(const struct service_identity *id, struct pofr_err *err)
     if (rc == 0) {
         rc = change_ids(id, err);
     }
-    if (rc == 0 && cap_set_proc(keep) != 0) {
+    /* nothing to give up: no call that a sandbox for programs without rights would have to allow */
+    if (rc == 0 && !has_just(keep) && cap_set_proc(keep) != 0) {
         rc = pofr_err_sys(err, POFR_EPERMISSION, "give up capabilities");
     }
     (void)prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0); /* it ends with the next exec anyway */
@@ -240,6 +251,14 @@ void service_reloading(void)
 void service_stopping(void)
 {
     notify("STOPPING=1");
+}
+
+void service_extend(int64_t within_us)
+{
+    char text[48];
+
+    (void)snprintf(text, sizeof(text), "EXTEND_TIMEOUT_USEC=%lld", (long long)within_us);
+    notify(text);
 }
 
 void service_status(const char *fmt, ...)

@@ -51,6 +51,8 @@ bool service_has_cap(const char *name);
 void service_ready(void);
 void service_reloading(void); /* then service_ready() again */
 void service_stopping(void);
+/* What is under way, a start or an end, may take so long from now on: longer than the unit says, and it is still well. */
+void service_extend(int64_t within_us);
 void service_status(const char *fmt, ...) POFR_PRINTF(1, 2);
 void service_watchdog(void);
 /* How often systemd wants to hear service_watchdog(), halved for safety; 0: never. */

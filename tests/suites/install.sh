@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# what `cmake --install` puts into an empty folder: programs that run and are hardened, schema, manual pages
+# what `cmake --install` puts into an empty folder: programs that run and are hardened, schema, manual pages, services
 # timeout: 600
 # order: 44
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"
@@ -17,6 +17,9 @@ everything_is_installed() {
         printf 'share/man/man8/%s.8\n' "${PROGRAMS[@]}"
         printf 'share/man/man5/%s.conf.5\n' "${PROGRAMS[@]}"
         find sql -type f -printf 'share/pofr/%p\n'
+        find deploy/systemd/etc -type f -printf 'share/pofr/etc/%f\n'
+        find deploy/systemd -maxdepth 1 \( -name '*.service' -o -name '*.socket' -o -name '*.target' \) -printf 'lib/systemd/system/%f\n'
+        printf 'lib/%s.d/pofr.conf\n' sysusers tmpfiles
     } | sort)
     diff -r sql "$PREFIX/share/pofr/sql"
 }
@@ -44,4 +47,17 @@ programs_are_hardened_and_have_no_stop_points() {
     done
 }
 
-cases everything_is_installed programs_run_where_there_is_no_source_tree programs_are_hardened_and_have_no_stop_points
+# A file that names the prefix names this one; one that a service asks for is there.
+services_find_what_they_start() {
+    local unit program
+    fails grep -rnE '@[A-Z]+@' "$PREFIX/lib" "$PREFIX/share/pofr/etc"
+    for unit in "$PREFIX"/lib/systemd/system/*.service; do
+        while read -r program; do
+            [[ -x $ROOT$program || ($program == /bin/* && -x $program) ]] || { printf '%s: no %s\n' "$unit" "$program" >&2; return 1; }
+        done < <(sed -nE 's/^Exec[A-Za-z]*=([^ ]+).*/\1/p' "$unit")
+    done
+    grep -oE '/[^ ]*/share/pofr/etc/.*' "$PREFIX/lib/tmpfiles.d/pofr.conf" | while read -r program; do [[ -s $ROOT$program ]]; done
+}
+
+cases everything_is_installed programs_run_where_there_is_no_source_tree programs_are_hardened_and_have_no_stop_points \
+    services_find_what_they_start

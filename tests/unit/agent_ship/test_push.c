@@ -38,6 +38,26 @@ static void all_bundles_arrive_and_are_acked(void **state)
     world_finish(w);
 }
 
+/* What the service manager hears: a state that should have ended by itself long ago is no progress. */
+static void a_state_that_does_not_end_is_noticed(void **state)
+{
+    const struct plan plan[] = { { ACT_ACK, 0, 16 } };
+    struct world *w = world_begin(*state, plan, 1);
+    int64_t hour_us = 3600 * CLOCK_US_PER_S;
+
+    w->collector.sign_later = 2;
+    fake_collector_seal(&w->collector, 3, 300);
+    world_start_gateway(w);
+    world_start_push(w);
+    assert_true(push_goes_on(w->push, clock_mono_us() + hour_us)); /* waits for a collector: for ever if need be */
+    WAIT_UNTIL(w, w->collector.asked_sign == 1);
+    assert_true(push_goes_on(w->push, clock_mono_us()));
+    assert_false(push_goes_on(w->push, clock_mono_us() + hour_us)); /* no login lasts an hour */
+    WAIT_UNTIL(w, w->collector.acked == 3);
+    assert_true(push_goes_on(w->push, clock_mono_us() + hour_us)); /* a session ends itself when nothing is heard */
+    world_finish(w);
+}
+
 static void large_bundles_go_through_a_small_window(void **state)
 {
     const struct plan plan[] = { { ACT_ACK, 0, 2 } };
@@ -351,6 +371,7 @@ int main(void)
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, tmpdir_setup, tmpdir_teardown)
     const struct CMUnitTest tests[] = {
         IN_FOLDER(all_bundles_arrive_and_are_acked),
+        IN_FOLDER(a_state_that_does_not_end_is_noticed),
         IN_FOLDER(large_bundles_go_through_a_small_window),
         IN_FOLDER(new_keys_in_the_middle_lose_nothing),
         IN_FOLDER(a_lost_session_goes_on_at_the_first_unacked),

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "tests/support/check.h"
 #include "tests/support/tmpdir.h"
@@ -312,6 +314,48 @@ static void reload_refuses_what_needs_a_restart(void **state)
     conf_free(NULL);
 }
 
+static void an_instance_stands_in_its_values_and_stays_there(void **state)
+{
+    static const char text[] = "[gateway]\nlisten = 127.0.0.%i:1%i\nbrokers = %H-%i, 100%\n[capture]\ntick = ";
+    char path[TMPDIR_PATH_SIZE], name[256] = "", wanted[300], more[200];
+    const struct sample *s;
+    struct conf *old = NULL, *new = NULL;
+    struct pofr_err err = { 0 };
+
+    assert_int_equal(gethostname(name, sizeof(name) - 1), 0);
+    (void)snprintf(wanted, sizeof(wanted), "%s-7", name);
+    (void)snprintf(more, sizeof(more), "%s1s\n", text);
+    (void)tmpdir_join(*state, "c", path);
+    assert_int_equal(fsio_replace(path, slice_str(more), 0644, NULL), 0);
+    assert_int_equal(conf_load_instance(&table, path, "7", &old, &err), 0);
+    s = conf_values(old);
+    assert_string_equal(s->listen, "127.0.0.7:17");
+    assert_string_equal(s->brokers.items[0], wanted);
+    assert_string_equal(s->brokers.items[1], "100%");
+    (void)snprintf(more, sizeof(more), "%s2s\n", text);
+    assert_int_equal(fsio_replace(path, slice_str(more), 0644, NULL), 0);
+    assert_int_equal(conf_reload(old, NULL, NULL, &new, &err), 0);
+    assert_string_equal(((const struct sample *)conf_values(new))->listen, "127.0.0.7:17");
+    conf_free(old);
+    conf_free(new);
+    assert_int_equal(conf_load(&table, path, &new, &err), POFR_ECONFIG);
+    assert_non_null(strstr(err.text, "c:2: listen: %i needs --instance, which was not given"));
+}
+
+static void an_instance_is_no_path_and_no_sentence(void **state)
+{
+    static const char *const bad[] = { "", "..", ".a", "a/b", "a b", "a\n", "\xc3\xa4", "%i" };
+    struct conf *c = NULL;
+    char path[TMPDIR_PATH_SIZE];
+
+    assert_int_equal(fsio_replace(tmpdir_join(*state, "c", path), slice_str(NEEDED), 0644, NULL), 0);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(conf_load_instance(&table, path, bad[i], &c, NULL), POFR_EUSAGE);
+    }
+    assert_int_equal(conf_load_instance(&table, path, "shard-1.a_B", &c, NULL), 0);
+    conf_free(c);
+}
+
 static void a_table_with_a_bad_default_is_our_own_mistake(void **state)
 {
     static const struct conf_option bad[] = {
@@ -338,6 +382,9 @@ int main(void)
         cmocka_unit_test(the_sample_parses_once_what_is_required_is_filled_in),
         cmocka_unit_test_setup_teardown(reload_takes_and_reports_what_may_change, tmpdir_setup, tmpdir_teardown),
         cmocka_unit_test_setup_teardown(reload_refuses_what_needs_a_restart, tmpdir_setup, tmpdir_teardown),
+        cmocka_unit_test_setup_teardown(an_instance_stands_in_its_values_and_stays_there, tmpdir_setup,
+                                        tmpdir_teardown),
+        cmocka_unit_test_setup_teardown(an_instance_is_no_path_and_no_sentence, tmpdir_setup, tmpdir_teardown),
         cmocka_unit_test(a_table_with_a_bad_default_is_our_own_mistake),
     };
 

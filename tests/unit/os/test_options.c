@@ -86,6 +86,22 @@ static void a_good_command_line_loads_the_configuration(void **state)
     conf_free(options.conf);
 }
 
+static void several_share_a_file_by_their_instance(void **state)
+{
+    (void)state;
+    assert_int_equal(fsio_replace(path, slice_str("[main]\nworkers = %i\n"), 0644, NULL), 0);
+    assert_true(PARSE(1, "--config", path, "--instance", "12", "collect"));
+    assert_int_equal(((const struct sample *)conf_values(options.conf))->workers, 12);
+    conf_free(options.conf);
+    assert_false(PARSE(2, "--config", path, "--instance", "../12"));
+    assert_int_equal(code, POFR_EXIT_USAGE);
+    assert_non_null(strstr(said, "--instance takes"));
+    assert_false(PARSE(2, "--config", path));
+    assert_int_equal(code, POFR_EXIT_USAGE);
+    assert_non_null(strstr(said, "sample.conf:2: workers: %i needs --instance"));
+    assert_int_equal(fsio_replace(path, slice_str("[main]\nworkers = 7\n"), 0644, NULL), 0);
+}
+
 static void help_names_every_option(void **state)
 {
     (void)state;
@@ -192,6 +208,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_FOLDER(a_good_command_line_loads_the_configuration),
+        IN_FOLDER(several_share_a_file_by_their_instance),
         cmocka_unit_test(help_names_every_option),
         cmocka_unit_test(version_names_the_libraries),
         IN_FOLDER(check_config_answers_yes_or_no),

@@ -224,6 +224,8 @@ static void the_service_manager_hears_of_each_step(void **state)
     assert_notified("WATCHDOG=1");
     service_stopping();
     assert_notified("STOPPING=1");
+    service_extend(90000000);
+    assert_notified("EXTEND_TIMEOUT_USEC=90000000");
     (void)setenv("NOTIFY_SOCKET", "relative", 1);
     service_ready();
     assert_int_equal(recv(notify_fd, path, 1, MSG_DONTWAIT), -1);
