@@ -4,48 +4,93 @@
 #
 #   source …/support/chroot.sh     # for the minimal system it is made of
 #   source …/support/box.sh
-#   box_make FOLDER; box_start     # as a new machine; ends with the test, by box_stop
+#   box_make                       # with what `cmake --install` puts there
+#   box_start                      # ends with box_end
 #   in_box COMMAND...              # as root in there
 #
-# Needs root. What is installed comes from build/release, so the box has this machine's Debian.
+# Needs root. The box has this machine's release of Debian, since it runs the programs of build/release.
 
-BOX='' BOX_PID='' BOX_LEADER=''
-readonly BOX_LIBRARIES=(librdkafka1 libmariadb3 libssh-4 libssh2-1 libssl3 libzstd1 libmicrohttpd12 libcap2 libseccomp2)
+BOX=$POFR_TEST_WORK/box
+BOX_PID='' BOX_LEADER=''
 readonly BOX_PACKAGES=(systemd systemd-sysv procps util-linux)
 
-# box_libraries: their packages' names on this very machine (Debian 13 has others)
+# box_libraries: the packages that our programs' libraries come from
 box_libraries() {
     local program
     for program in agent/pofr-agent gateway/pofr-gateway workers/pofr-worker merger/pofr-merger; do
         ldd "build/release/$program"
     done | sed -nE 's/.* => (\/[^ ]+) .*/\1/p' | sort -u | while read -r library; do
-        dpkg-query -S "*/${library##*/}" 2>/dev/null | sed -nE 's/^([^:,]+):[a-z0-9]+: .*/\1/p' | head -n 1
+        { dpkg-query -S "$library" || dpkg-query -S "/usr$library"; } 2>/dev/null | sed -nE '1s/^([^:,]+)[:,].*/\1/p'
     done | sort -u
 }
 
 # box_base: prints the archive of a minimal system with systemd and our libraries, made when it is not there
 box_base() {
-    local name tar base root=$POFR_TEST_WORK/base
+    local name tar base root=$POFR_TEST_WORK/base proxy
     local -a packages
     name=$(sed -nE 's/^VERSION_CODENAME=//p' /etc/os-release)
     mapfile -t packages < <(box_libraries)
     packages+=("${BOX_PACKAGES[@]}")
-    tar=$POFR_TREE/build/chroot/systemd-$name-$(printf '%s\n' "${packages[@]}" | sha256sum | cut -c1-8).tar
+    tar=$POFR_TREE/build/chroot/box-$name-$(printf '%s\n' "${packages[@]}" | sha256sum | cut -c1-8).tar
     if [[ ! -s $tar ]]; then
         base=$(chroot_base "$name") || return 1
         mkdir -p -- "$root"
         tar -C "$root" -xf "$base"
         cat /etc/resolv.conf >"$root/etc/resolv.conf"
-        [[ -z $(apt_proxy) ]] || printf 'Acquire::http::Proxy "%s";\n' "$(apt_proxy)" >"$root/etc/apt/apt.conf.d/99proxy"
-        printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
-        chmod 755 -- "$root/usr/sbin/policy-rc.d"
-        ROOT=$root in_chroot apt-get -q update >&2 || return 1
-        ROOT=$root DEBIAN_FRONTEND=noninteractive in_chroot apt-get -q -o Dpkg::Use-Pty=0 install -y --no-install-recommends \
-            "${packages[@]}" >&2 || return 1
-        rm -rf -- "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.bin "$root"/var/cache/apt/archives/*.deb
-        : >"$root/etc/machine-id"
+        proxy=$(apt_proxy)
+        [[ -z $proxy ]] || printf 'Acquire::http::Proxy "%s";\n' "$proxy" >"$root/etc/apt/apt.conf.d/99proxy"
+        {
+            ROOT=$root in_chroot apt-get -q update
+            ROOT=$root in_chroot env DEBIAN_FRONTEND=noninteractive apt-get -q -o Dpkg::Use-Pty=0 install -y \
+                --no-install-recommends "${packages[@]}"
+        } >&2 || return 1
+        rm -rf -- "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*
         tar -C "$root" -cf "$tar.new" . && mv -- "$tar.new" "$tar"
         rm -rf --one-file-system -- "$root"
     fi
     printf '%s' "$tar"
 }
+
+box_make() {
+    local tar
+    tar=$(box_base)
+    mkdir -p -- "$BOX"
+    tar -C "$BOX" -xf "$tar"
+    rm -f -- "$BOX/etc/machine-id"
+    printf 'uninitialized\n' >"$BOX/etc/machine-id"
+    printf 'box\n' >"$BOX/etc/hostname"
+    printf '127.0.0.1 localhost box\n' >"$BOX/etc/hosts"
+    DESTDIR=$BOX cmake --install build/release >/dev/null
+}
+
+in_box() {
+    nsenter -t "$BOX_LEADER" --all env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
+        SYSTEMD_PAGER= SYSTEMD_COLORS=0 "$@" </dev/null
+}
+
+box_is_up() { in_box systemctl is-system-running 2>/dev/null | grep -qE '^(running|degraded)$'; }
+
+# What the kernel takes from whoever lacks it can't be given: a container gets what this machine has.
+box_start() {
+    SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=0 systemd-nspawn -D "$BOX" --boot --register=no --keep-unit --machine=box \
+        --capability=CAP_NET_ADMIN,CAP_PERFMON,CAP_SYS_NICE --link-journal=no >"$POFR_TEST_WORK/box.log" 2>&1 </dev/null &
+    BOX_PID=$!
+    wait_until 30 box_leader_is_there
+    wait_until 60 box_is_up
+}
+
+box_leader_is_there() {
+    kill -0 "$BOX_PID" || return 0
+    BOX_LEADER=$(pgrep -P "$BOX_PID" | head -n 1)
+    [[ -n $BOX_LEADER && -e $BOX/run/systemd/notify || -n $BOX_LEADER && $(readlink "/proc/$BOX_LEADER/exe") == */systemd ]]
+}
+
+box_end() {
+    [[ -n $BOX_PID ]] || return 0
+    in_box systemctl --force --force poweroff >/dev/null 2>&1 || true
+    wait_until 10 box_is_gone || kill -KILL "$BOX_LEADER" "$BOX_PID" 2>/dev/null || true
+    wait "$BOX_PID" 2>/dev/null || true
+    BOX_PID=''
+    rm -rf --one-file-system -- "$BOX"
+}
+box_is_gone() { ! kill -0 "$BOX_PID" 2>/dev/null; }
