@@ -63,10 +63,6 @@ POFR_MUST_USE int ctl_shard_connect(const struct ctl *c, const struct ctl_shard 
 /* One question to the catalog, its answer on stdout; the command's exit code. */
 int ctl_show_catalog(const struct ctl *c, const char *sql, const struct db_value *values, size_t count);
 
-/* A host by name, host_id or uuid: its host_id, and a connection to the tables of its shard. */
-POFR_MUST_USE int ctl_host_shard(struct ctl *c, struct db *catalog, const char *what, uint64_t *out_host_id,
-                                 struct db **out_shard, struct pofr_err *err);
-
 /* Say what went wrong on stderr and give the exit code that fits. */
 int ctl_fail(const struct pofr_err *err);
 /* "pofrctl: text" on stderr, exit code 2. */

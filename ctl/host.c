@@ -2,59 +2,21 @@
 /* host.c -- pofrctl host list|show|approve|rename|retire|erase. */
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/buf.h"
 #include "common/os/options.h"
+#include "ctl/lookup.h"
 #include "ctl/name.h"
 #include "ctl/nouns.h"
 #include "ctl/table.h"
 
-#define UUID_TEXT(column)                                                                                              \
-    "LOWER(INSERT(INSERT(INSERT(INSERT(HEX(" column "), 9, 0, '-'), 14, 0, '-'), 19, 0, '-'), 24, 0, '-'))"
-
 /* The public key as SSH writes it on the wire: what `ssh-keygen -l` digests, and in base64 what its files hold. */
-#define KEY_BLOB "CONCAT(UNHEX('0000000B'), 'ssh-ed25519', UNHEX('00000020'), public_key)"
+#define KEY_BLOB        "CONCAT(UNHEX('0000000B'), 'ssh-ed25519', UNHEX('00000020'), public_key)"
+#define KEY_LINE        "CONCAT('ssh-ed25519 ', TO_BASE64(" KEY_BLOB "))"
+#define KEY_FINGERPRINT "CONCAT('SHA256:', TRIM(TRAILING '=' FROM TO_BASE64(UNHEX(SHA2(" KEY_BLOB ", 256)))))"
 
 #define NOTICE_S 10 /* every worker and gateway has taken notice of a change in the catalog after this */
-
-struct found {
-    uint64_t host_id;
-    uint64_t slot;
-    char name[764];
-    char state[16];
-    uint8_t uuid[16];
-};
-
-/* By name, host_id or uuid. */
-static int find_host(struct db *catalog, const char *what, struct found *out, struct pofr_err *err)
-{
-    struct db_value values[] = { DB_V_C(what), DB_V_C(what), DB_V_C(what) };
-    struct db_result *r = NULL;
-    int code =
-        db_run(catalog,
-               "SELECT host_id, slot, host, state, host_uuid FROM host WHERE host = ? OR CAST(host_id AS CHAR) = ? OR "
-               "host_uuid = UNHEX(REPLACE(?, '-', '')) LIMIT 2",
-               values, 3, &r, err);
-
-    if (!code && db_rows(r) == 0) {
-        code = pofr_err_set(err, POFR_ENOTFOUND, "no host \"%s\" (give its name, host_id or uuid)", what);
-    }
-    if (!code && db_rows(r) > 1) {
-        code = pofr_err_set(err, POFR_EUSAGE, "\"%s\" is the name of one host and the number of another: give the uuid",
-                            what);
-    }
-    if (!code) {
-        out->host_id = db_get_u64(r, 0, 0);
-        out->slot = db_get_u64(r, 0, 1);
-        snprintf(out->name, sizeof(out->name), "%s", (const char *)db_get(r, 0, 2).data);
-        snprintf(out->state, sizeof(out->state), "%s", (const char *)db_get(r, 0, 3).data);
-        memcpy(out->uuid, db_get(r, 0, 4).data, db_get(r, 0, 4).len == 16 ? 16 : 0);
-    }
-    db_result_free(r);
-    return code;
-}
 
 static bool one_argument(int argc, char **argv, const char *const *names, const char **values, char **out_arg)
 {
@@ -68,45 +30,6 @@ static bool one_argument(int argc, char **argv, const char *const *names, const 
         return false;
     }
     return true;
-}
-
-/* Which shard a host's rows are on, and a connection to its tables. */
-static int shard_of_slot(struct ctl *c, struct db *catalog, uint64_t slot, struct db **out, struct pofr_err *err)
-{
-    struct db_value value = DB_V_U(slot);
-    struct db_result *r = NULL;
-    struct ctl_shard *shards = NULL;
-    size_t count = 0;
-    int code = db_run(catalog, "SELECT shard_id FROM slot WHERE slot = ?", &value, 1, &r, err);
-    uint64_t id = !code && db_rows(r) ? db_get_u64(r, 0, 0) : 0;
-
-    db_result_free(r);
-    if (!code) {
-        code = ctl_shards(catalog, &shards, &count, err);
-    }
-    for (size_t i = 0; i < count && !code; i++) {
-        if (shards[i].shard_id == id) {
-            code = ctl_shard_connect(c, &shards[i], "pofr_store", out, err);
-        }
-    }
-    if (!code && !*out) {
-        code = pofr_err_set(err, POFR_ENOTFOUND, "slot %llu is on no shard", (unsigned long long)slot);
-    }
-    free(shards);
-    return code;
-}
-
-int ctl_host_shard(struct ctl *c, struct db *catalog, const char *what, uint64_t *out_host_id, struct db **out_shard,
-                   struct pofr_err *err)
-{
-    struct found h;
-    int code = find_host(catalog, what, &h, err);
-
-    if (!code) {
-        *out_host_id = h.host_id;
-        code = shard_of_slot(c, catalog, h.slot, out_shard, err);
-    }
-    return code;
 }
 
 int host_list(struct ctl *c, int argc, char **argv)
@@ -125,7 +48,7 @@ int host_list(struct ctl *c, int argc, char **argv)
     values[1] = v[1] ? DB_V_C(v[1]) : DB_V_NULL;
     return ctl_show_catalog(
         c,
-        "SELECT h.host, h.host_id, " UUID_TEXT(
+        "SELECT h.host, h.host_id, " LOOKUP_UUID_TEXT(
             "h.host_uuid") " AS host_uuid, h.host_group, h.state, s.name AS shard, "
                            "h.slot, h.enrolled, h.os, h.agent_version FROM host h LEFT JOIN slot l ON "
                            "l.slot = h.slot LEFT JOIN shard s ON "
@@ -144,7 +67,7 @@ static int show_part(struct ctl *c, struct db *db, const char *title, const char
 
     if (!code) {
         printf(c->json ? "\"%s\": " : "%s\n", title);
-        table_print(r, c->json);
+        table_print_nested(r, c->json, "recorder");
         printf("%s", c->json ? (last ? "" : ", ") : last ? "" : "\n");
     }
     db_result_free(r);
@@ -157,7 +80,7 @@ int host_show(struct ctl *c, int argc, char **argv)
     const char *v[1];
     char *arg;
     struct pofr_err err = { 0 };
-    struct found h;
+    struct lookup_host h;
     struct db *catalog = NULL;
     struct db *head = NULL;
     int code;
@@ -167,7 +90,7 @@ int host_show(struct ctl *c, int argc, char **argv)
     }
     code = ctl_catalog(c, &catalog, &err);
     if (!code) {
-        code = find_host(catalog, arg, &h, &err);
+        code = lookup_host(catalog, arg, &h, &err);
     }
     if (!code) {
         code = ctl_head(c, "pofr", &head, &err);
@@ -176,23 +99,23 @@ int host_show(struct ctl *c, int argc, char **argv)
         printf("%s", c->json ? "{" : "");
         code = show_part(
             c, catalog, "host",
-            "SELECT host, host_id, " UUID_TEXT(
+            "SELECT host, host_id, " LOOKUP_UUID_TEXT(
                 "host_uuid") " AS host_uuid, host_group, state, state_since, slot, enrolled, "
                              "hostname, machine_id, os, kernel, agent_version, peer FROM host WHERE host_id = ?",
             h.host_id, false, &err);
     }
     if (!code) {
-        code = show_part(c, catalog, "keys",
-                         "SELECT HEX(key_id) AS key_id, valid_from, valid_to, CONCAT('SHA256:', TRIM(TRAILING '=' FROM "
-                         "TO_BASE64(UNHEX(SHA2(" KEY_BLOB
-                         ", 256))))) AS fingerprint, CONCAT('ssh-ed25519 ', TO_BASE64(" KEY_BLOB
-                         ")) AS public_key FROM host_key WHERE host_id = ? ORDER BY valid_from",
-                         h.host_id, false, &err);
+        code =
+            show_part(c, catalog, "keys",
+                      "SELECT HEX(key_id) AS key_id, valid_from, valid_to, " KEY_FINGERPRINT
+                      " AS fingerprint, " KEY_LINE " AS public_key FROM host_key WHERE host_id = ? ORDER BY valid_from",
+                      h.host_id, false, &err);
     }
-    if (!code) {
+    if (!code) { /* not JSON_VALID(): Spider leaves the function out of what it asks the shard */
         code = show_part(c, head, "stored",
                          "SELECT last_bundle, last_tick, complete_to, bundles, records, records_total, lost_total, "
-                         "recorder FROM host WHERE host_id = ?",
+                         "IF(JSON_TYPE(recorder) = 'OBJECT', recorder, NULL) AS recorder "
+                         "FROM host WHERE host_id = ?",
                          h.host_id, false, &err);
     }
     if (!code) {
@@ -259,7 +182,7 @@ int host_approve(struct ctl *c, int argc, char **argv)
     const char *v[1];
     char *arg;
     struct pofr_err err = { 0 };
-    struct found h;
+    struct lookup_host h;
     struct db *catalog = NULL;
     int code;
 
@@ -268,7 +191,7 @@ int host_approve(struct ctl *c, int argc, char **argv)
     }
     code = ctl_catalog(c, &catalog, &err);
     if (!code) {
-        code = find_host(catalog, arg, &h, &err);
+        code = lookup_host(catalog, arg, &h, &err);
     }
     if (!code && strcmp(h.state, "pending") != 0 && strcmp(h.state, "active") != 0) {
         code = pofr_err_set(&err, POFR_EREFUSED, "host %s is %s", h.name, h.state);
@@ -290,7 +213,7 @@ int host_rename(struct ctl *c, int argc, char **argv)
     char *args[2];
     size_t count;
     struct pofr_err err = { 0 };
-    struct found h;
+    struct lookup_host h;
     struct db *catalog = NULL;
     int code;
 
@@ -305,7 +228,7 @@ int host_rename(struct ctl *c, int argc, char **argv)
     }
     code = ctl_catalog(c, &catalog, &err);
     if (!code) {
-        code = find_host(catalog, args[0], &h, &err);
+        code = lookup_host(catalog, args[0], &h, &err);
     }
     if (!code) {
         code = begin_change(catalog, &err);
@@ -338,7 +261,7 @@ int host_retire(struct ctl *c, int argc, char **argv)
     const char *v[1];
     char *arg;
     struct pofr_err err = { 0 };
-    struct found h;
+    struct lookup_host h;
     struct db *catalog = NULL;
     int code;
 
@@ -347,7 +270,7 @@ int host_retire(struct ctl *c, int argc, char **argv)
     }
     code = ctl_catalog(c, &catalog, &err);
     if (!code) {
-        code = find_host(catalog, arg, &h, &err);
+        code = lookup_host(catalog, arg, &h, &err);
     }
     if (!code && strcmp(h.state, "erased") == 0) {
         code = pofr_err_set(&err, POFR_EREFUSED, "host %s is erased", h.name);
@@ -379,7 +302,7 @@ static const char *const erase_statements[] = {
     "DELETE FROM host_state WHERE host_id = ? LIMIT 10000", "DELETE FROM host WHERE host_id = ? LIMIT 10000",
 };
 
-static int delete_rows(struct ctl *c, struct db *shard, const struct found *h, struct pofr_err *err)
+static int delete_rows(struct ctl *c, struct db *shard, const struct lookup_host *h, struct pofr_err *err)
 {
     struct db_value value = DB_V_U(h->host_id);
     struct db_value slot = DB_V_U(h->slot);
@@ -401,7 +324,7 @@ static int delete_rows(struct ctl *c, struct db *shard, const struct found *h, s
     return code;
 }
 
-static int bury(struct db *db, const struct found *h, struct pofr_err *err)
+static int bury(struct db *db, const struct lookup_host *h, struct pofr_err *err)
 {
     struct db_value values[] = { DB_V_S(slice_of(h->uuid, 16)), DB_V_U(h->host_id) };
 
@@ -419,7 +342,7 @@ int host_erase(struct ctl *c, int argc, char **argv)
     const char *v[2];
     char *arg;
     struct pofr_err err = { 0 };
-    struct found h;
+    struct lookup_host h;
     struct db *catalog = NULL;
     struct db *shard = NULL;
     int code;
@@ -429,14 +352,14 @@ int host_erase(struct ctl *c, int argc, char **argv)
     }
     code = ctl_catalog(c, &catalog, &err);
     if (!code) {
-        code = find_host(catalog, arg, &h, &err);
+        code = lookup_host(catalog, arg, &h, &err);
     }
     if (!code && !v[0]) {
         db_close(catalog);
         return ctl_usage("host erase deletes all rows of host %s for ever; say so with --yes", h.name);
     }
     if (!code) {
-        code = shard_of_slot(c, catalog, h.slot, &shard, &err);
+        code = lookup_shard(c, catalog, h.slot, &shard, &err);
     }
     if (!code) {
         code = bury(shard, &h, &err);

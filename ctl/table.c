@@ -69,7 +69,7 @@ void table_json_string(struct slice s, struct buf *out)
     buf_u8(out, '"');
 }
 
-static void print_json(const struct db_result *r)
+static void print_json(const struct db_result *r, const char *nested)
 {
     struct buf b = BUF_INIT(512U * 1024U * 1024U);
 
@@ -84,7 +84,7 @@ static void print_json(const struct db_result *r)
             buf_str(&b, ": ");
             if (db_is_null(r, row, col)) {
                 buf_str(&b, "null");
-            } else if (db_is_number(r, col)) {
+            } else if (db_is_number(r, col) || (nested && strcmp(db_column_name(r, col), nested) == 0)) {
                 buf_append(&b, db_get(r, row, col));
             } else {
                 table_json_string(db_get(r, row, col), &b);
@@ -160,8 +160,13 @@ out:
 
 void table_print(const struct db_result *r, bool json)
 {
+    table_print_nested(r, json, NULL);
+}
+
+void table_print_nested(const struct db_result *r, bool json, const char *column)
+{
     if (json) {
-        print_json(r);
+        print_json(r, column);
     } else {
         print_table(r);
     }

@@ -16,6 +16,10 @@
 /* Print a result on stdout: table or, with json, an array of objects. */
 void table_print(const struct db_result *r, bool json);
 
+/* The same, where the column of that name holds JSON: an object in JSON, not a string that holds one. The statement that
+ * was asked sees to it that it is nothing else (JSON_TYPE), or NULL. */
+void table_print_nested(const struct db_result *r, bool json, const char *column);
+
 /* log_escape() for a cell: quotes need no backslash there. In place. */
 void table_unquote(char *text);
 

@@ -14,11 +14,11 @@
 #include "common/base/hex.h"
 #include "common/base/parse_num.h"
 #include "common/evidence/sshsig.h"
-#include "common/evidence/statement.h"
 #include "common/os/options.h"
 #include "common/record/limits.h"
+#include "ctl/ledger.h"
+#include "ctl/lookup.h"
 #include "ctl/nouns.h"
-#include "ctl/table.h"
 
 #define PAGE      1000
 #define KEYS_MAX  1024
@@ -62,45 +62,6 @@ static void take(struct slice s, uint8_t *out, size_t len)
 {
     memset(out, 0, len);
     memcpy(out, s.data, s.len < len ? s.len : len);
-}
-
-static enum statement_origin origin_of(struct slice name)
-{
-    for (int o = STATEMENT_FIRST; o <= STATEMENT_LOST; o++) {
-        if (slice_eq_str(name, statement_origin_name((enum statement_origin)o))) {
-            return (enum statement_origin)o;
-        }
-    }
-    return (enum statement_origin)0;
-}
-
-/* Columns of the query in verify_range(). */
-static int rebuild(const struct db_result *r, size_t row, struct statement *s)
-{
-    struct slice keyframe = db_get(r, row, 14);
-    struct slice recorder = db_get(r, row, 18);
-
-    memset(s, 0, sizeof(*s));
-    s->version = 1;
-    take(db_get(r, row, 0), s->host.b, 16);
-    take(db_get(r, row, 1), s->run, 16);
-    s->sequence = db_get_u64(r, row, 2);
-    take(db_get(r, row, 3), s->previous, 32);
-    s->origin = origin_of(db_get(r, row, 6));
-    take(db_get(r, row, 7), s->boot.b, 16);
-    s->from_boot_us = db_get_u64(r, row, 8);
-    s->to_boot_us = db_get_u64(r, row, 9);
-    s->from_wall_us = db_get_u64(r, row, 10);
-    s->to_wall_us = db_get_u64(r, row, 11);
-    s->ticks = db_get_u64(r, row, 12);
-    s->ticks_total = db_get_u64(r, row, 13);
-    s->keyframe = slice_eq_str(keyframe, "part") ? 1 : slice_eq_str(keyframe, "last") ? 2 : 0;
-    s->payload_size = db_get_u64(r, row, 16);
-    s->payload_bytes = db_get_u64(r, row, 17);
-    take(db_get(r, row, 19), s->payload_digest, 32);
-    take(db_get(r, row, 20), s->key_id, 32);
-    memcpy(s->recorder, recorder.data, recorder.len < sizeof(s->recorder) ? recorder.len : sizeof(s->recorder) - 1);
-    return statement_unpack_counts(db_get(r, row, 15), s);
 }
 
 static const struct key *key_of(const struct check *k, const uint8_t id[32])
@@ -168,31 +129,25 @@ static int check_chain(struct check *k, const struct statement *s, const uint8_t
 
 static int check_row(struct check *k, const struct db_result *r, size_t row, struct buf *text, struct pofr_err *err)
 {
-    struct statement s;
-    uint8_t digest[32];
-    uint8_t kept[32];
-    uint8_t signature[64];
+    struct ledger_row l;
     const struct key *key;
 
     k->bundles++;
-    buf_reset(text);
-    take(db_get(r, row, 4), kept, 32);
-    take(db_get(r, row, 5), signature, 64);
-    if (rebuild(r, row, &s) || statement_format(&s, text)) {
-        problem(k, s.sequence, "ledger", "the row makes no statement: it was altered");
+    ledger_take(r, row, &l, text);
+    if (l.damage == LEDGER_NO_STATEMENT) {
+        problem(k, l.statement.sequence, "ledger", "the row makes no statement: it was altered");
         return 0;
     }
-    statement_digest(buf_slice(text), digest);
-    if (memcmp(digest, kept, 32) != 0) {
-        problem(k, s.sequence, "ledger", "the row's statement has another digest: it was altered");
+    if (l.damage == LEDGER_OTHER_DIGEST) {
+        problem(k, l.statement.sequence, "ledger", "the row's statement has another digest: it was altered");
     }
-    key = key_of(k, s.key_id);
+    key = key_of(k, l.statement.key_id);
     if (!key) {
-        problem(k, s.sequence, "key", "it is signed by a key that this host never had");
-    } else if (sshsig_verify(key->public_key, signature, buf_slice(text))) {
-        problem(k, s.sequence, "signature", "the signature does not verify");
+        problem(k, l.statement.sequence, "key", "it is signed by a key that this host never had");
+    } else if (sshsig_verify(key->public_key, l.signature, buf_slice(text))) {
+        problem(k, l.statement.sequence, "signature", "the signature does not verify");
     }
-    return check_chain(k, &s, kept, err);
+    return check_chain(k, &l.statement, l.digest, err);
 }
 
 static int verify_range(struct check *k, uint64_t from, uint64_t to, struct pofr_err *err)
@@ -202,24 +157,19 @@ static int verify_range(struct check *k, uint64_t from, uint64_t to, struct pofr
     size_t rows;
     int code = 0;
 
-    do { /* a page always holds whole sequences: it begins again at the last one it has */
+    do {
         struct db_value values[] = { DB_V_U(k->host_id), DB_V_U(at), DB_V_U(to), DB_V_U(PAGE) };
         struct db_result *r = NULL;
 
-        code = db_run(
-            k->shard,
-            "SELECT h.host_uuid, b.run, b.sequence, b.previous_digest, b.statement_digest, b.signature, b.origin, "
-            "b.boot_id, "
-            "b.from_boot_us, b.to_boot_us, b.from_wall_us, b.to_wall_us, b.ticks, b.ticks_total, b.keyframe, b.counts, "
-            "b.payload_size, b.payload_bytes, b.recorder, b.payload_digest, b.key_id FROM bundle b JOIN host h ON "
-            "h.host_id = b.host_id WHERE b.host_id = ? AND b.sequence >= ? AND b.sequence <= ? ORDER BY b.sequence, "
-            "b.statement_digest LIMIT ?",
-            values, 4, &r, err);
+        code = db_run(k->shard,
+                      "SELECT " LEDGER_COLUMNS LEDGER_FROM "WHERE b.host_id = ? AND b.sequence >= ? AND "
+                      "b.sequence <= ? ORDER BY b.sequence, b.statement_digest LIMIT ?",
+                      values, 4, &r, err);
         rows = code ? 0 : db_rows(r);
         for (size_t i = 0; i < rows && !code; i++) {
             code = check_row(k, r, i, &text, err);
         }
-        at = k->last_sequence + 1;
+        at = rows ? db_get_u64(r, rows - 1, 2) + 1 : at; /* also where none of them made a statement */
         db_result_free(r);
         if (rows == PAGE) {
             ctl_say(k->c, "verified up to sequence %llu", (unsigned long long)k->last_sequence);
@@ -253,6 +203,7 @@ int verify_main(struct ctl *c, int argc, char **argv)
     size_t args_count;
     struct pofr_err err = { 0 };
     struct check *k = NULL;
+    struct lookup_host host;
     struct db *catalog = NULL;
     uint64_t from = 1;
     uint64_t to = UINT64_MAX >> 1;
@@ -272,7 +223,11 @@ int verify_main(struct ctl *c, int argc, char **argv)
     k->c = c;
     code = ctl_catalog(c, &catalog, &err);
     if (!code) {
-        code = ctl_host_shard(c, catalog, args[0], &k->host_id, &k->shard, &err);
+        code = lookup_host(catalog, args[0], &host, &err);
+    }
+    if (!code) {
+        k->host_id = host.host_id;
+        code = lookup_shard(c, catalog, host.slot, &k->shard, &err);
     }
     if (!code) {
         code = load_keys(k, catalog, &err);

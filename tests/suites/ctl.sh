@@ -87,13 +87,13 @@ a_shard_that_owns_slots_is_not_removed() {
     equal "$(shards)" shard1,shard2
 }
 
-# enrolled NAME: the catalog's part of an enrolment, with a hostname as a machine may have it
+# enrolled PUBLIC_KEY NAME HOSTNAME [SLOT]: the catalog's part of an enrolment, with a hostname as a machine may have it
 enrolled() {
     admin_sql head "
         SET @hash = RANDOM_BYTES(32), @key = RANDOM_BYTES(32), @public = UNHEX('$1');
         INSERT INTO pofr_catalog.token (token_hash, created, expires, host)
             VALUES (@hash, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL 1 HOUR, '$2');
-        CALL pofr_catalog.enrol_host(@hash, @key, @public, RANDOM_BYTES(16), 3, '$3', '', '', '', '', '')" | cut -f4
+        CALL pofr_catalog.enrol_host(@hash, @key, @public, RANDOM_BYTES(16), ${4:-3}, '$3', '', '', '', '', '')" | cut -f4
 }
 
 a_name_is_a_word_whoever_gives_it() {
@@ -127,6 +127,15 @@ json_is_made_for_scripts() {
     ctl --json status >"$POFR_TEST_WORK/shown" || true # there is no Kafka here: "lag" is null
     equal "$(jq -r 'keys[]' "$POFR_TEST_WORK/shown" | grep -vE '^[a-z][a-z0-9_]*$' || true)" '' "keys"
     equal "$(jq -r '.hosts[0].hosts' "$POFR_TEST_WORK/shown")" 1
+    equal "$(ctl --json host show keyed | jq -c '.stored[0].recorder')" null
+    admin_sql "$part" "
+        INSERT INTO pofr_store.host_state (host_id, newest_sequence, newest_digest, newest_run, newest_boot, boots, last_tick, last_bundle,
+            complete_to, records, records_total, lost_total, bundles, recorder)
+        VALUES ($id, 1, '', '', 1, 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), 1, 1, 0, 1, '{\"ticks\":7,\"version\":\"1.2\"}')"
+    equal "$(ctl --json host show keyed | jq -c '.stored[0].recorder')" '{"ticks":7,"version":"1.2"}'
+    ctl host show keyed | grep -qF '{"ticks":7'
+    admin_sql "$part" "UPDATE pofr_store.host_state SET recorder = '{\"ticks\":' WHERE host_id = $id" # cut: no JSON
+    equal "$(ctl --json host show keyed | jq -c '.stored[0].recorder')" null
 }
 
 words_that_there_are_not_are_refused_with_those_that_there_are() {
