@@ -7,6 +7,7 @@
 
 #include "common/base/buf.h"
 #include "common/os/fsio.h"
+#include "ctl/expose.h"
 #include "ctl/migrate.h"
 #include "ctl/script.h"
 
@@ -327,6 +328,9 @@ int head_build(struct ctl *c, struct db *catalog, const struct ctl_shard *shards
     }
     if (!code) {
         code = head_limit_statements(c, head, err);
+    }
+    if (!code) {
+        code = expose_all(c, catalog, head, err);
     }
     if (!code) {
         ctl_say(c, "migrate head: Spider tables over %zu shard%s", count, count == 1 ? "" : "s");

@@ -6,6 +6,7 @@
 
 #include "common/base/buf.h"
 #include "common/os/options.h"
+#include "ctl/expose.h"
 #include "ctl/lookup.h"
 #include "ctl/name.h"
 #include "ctl/nouns.h"
@@ -110,6 +111,10 @@ int host_show(struct ctl *c, int argc, char **argv)
                       "SELECT HEX(key_id) AS key_id, valid_from, valid_to, " KEY_FINGERPRINT
                       " AS fingerprint, " KEY_LINE " AS public_key FROM host_key WHERE host_id = ? ORDER BY valid_from",
                       h.host_id, false, &err);
+    }
+    if (!code) {
+        code = show_part(c, catalog, "exposed", "SELECT database_name, since FROM exposed WHERE host_id = ?", h.host_id,
+                         false, &err);
     }
     if (!code) { /* not JSON_VALID(): Spider leaves the function out of what it asks the shard */
         code = show_part(c, head, "stored",
@@ -345,6 +350,7 @@ int host_erase(struct ctl *c, int argc, char **argv)
     struct lookup_host h;
     struct db *catalog = NULL;
     struct db *shard = NULL;
+    char database[NAME_DATABASE_SIZE];
     int code;
 
     if (!one_argument(argc, argv, names, v, &arg)) {
@@ -360,6 +366,9 @@ int host_erase(struct ctl *c, int argc, char **argv)
     }
     if (!code) {
         code = lookup_shard(c, catalog, h.slot, &shard, &err);
+    }
+    if (!code) { /* before anything is changed: it may be refused */
+        code = expose_end(c, catalog, h.host_id, database, &err);
     }
     if (!code) {
         code = bury(shard, &h, &err);

@@ -14,6 +14,8 @@ int host_list(struct ctl *c, int argc, char **argv);
 int host_show(struct ctl *c, int argc, char **argv);
 int host_approve(struct ctl *c, int argc, char **argv);
 int host_rename(struct ctl *c, int argc, char **argv);
+int host_expose(struct ctl *c, int argc, char **argv);
+int host_conceal(struct ctl *c, int argc, char **argv);
 int host_retire(struct ctl *c, int argc, char **argv);
 int host_erase(struct ctl *c, int argc, char **argv);
 int set_aside_list(struct ctl *c, int argc, char **argv);

@@ -42,6 +42,10 @@ static const struct ctl_option host_rename_options[] = {
     { "group", "GROUP", "put it in this group; then the new name may be left out", false },
     END,
 };
+static const struct ctl_option host_expose_options[] = {
+    { "database", "NAME", "its name; else host_ and the host's, _ for every dot and hyphen", false },
+    END,
+};
 static const struct ctl_option host_erase_options[] = {
     { "yes", NULL, "say that it is meant: nothing brings the rows back", true },
     END,
@@ -81,6 +85,9 @@ const struct ctl_verb ctl_verbs[] = {
     { "host", "show", "HOST", "one host: keys, boots, what is stored, gaps", host_show, NULL },
     { "host", "approve", "HOST", "let a host in that waits for it", host_approve, NULL },
     { "host", "rename", "HOST [NEW_NAME]", "give a host another name in SQL", host_rename, host_rename_options },
+    { "host", "expose", "HOST", "a database on the head with POFR's tables, of this host alone", host_expose,
+      host_expose_options },
+    { "host", "conceal", "HOST", "take that database away", host_conceal, NULL },
     { "host", "retire", "HOST", "revoke its key and close its rows; nothing is deleted", host_retire, NULL },
     { "host", "erase", "HOST", "delete all rows of a host, and say what still holds copies", host_erase,
       host_erase_options },

@@ -138,6 +138,123 @@ json_is_made_for_scripts() {
     equal "$(ctl --json host show keyed | jq -c '.stored[0].recorder')" null
 }
 
+# --- a database for one host ----------------------------------------------------------------------------------
+
+id_of() { admin_sql head "SELECT host_id FROM pofr_catalog.host WHERE host = '$1'"; }
+shard_of() { admin_sql head "SELECT s.name FROM pofr_catalog.shard s JOIN pofr_catalog.slot l USING (shard_id) JOIN pofr_catalog.host h USING (slot) WHERE h.host = '$1'"; }
+
+# stored NAME VALUE: a host on its shard, and one row of it
+stored() {
+    local id
+    id=$(id_of "$1")
+    admin_sql "$(shard_of "$1")" "
+        INSERT IGNORE INTO pofr_store.host (host_id, host_uuid, host, slot, enrolled) VALUES ($id, RANDOM_BYTES(16), '$1', $id MOD 1024, UTC_TIMESTAMP(6));
+        INSERT INTO pofr_store.hostinfo (host_id, boot, name, first_seen, last_seen, value) VALUES ($id, 1, 'kernel', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), '$2')"
+}
+
+tables_of() { admin_sql head "SELECT table_name FROM information_schema.tables WHERE table_schema = '$1' ORDER BY 1"; }
+columns_of() {
+    admin_sql head "SELECT table_name, column_name, column_type FROM information_schema.columns
+        WHERE table_schema = '$1' AND column_name NOT IN ('host', 'host_id') ORDER BY table_name, ordinal_position"
+}
+
+a_host_has_a_database_of_its_own() {
+    local slot
+    slot=$(admin_sql head "SELECT MIN(slot) FROM pofr_catalog.slot WHERE shard_id <> (SELECT shard_id FROM pofr_catalog.slot WHERE slot = 3)")
+    enrolled 0000000000000000000000000000000000000000000000000000000000000002 '' Far-1.example.org "$slot"
+    stored keyed six
+    stored Far-1.example.org seven
+    fails test "$(shard_of keyed)" = "$(shard_of Far-1.example.org)"
+    ctl host expose keyed
+    equal "$(ctl --json host expose Far-1.example.org | jq -c '[.host, .database]')" '["Far-1.example.org","host_far_1_example_org"]'
+    equal "$(quickstart sql -N 'SELECT value FROM host_keyed.hostinfo')" six
+    equal "$(quickstart sql -N 'SELECT value FROM host_far_1_example_org.hostinfo')" seven
+    equal "$(quickstart sql -N 'SELECT COUNT(*) FROM pofr_compat.hostinfo')" 2 "rows of all hosts"
+    equal "$(tables_of host_keyed)" "$(tables_of pofr_compat)" tables
+    equal "$(columns_of host_keyed)" "$(columns_of pofr_compat)" columns
+    equal "$(admin_sql head "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = 'host_keyed' AND column_name IN ('host', 'host_id')")" 0
+    ctl host expose keyed # again
+    equal "$(ctl --json host show keyed | jq -r '.exposed[].database_name')" host_keyed
+    exits 4 ctl host expose keyed --database another
+    exits 1 ctl host expose nobody
+    ctl host rename keyed keyed2 # the name of the database is what people know
+    equal "$(ctl --json host expose keyed2 | jq -r .database)" host_keyed
+    ctl host rename keyed2 keyed
+}
+
+only_the_shard_of_the_host_is_asked() {
+    local table far
+    far=$(shard_of Far-1.example.org)
+    for table in $(tables_of host_keyed); do
+        equal "$(admin_sql head "EXPLAIN PARTITIONS SELECT * FROM host_keyed.$table" | cut -f4)" "$(shard_of keyed)" "partitions of $table"
+    done
+    equal "$(admin_sql head "EXPLAIN PARTITIONS SELECT COUNT(*) FROM host_keyed.psinfo WHERE pid = 1 AND cyear = 2026" | cut -f4)" "$(shard_of keyed)"
+    quickstart kill "$far"
+    equal "$(quickstart sql -N 'SELECT value FROM host_keyed.hostinfo')" six
+    fails quickstart sql -N 'SELECT value FROM host_far_1_example_org.hostinfo'
+    quickstart start "$far"
+}
+
+a_database_that_it_did_not_make_is_left_alone() {
+    local name
+    admin_sql head 'CREATE DATABASE host_vm_1_example_org; CREATE TABLE host_vm_1_example_org.mine (a INT)'
+    exits 4 ctl host expose vm-1.example.org
+    grep -q -- --database "$POFR_TEST_WORK/said"
+    equal "$(tables_of host_vm_1_example_org)" mine
+    equal "$(admin_sql head 'SELECT COUNT(*) FROM pofr_catalog.exposed')" 2 "exposed hosts"
+    exits 4 ctl host expose vm-1.example.org --database host_keyed
+    for name in pofr pofr_x mysql 'a`b' a.b ''; do exits 2 ctl host expose vm-1.example.org --database "$name"; done
+    ctl host expose vm-1.example.org --database CASE42
+    equal "$(quickstart sql -N 'SELECT COUNT(*) FROM CASE42.psinfo')" 0
+    equal "$(admin_sql head "SELECT MAX(definer <> 'pofr_admin@127.0.0.1') FROM information_schema.views WHERE table_schema = 'CASE42'")" 0
+}
+
+# As a new version does it with a file of sql/shard: another view, another column. And what was lost with the head's disk.
+migrate_makes_them_again() {
+    local shard
+    for shard in shard1 shard2; do
+        admin_sql "$shard" 'CREATE VIEW pofr_compat.more AS SELECT host, host_id, slot AS place FROM pofr_store.host'
+    done
+    admin_sql head 'DROP VIEW host_keyed.psinfo; DROP DATABASE CASE42'
+    ctl migrate
+    equal "$(quickstart sql -N 'SELECT place FROM host_keyed.more')" 3
+    for shard in shard1 shard2; do
+        admin_sql "$shard" 'CREATE OR REPLACE VIEW pofr_compat.more AS SELECT host, host_id, slot AS place, 7 AS new FROM pofr_store.host'
+    done
+    ctl migrate
+    equal "$(quickstart sql -N 'SELECT place, new FROM host_keyed.more')" $'3\t7'
+    for shard in shard1 shard2; do admin_sql "$shard" 'DROP VIEW pofr_compat.more'; done
+    admin_sql head 'DROP TABLE pofr_compat.more'
+    equal "$(quickstart sql -N 'SELECT COUNT(*) FROM CASE42.psinfo')" 0
+    equal "$(tables_of CASE42 | grep -v more)" "$(tables_of pofr_compat)"
+    admin_sql head 'DROP DATABASE CASE42; CREATE DATABASE CASE42' # somebody else's now
+    ctl migrate
+    equal "$(tables_of CASE42)" ''
+}
+
+grants_of_the_analyst() { admin_sql head "SELECT REPLACE(db, CHAR(92), '!') FROM mysql.db WHERE user = 'pofr_analyst' AND db NOT LIKE 'pofr%' ORDER BY 1"; }
+
+what_is_concealed_is_gone() {
+    equal "$(grants_of_the_analyst)" $'CASE42\nhost!_far!_1!_example!_org\nhost!_keyed'
+    admin_sql head 'CREATE DATABASE hostXkeyed; CREATE TABLE hostXkeyed.t (a INT)' # "_" is no wildcard
+    fails quickstart sql 'SELECT * FROM hostXkeyed.t'
+    ctl host conceal vm-1.example.org
+    equal "$(admin_sql head "SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = 'CASE42'")" 1 "somebody else's"
+    admin_sql head 'CREATE TABLE host_keyed.mine (a INT)'
+    exits 4 ctl host conceal keyed
+    exits 4 ctl host erase keyed --yes
+    equal "$(admin_sql head "SELECT state FROM pofr_catalog.host WHERE host = 'keyed'")" active
+    admin_sql head 'DROP TABLE host_keyed.mine'
+    equal "$(ctl --json host conceal keyed | jq -r .database)" host_keyed
+    equal "$(ctl --json host conceal keyed | jq -r .database)" null
+    fails quickstart sql 'SELECT * FROM host_keyed.psinfo'
+    equal "$(ctl --json host show keyed | jq -r '.exposed | length')" 0
+    ctl host erase Far-1.example.org --yes
+    equal "$(admin_sql head "SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name LIKE 'host\\_%'")" 1 "but host_vm_1_example_org"
+    equal "$(grants_of_the_analyst)" '' "grants that outlive their database"
+    exits 4 ctl host expose Far-1.example.org
+}
+
 words_that_there_are_not_are_refused_with_those_that_there_are() {
     exits 2 ctl host list --state nix
     grep -q 'pending, active, retired, erased' "$POFR_TEST_WORK/said"
@@ -181,5 +298,6 @@ help_is_there_for_every_command() {
 cases one_shard a_shard_without_slots_can_be_removed what_was_removed_can_be_added_again a_server_that_is_not_there_is_not_entered \
     slots_that_can_not_be_given_are_refused_before_anything_is_entered a_server_is_one_shard_whatever_it_is_called \
     a_shard_that_never_was_can_be_removed a_shard_that_owns_slots_is_not_removed a_name_is_a_word_whoever_gives_it \
-    a_key_is_shown_as_ssh_keygen_shows_it json_is_made_for_scripts words_that_there_are_not_are_refused_with_those_that_there_are \
+    a_key_is_shown_as_ssh_keygen_shows_it json_is_made_for_scripts a_host_has_a_database_of_its_own only_the_shard_of_the_host_is_asked \
+    a_database_that_it_did_not_make_is_left_alone migrate_makes_them_again what_is_concealed_is_gone words_that_there_are_not_are_refused_with_those_that_there_are \
     a_token_is_not_written_over_a_file help_is_there_for_every_command
