@@ -2,6 +2,7 @@
 /* arguments.c -- the options behind a verb: see ctl_options() in ctl.h. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "ctl/ctl.h"
 
@@ -77,4 +78,11 @@ bool ctl_choice(const char *option, const char *given, const char *const *words)
     }
     ctl_usage("%s \"%s\" is none of %s", option, given, list);
     return false;
+}
+
+bool ctl_is_taken(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) == 0 && (!S_ISREG(st.st_mode) || st.st_size > 0);
 }

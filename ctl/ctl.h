@@ -80,3 +80,6 @@ bool ctl_options(int argc, char **argv, const char *const *names, const char **v
 
 /* Is given one of the words (the list ends with NULL), or NULL? False: wrong use, said with the words that there are. */
 bool ctl_choice(const char *option, const char *given, const char *const *words);
+
+/* Would a file at path take the place of something? An empty file, as mktemp makes it, is nothing that could be lost. */
+bool ctl_is_taken(const char *path);

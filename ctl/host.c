@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* host.c -- pofrctl host list|show|approve|rename|retire|erase. */
+/* host.c -- pofrctl host list|show|key|approve|rename|retire|erase. */
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -141,6 +141,48 @@ int host_show(struct ctl *c, int argc, char **argv)
     }
     db_close(catalog);
     db_close(head);
+    return code ? ctl_fail(&err) : POFR_EXIT_DONE;
+}
+
+/* Every key that it ever had, each in a line as ssh-keygen -Y verify takes it: docs/RECORD.md, part 1. */
+int host_key(struct ctl *c, int argc, char **argv)
+{
+    static const char *const names[] = { NULL };
+    const char *v[1];
+    char *arg;
+    struct pofr_err err = { 0 };
+    struct lookup_host h;
+    struct db_result *r = NULL;
+    struct db *catalog = NULL;
+    int code;
+
+    if (!one_argument(argc, argv, names, v, &arg)) {
+        return POFR_EXIT_USAGE;
+    }
+    code = ctl_catalog(c, &catalog, &err);
+    if (!code) {
+        code = lookup_host(catalog, arg, &h, &err);
+    }
+    if (!code) {
+        struct db_value value = DB_V_U(h.host_id);
+
+        code = db_run(catalog,
+                      "SELECT " KEY_FINGERPRINT " AS fingerprint, LOWER(HEX(key_id)) AS key_id, valid_from, valid_to, "
+                      "CONCAT(host, ',', " LOOKUP_UUID_TEXT(
+                          "host_uuid") ", ' namespaces=\"pofr-bundle\" ', " KEY_LINE
+                                       ") AS allowed_signers FROM host_key JOIN host USING (host_id) WHERE host_id = ? "
+                                       "ORDER BY valid_from",
+                      &value, 1, &r, &err);
+    }
+    if (!code && c->json) {
+        table_print(r, true);
+    }
+    for (size_t i = 0; !code && !c->json && i < db_rows(r); i++) {
+        printf("# %s, from %s to %s\n%s\n", (const char *)db_get(r, i, 0).data, (const char *)db_get(r, i, 2).data,
+               (const char *)db_get(r, i, 3).data, (const char *)db_get(r, i, 4).data);
+    }
+    db_result_free(r);
+    db_close(catalog);
     return code ? ctl_fail(&err) : POFR_EXIT_DONE;
 }
 

@@ -2,7 +2,6 @@
 /* token.c -- pofrctl token create|list|revoke. The secret is shown once and is nowhere but in the token. */
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "common/base/buf.h"
 #include "common/base/hostport.h"
@@ -99,14 +98,6 @@ static int put_out(const struct ctl *c, const char *path, const struct buf *text
     return 0;
 }
 
-/* An empty file, as mktemp makes it, is nothing that could be lost. */
-static bool holds_something(const char *path)
-{
-    struct stat st;
-
-    return lstat(path, &st) == 0 && (!S_ISREG(st.st_mode) || st.st_size > 0);
-}
-
 int token_create(struct ctl *c, int argc, char **argv)
 {
     static const char *const names[] = { "output=", "uses=", "expires=", "host=",    "pattern=",
@@ -153,7 +144,7 @@ int token_create(struct ctl *c, int argc, char **argv)
         return ctl_usage("token create needs the gateways' public host key: option [gateway] host_key_file, or "
                          "--gateway-key-file FILE");
     }
-    if (v[OUTPUT] && !v[FORCE] && holds_something(v[OUTPUT])) {
+    if (v[OUTPUT] && !v[FORCE] && ctl_is_taken(v[OUTPUT])) {
         (void)pofr_err_set(&err, POFR_EREFUSED, "%s exists already (--force overwrites it)", v[OUTPUT]);
         return ctl_fail(&err);
     }

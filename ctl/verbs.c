@@ -50,6 +50,20 @@ static const struct ctl_option host_erase_options[] = {
     { "yes", NULL, "say that it is meant: nothing brings the rows back", true },
     END,
 };
+static const struct ctl_option bundle_list_options[] = {
+    { "from", "N", "from this sequence on", false },
+    { "to", "N", "up to this sequence", false },
+    { "last", "N", "at most so many, the newest; without --from and --to 20 by default", false },
+    END,
+};
+static const struct ctl_option bundle_get_options[] = {
+    { "output", "FILE", "write it there, readable by the owner alone, and not to standard output", false },
+    { "force", NULL, "overwrite the file if it holds something", false },
+    { "digest", "HEX", "the one with this statement, where a sequence is there twice (a branch)", false },
+    { "without-payload", NULL, "statement and signature alone, from the ledger: Kafka need not have it any more",
+      false },
+    END,
+};
 static const struct ctl_option set_aside_list_options[] = {
     { "host", "HOST", "only those of this host", false },
     { "reason", "REASON", "only those: form, version, identity, unknown_key, revoked, slot, ...", false },
@@ -83,6 +97,7 @@ const struct ctl_verb ctl_verbs[] = {
     { "token", "revoke", "TOKEN_ID", "make a token useless", token_revoke, NULL },
     { "host", "list", "", "the hosts of the catalog", host_list, host_list_options },
     { "host", "show", "HOST", "one host: keys, boots, what is stored, gaps", host_show, NULL },
+    { "host", "key", "HOST", "its public keys, as ssh-keygen's allowed_signers", host_key, NULL },
     { "host", "approve", "HOST", "let a host in that waits for it", host_approve, NULL },
     { "host", "rename", "HOST [NEW_NAME]", "give a host another name in SQL", host_rename, host_rename_options },
     { "host", "expose", "HOST", "a database on the head with POFR's tables, of this host alone", host_expose,
@@ -91,6 +106,9 @@ const struct ctl_verb ctl_verbs[] = {
     { "host", "retire", "HOST", "revoke its key and close its rows; nothing is deleted", host_retire, NULL },
     { "host", "erase", "HOST", "delete all rows of a host, and say what still holds copies", host_erase,
       host_erase_options },
+    { "bundle", "list", "HOST", "the bundles of a host that are stored", bundle_list, bundle_list_options },
+    { "bundle", "get", "HOST SEQUENCE", "a bundle as the host signed it, byte for byte", bundle_get,
+      bundle_get_options },
     { "set-aside", "list", "", "messages that could not be stored", set_aside_list, set_aside_list_options },
     { "set-aside", "show", "PLACE", "the whole message", set_aside_show, set_aside_show_options },
     { "set-aside", "replay", "[PLACE]", "let the workers try it again", set_aside_replay, set_aside_replay_options },

@@ -24,7 +24,7 @@ shards() { admin_sql head 'SELECT GROUP_CONCAT(name ORDER BY name) FROM pofr_cat
 servers() { admin_sql head 'SELECT GROUP_CONCAT(Server_name ORDER BY Server_name) FROM mysql.servers'; }
 
 one_shard() {
-    build_preset release --target pofrctl
+    build_preset release --target pofrctl pofr-worker
     quickstart start head shard1 shard2
     ctl migrate
     ctl shard add shard1 --address "127.0.0.1:$(part_field shard1 3)" --if-exists update
@@ -276,6 +276,140 @@ a_token_is_not_written_over_a_file() {
     fails cmp -s -- "$file" "$file.before"
 }
 
+# --- bundles -----------------------------------------------------------------------------------------------------------
+
+GOLDEN=tests/data/format/v1/host
+golden() { printf '%s-%06d.bundle' "$GOLDEN" "$1"; }
+line_of() { LC_ALL=C sed -n "s/^$2 //p;/^end$/q" "$(golden "$1")"; }
+statement_of() { LC_ALL=C sed '/^end$/q' "$(golden "$1")"; }
+stored_are() { [[ $(ledger "SELECT COUNT(*) FROM bundle WHERE host_id = $(id_of golden)") == "$1" ]]; }
+ledger() { admin_sql "$(shard_of golden)" "USE pofr_store; $1"; }
+place() { ctl --json bundle list golden --from "$1" --to "$1" | jq -r '.[0].place'; } # SLOT:INCARNATION:OFFSET
+
+# A host of which there are bundles, stored by a worker; then there is none any more that could meddle
+bundles_of_a_host() {
+    local key n
+    key=$(LC_ALL=C sed -n '/^-----BEGIN SSH SIG/,/^-----END SSH SIG/p;/^-----END SSH SIG/q' "$(golden 1)" | grep -v -- ----- |
+        base64 -d | tail -c +34 | head -c 32 | od -An -v -tx1 | tr -d ' \n')
+    quickstart start kafka
+    ctl topic create
+    enrolled "$key" golden golden
+    admin_sql head "USE pofr_catalog; SET @id = $(id_of golden);
+        UPDATE host SET host_uuid = UNHEX(REPLACE('$(line_of 1 host)', '-', '')) WHERE host_id = @id;
+        UPDATE host_key SET key_id = UNHEX(SHA2(public_key, 256)) WHERE host_id = @id;
+        UPDATE change_seq SET value = value + 1"
+    quickstart start worker1
+    for n in 1 2 3; do
+        kcat -b "127.0.0.1:$(part_field kafka 3)" -P -t pofr.snapshots -p 3 -k "$(line_of 1 host)" -X acks=all -H pofr-version=1 \
+            -H "pofr-received=${EPOCHREALTIME/./}" -H pofr-gateway=suite -H pofr-peer=127.0.0.1:1 "$(golden "$n")"
+    done
+    wait_until 60 stored_are 3
+    quickstart kill worker1
+    ctl verify golden
+}
+
+a_bundle_comes_back_byte_for_byte() {
+    local n out=$POFR_TEST_WORK/out facts=$POFR_TEST_WORK/facts
+    equal "$(ctl --json bundle list golden | jq -c '[.[].sequence]')" '[1,2,3]'
+    equal "$(ctl --json bundle list golden --last 2 | jq -c '[.[].sequence]')" '[2,3]'
+    equal "$(ctl bundle list golden --from 2 --to 2 | tail -n +2 | awk '{ print $1, $NF }')" "2 $(statement_of 2 | sha256sum | cut -d' ' -f1)"
+    for n in 1 2 3; do
+        ctl --json bundle get golden "$n" --force --output "$out" >"$facts"
+        cmp "$out" "$(golden "$n")"
+        equal "$(jq -r .source "$facts")" kafka
+        equal "$(jq -r .statement_digest "$facts")" "$(statement_of "$n" | sha256sum | cut -d' ' -f1)"
+        equal "$(jq -r .payload_sha256 "$facts")" "$(line_of "$n" payload-sha256)"
+    done
+    ctl bundle get golden 1 | cmp - "$(golden 1)"
+    equal "$(stat -c %a "$out")" 600
+    exits 4 ctl bundle get golden 1 --output "$out"
+    cmp "$out" "$(golden 3)"
+    exits 1 ctl bundle get golden 99 --output "$out.99"
+    exits 2 ctl bundle get golden x --output "$out.99"
+    exits 2 ctl --json bundle get golden 1
+    exits 1 ctl bundle get nobody 1 --output "$out.99"
+    fails test -e "$out.99"
+}
+
+statement_and_signature_are_in_the_ledger_for_ever() {
+    local out=$POFR_TEST_WORK/statement
+    ctl --json bundle get golden 2 --without-payload --output "$out" >/dev/null
+    head -c -"$(line_of 2 payload-bytes)" "$(golden 2)" | cmp - "$out"
+}
+
+the_keys_of_a_host_are_what_ssh_keygen_wants() {
+    local allowed=$POFR_TEST_WORK/allowed_signers who
+    ctl host key golden >"$allowed"
+    sed '/^-----BEGIN SSH SIG/,$d' "$POFR_TEST_WORK/statement" >"$POFR_TEST_WORK/signed"
+    sed -n '/^-----BEGIN SSH SIG/,$p' "$POFR_TEST_WORK/statement" >"$POFR_TEST_WORK/sig"
+    for who in golden "$(line_of 1 host)"; do
+        ssh-keygen -Y verify -f "$allowed" -I "$who" -n pofr-bundle -s "$POFR_TEST_WORK/sig" <"$POFR_TEST_WORK/signed"
+    done
+    ctl host key keyed >"$allowed"
+    fails ssh-keygen -Y verify -f "$allowed" -I keyed -n pofr-bundle -s "$POFR_TEST_WORK/sig" <"$POFR_TEST_WORK/signed"
+    equal "$(ctl --json host key golden | jq -r '.[].allowed_signers')" "$(ctl host key golden | grep -v '^#')"
+    equal "$(ctl host key keyed | sed -n 's/^# \(SHA256:[^,]*\),.*/\1/p')" "$(ssh-keygen -lf "$POFR_TEST_WORK/key.pub" | cut -d' ' -f2)"
+}
+
+# gives_nothing STATUS PATTERN SEQUENCE [OPTION...]: no file, and why
+gives_nothing() {
+    local status=$1 pattern=$2
+    shift 2
+    exits "$status" ctl bundle get golden "$@" --output "$POFR_TEST_WORK/nothing"
+    grep -q -- "$pattern" "$POFR_TEST_WORK/said"
+    fails test -e "$POFR_TEST_WORK/nothing"
+}
+
+what_is_not_the_ledgers_bundle_is_not_given() {
+    local id digest place slot incarnation offset
+    id=$(id_of golden)
+    digest=$(statement_of 2 | sha256sum | cut -d' ' -f1)
+    place=$(place 2)
+    IFS=: read -r slot incarnation offset <<<"$place"
+    ledger "UPDATE bundle SET ticks = ticks + 1 WHERE host_id = $id AND sequence = 2"
+    gives_nothing 1 altered 2
+    ledger "UPDATE bundle SET ticks = ticks - 1, kafka_offset = kafka_offset + 1 WHERE host_id = $id AND sequence = 2"
+    gives_nothing 1 'another one' 2
+    ledger "UPDATE bundle SET kafka_offset = $offset WHERE host_id = $id AND sequence = 2"
+    admin_sql head "UPDATE pofr_catalog.host_key SET public_key = REVERSE(public_key) WHERE host_id = $id"
+    gives_nothing 1 signature 2
+    gives_nothing 1 signature 2 --without-payload
+    admin_sql head "UPDATE pofr_catalog.host_key SET public_key = REVERSE(public_key) WHERE host_id = $id"
+    ledger "CREATE TEMPORARY TABLE twin AS SELECT * FROM bundle WHERE host_id = $id AND sequence = 2;
+        UPDATE twin SET statement_digest = REVERSE(statement_digest); INSERT INTO bundle SELECT * FROM twin"
+    gives_nothing 2 --digest 2
+    ctl bundle get golden 2 --digest "$digest" | cmp - "$(golden 2)"
+    ledger "DELETE FROM bundle WHERE host_id = $id AND sequence = 2 AND statement_digest <> UNHEX('$digest')"
+    ledger "INSERT INTO gap (host_id, boot, kind, from_time, to_time, lost, noted, first_sequence, last_sequence)
+        VALUES ($id, 1, 'sequence', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), 1, UTC_TIMESTAMP(6), 40, 49);
+        INSERT INTO set_aside (slot, incarnation, kafka_offset, host_id, noted, reason, detail, sequence, message_key, headers, message)
+        VALUES (3, 1, 9000, $id, UTC_TIMESTAMP(6), 'conflict', '', 50, '', '', 'x')"
+    gives_nothing 1 'gap (sequence)' 45
+    gives_nothing 1 'set-aside show 3:1:9000' 50
+    # another log has other messages at these offsets; what was set aside is whole in the shard
+    ledger "UPDATE ingest_offset SET incarnation = incarnation + 1 WHERE slot = 3"
+    gives_nothing 1 replaced 2
+    ledger "INSERT INTO set_aside (slot, incarnation, kafka_offset, host_id, noted, reason, detail, sequence, message_key, headers, message)
+        VALUES ($slot, $incarnation, $offset, $id, UTC_TIMESTAMP(6), 'unknown_kind', '', 2, '', '', UNHEX('$(od -An -v -tx1 "$(golden 2)" | tr -d ' \n')'))"
+    equal "$(ctl --json bundle get golden 2 --output "$POFR_TEST_WORK/aside" | jq -r .source)" set_aside
+    cmp "$POFR_TEST_WORK/aside" "$(golden 2)"
+    ledger "DELETE FROM set_aside WHERE host_id = $id; UPDATE ingest_offset SET incarnation = incarnation - 1 WHERE slot = 3"
+}
+
+what_kafka_has_no_more_is_still_proven() {
+    local offset
+    source "$POFR_TREE/deploy/lib/kafka.sh"
+    offset=$(place 3)
+    printf '{"version": 1, "partitions": [{"topic": "pofr.snapshots", "partition": 3, "offset": %d}]}' "${offset##*:}" >"$POFR_TEST_WORK/cut.json"
+    kafka_tool org.apache.kafka.tools.DeleteRecordsCommand --bootstrap-server "127.0.0.1:$(part_field kafka 3)" \
+        --offset-json-file "$POFR_TEST_WORK/cut.json"
+    gives_nothing 1 --without-payload 2
+    ctl bundle get golden 2 --without-payload | cmp - "$POFR_TEST_WORK/statement"
+    ctl bundle get golden 3 | cmp - "$(golden 3)"
+    quickstart kill kafka
+    gives_nothing 3 Kafka 3
+}
+
 # Help needs no configuration: there is none under this name.
 help_is_there_for_every_command() {
     local noun verb
@@ -300,4 +434,5 @@ cases one_shard a_shard_without_slots_can_be_removed what_was_removed_can_be_add
     a_shard_that_never_was_can_be_removed a_shard_that_owns_slots_is_not_removed a_name_is_a_word_whoever_gives_it \
     a_key_is_shown_as_ssh_keygen_shows_it json_is_made_for_scripts a_host_has_a_database_of_its_own only_the_shard_of_the_host_is_asked \
     a_database_that_it_did_not_make_is_left_alone migrate_makes_them_again what_is_concealed_is_gone words_that_there_are_not_are_refused_with_those_that_there_are \
-    a_token_is_not_written_over_a_file help_is_there_for_every_command
+    a_token_is_not_written_over_a_file bundles_of_a_host a_bundle_comes_back_byte_for_byte statement_and_signature_are_in_the_ledger_for_ever \
+    the_keys_of_a_host_are_what_ssh_keygen_wants what_is_not_the_ledgers_bundle_is_not_given what_kafka_has_no_more_is_still_proven help_is_there_for_every_command

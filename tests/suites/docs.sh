@@ -24,6 +24,25 @@ every_command_for_operators_runs() {
     run_sh_blocks docs/OPERATING.md
 }
 
+# As an auditor follows it, from the first command to the last.
+every_step_of_checking_a_bundle_runs() {
+    quickstart >/dev/null
+    wait_until 60 two_bundles_are_stored
+    pofrctl() { "$POFR_TREE/deploy/quickstart" ctl "$@"; }
+    export -f pofrctl
+    export POFR_TREE
+    mkdir -p -- "$POFR_TEST_WORK/evidence"
+    (
+        cd -- "$POFR_TEST_WORK/evidence"
+        rm -f -- *
+        run_sh_blocks "$POFR_TREE/docs/RECORD.md"
+        sed -i 's/^boot-to /boot-to 1/' statement # and the same commands find what was altered
+        fails ssh-keygen -Y verify -f allowed_signers -I "$(sed -n 's/^host //p' statement)" -n pofr-bundle -s statement.sig <statement
+    )
+}
+
+two_bundles_are_stored() { [[ $(quickstart sql -N 'SELECT COUNT(*) > 1 FROM bundle') == 1 ]]; }
+
 # described: "database view column" of docs/SCHEMA.md: its headings, and the first cell of its tables
 described() {
     awk '
@@ -97,4 +116,4 @@ every_command_that_is_named_exists() {
 }
 
 cases every_link_leads_somewhere every_command_that_is_named_exists every_command_of_the_readme_runs \
-    every_command_for_operators_runs every_column_is_described_and_no_other every_question_of_the_schema_is_answered
+    every_command_for_operators_runs every_step_of_checking_a_bundle_runs every_column_is_described_and_no_other every_question_of_the_schema_is_answered

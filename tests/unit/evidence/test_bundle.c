@@ -305,9 +305,9 @@ static void read_recipe(struct buf *out)
     shell_read(SOURCE_DIR, "docs/RECORD.md", &doc);
     text = buf_cstr(&doc);
     assert_non_null(text);
-    begin = strstr(text, "With stock tools:\n\n```\n");
+    begin = strstr(text, "With stock tools:\n\n```sh\n");
     assert_non_null(begin);
-    begin += strlen("With stock tools:\n\n```\n");
+    begin += strlen("With stock tools:\n\n```sh\n");
     end = strstr(begin, "```\n");
     assert_non_null(end);
     buf_bytes(out, begin, (size_t)(end - begin));
@@ -322,10 +322,12 @@ static void stock_tools_take_a_bundle_apart_as_the_document_says(void **state)
     uint8_t digest[32];
     struct sshkey *k = seal(slice_of(payload, sizeof(payload)), &block, digest);
     struct bundle_view v;
-    char hex[HEX_TEXT_SIZE(32)];
+    char uuid[UUID_TEXT_SIZE];
+    size_t at;
 
     assert_int_equal(bundle_open(buf_slice(&block), &v, NULL), 0);
-    buf_str(&allowed, "HOST namespaces=\"pofr-bundle\" ");
+    uuid_format(&v.statement.host, uuid);
+    buf_printf(&allowed, "NAME,%s namespaces=\"pofr-bundle\" ", uuid);
     assert_int_equal(sshkey_public_format(sshkey_public(k), NULL, &allowed), 0);
     shell_write(dir, "BUNDLE", buf_slice(&block));
     shell_write(dir, "allowed_signers", buf_slice(&allowed));
@@ -343,10 +345,12 @@ static void stock_tools_take_a_bundle_apart_as_the_document_says(void **state)
     assert_true(slice_eq(buf_slice(&got), v.signature_text));
     buf_reset(&got);
     shell_read(dir, "output", &got);
-    assert_non_null(strstr(buf_cstr(&got), "Good \"pofr-bundle\" signature for HOST"));
-    assert_non_null(strstr(buf_cstr(&got), hex_encode(slice_of(v.statement.payload_digest, 32), hex)));
+    assert_non_null(strstr(buf_cstr(&got), "Good \"pofr-bundle\" signature for 07000000-"));
+    assert_non_null(strstr(buf_cstr(&got), "payload.zst: OK"));
 
-    block.data[30] ^= 1; /* and with a byte of the statement changed, ssh-keygen says no */
+    at = v.statement_text.len - strlen("1\nend\n"); /* and with a byte of the statement changed, ssh-keygen says no */
+    assert_int_equal(block.data[at], '1');
+    block.data[at] = '2';
     shell_write(dir, "BUNDLE", buf_slice(&block));
     buf_str(&recipe, "\n");
     assert_int_not_equal(shell_run(dir, buf_cstr(&recipe)), 0);

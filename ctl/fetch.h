@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fetch.h -- one message out of the topic, by its place. It joins no consumer group and moves nobody's offset.
+ */
+#pragma once
+
+#include "common/base/buf.h"
+#include "ctl/ctl.h"
+
+/*
+ * The value of the message at that offset of the slot's partition, appended to out. POFR_ENOTFOUND: Kafka does not have
+ * it any more, or has no such offset; POFR_ETIMEOUT: no broker answered; POFR_ETOOBIG: out is too small for it.
+ */
+POFR_MUST_USE int fetch_message(struct ctl *c, uint64_t slot, int64_t offset, struct buf *out, struct pofr_err *err);
