@@ -202,7 +202,11 @@ static int prepare(struct applying *a)
 static int put_bundle(struct applying *a)
 {
     struct buf marks = BUF_INIT(KEYFRAME_MARKS_MAX);
-    struct world_bundle b = { .meta = a->meta, .boot = a->b, .unknown = a->d->unknown_kinds + a->d->unknown_fields };
+    size_t ticks = a->d->ticks_count;
+    struct world_bundle b = { .meta = a->meta,
+                              .boot = a->b,
+                              .look_before = ticks > 1 ? a->d->ticks[ticks - 2].boot_us : 0,
+                              .unknown = a->d->unknown_kinds + a->d->unknown_fields };
     int code;
 
     keyframe_marks_write(a->marks, a->marks_count, &marks);

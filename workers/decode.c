@@ -180,7 +180,7 @@ static int compare_counts(const struct decoded *d, const struct statement *st, s
 
 static int compare_ticks(const struct decoded *d, const struct statement *st, struct pofr_err *err)
 {
-    /* a keyframe that goes on from the bundle before repeats its tick, which is counted there */
+    /* before 0.1.0, a tick that goes on with a keyframe's part was counted in the bundle before alone */
     bool again = d->ticks_count > 0 && d->ticks_count == st->ticks + 1 && d->count > 0 && d->records[0].tick == 0 &&
                  d->records[0].record->kind == REC_KEYFRAME && d->records[0].record->keyframe.part > 0;
 

@@ -31,6 +31,7 @@ struct healing {
     struct timeline_frame frame;
     struct keyframe_mark *keyframes, *own; /* of the ledger, of the bundle */
     size_t keyframes_count, own_count;
+    uint64_t look_before; /* the newest one stored before the bundle's first tick */
     struct run_row *runs;
     size_t runs_count;
     struct timeline t;
@@ -107,7 +108,7 @@ static int named_slots(struct healing *g, unsigned entity, const struct record *
 static int read_rows(struct healing *g)
 {
     const struct heal *h = g->h;
-    uint64_t from = h->late ? h->before : ROW_OPEN;
+    uint64_t from = h->late ? g->look_before : ROW_OPEN;
 
     for (size_t e = 0; e < pofr_countof(entities); e++) {
         const struct record **slots = NULL;
@@ -303,7 +304,7 @@ static void nones_of_keyframes(struct healing *g, const struct entry *e, size_t 
     for (size_t i = 0; i < g->keyframes_count && g->h->late; i++) {
         const struct keyframe_mark *k = &g->keyframes[i];
 
-        if (k->at > g->h->before && keyframe_covers(k, e->id) && !shown_by_row(g, e, n, k->at)) {
+        if (k->at > g->look_before && keyframe_covers(k, e->id) && !shown_by_row(g, e, n, k->at)) {
             none_of_keyframe(g, k);
         }
     }
@@ -502,20 +503,27 @@ static uint64_t newer_before(uint64_t at, uint64_t look, uint64_t known)
     return look < at && look > known ? look : known;
 }
 
-/* The newest look before a keyframe, of all that we know: a keyframe may go over several bundles, all of one tick. */
+/* The newest look before a keyframe, of those stored and of the bundle's. */
 static void settle(const struct healing *g, struct keyframe_mark *k)
 {
     const struct decoded *d = g->h->d;
 
-    for (size_t i = 0; i < g->keyframes_count; i++) {
-        if (g->keyframes[i].at == k->at) {
-            k->before = newer_before(k->at, g->keyframes[i].before, k->before);
-        }
-    }
-    k->before = newer_before(k->at, g->h->before, k->before);
+    k->before = newer_before(k->at, g->look_before, k->before);
     for (size_t i = 0; i < d->ticks_count; i++) {
         k->before = newer_before(k->at, d->ticks[i].boot_us, k->before);
     }
+}
+
+/* Where the bundle's first tick began in the bundle before, that is not the newest look stored before it. */
+static int read_look_before(struct healing *g)
+{
+    const struct heal *h = g->h;
+
+    g->look_before = h->before;
+    if (h->d->ticks_count == 0 || h->before != h->d->ticks[0].boot_us || (h->marks_count == 0 && !h->late)) {
+        return 0;
+    }
+    return world_look_before(h->w, h->boot, h->sequence, h->before, &g->look_before);
 }
 
 static int read_boot(struct healing *g)
@@ -534,6 +542,9 @@ static int read_boot(struct healing *g)
     }
     if (code == 0) {
         code = world_runs_of_boot(h->w, h->boot, &g->runs, &g->runs_count);
+    }
+    if (code == 0) {
+        code = read_look_before(g);
     }
     if (code) {
         return code;

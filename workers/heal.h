@@ -20,8 +20,8 @@ struct heal {
     size_t marks_count;
     unsigned only;     /* take no other entity than this one; 0: all */
     uint64_t sequence; /* of the bundle */
-    uint64_t before;   /* newest look stored before it, 0: none */
-    bool late;         /* rows beyond the open ones are read: those that ended at that look or later */
+    uint64_t before; /* newest look stored before it, 0: none; its own first one, if that began in the bundle before */
+    bool late;       /* rows beyond the open ones are read: those that ended since the look before its first one */
 };
 
 /* All is carried out, what was in heal->changes first. */

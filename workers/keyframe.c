@@ -111,16 +111,11 @@ int keyframe_marks_of(const struct decoded *d, struct arena *arena, struct keyfr
     return 0;
 }
 
-void keyframe_marks_settle(struct keyframe_mark *marks, size_t first, size_t count, uint64_t newest)
+void keyframe_marks_settle(struct keyframe_mark *marks, size_t first, size_t count, uint64_t look)
 {
     for (size_t i = first; i < count; i++) {
         if (marks[i].before == 0) {
-            marks[i].before = newest < marks[i].at ? newest : 0;
-        }
-        for (size_t k = 0; k < first && newest == marks[i].at; k++) {
-            if (marks[k].at == marks[i].at) {
-                marks[i].before = marks[k].before;
-            }
+            marks[i].before = look;
         }
     }
 }

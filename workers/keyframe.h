@@ -32,11 +32,8 @@ bool keyframe_is_last(const struct keyframe_mark *m);
 POFR_MUST_USE int keyframe_marks_of(const struct decoded *d, struct arena *arena, struct keyframe_mark **out,
                                     size_t *out_count);
 
-/*
- * Fill in before, of the marks from first on, which are those of one bundle: newest is the last tick that is stored before
- * that bundle. Where it is the same tick, the keyframe goes on, and the marks before first know.
- */
-void keyframe_marks_settle(struct keyframe_mark *marks, size_t first, size_t count, uint64_t newest);
+/* Fill in before, of the marks from first on, which are those of one bundle: look is the newest one before its first tick. */
+void keyframe_marks_settle(struct keyframe_mark *marks, size_t first, size_t count, uint64_t look);
 
 /* Is there, for each group, one tick whose parts show all of it? What was before those says nothing more. */
 bool keyframe_marks_whole(const struct keyframe_mark *marks, size_t count);

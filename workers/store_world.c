@@ -82,7 +82,7 @@ static uint64_t lost_total(const struct statement *st)
     "boot_id, origin, from_boot_us, to_boot_us, from_wall_us, to_wall_us, ticks, ticks_total, keyframe, "              \
     "counts, records, records_total, lost_total, payload_size, payload_bytes, recorder, captured_from, "               \
     "captured_to, clock_offset, clock_uncertainty, received, stored, slot, incarnation, kafka_offset, "                \
-    "bytes, unknown_records, marks, replayed"
+    "bytes, unknown_records, marks, replayed, before_boot_us"
 
 static int ledger_statement(struct world *w)
 {
@@ -91,7 +91,7 @@ static int ledger_statement(struct world *w)
         BULK_U64,   BULK_BYTES, BULK_BYTES, BULK_U64,   BULK_U64,   BULK_U64,   BULK_U64,   BULK_U64,
         BULK_U64,   BULK_U64,   BULK_BYTES, BULK_U64,   BULK_U64,   BULK_U64,   BULK_U64,   BULK_U64,
         BULK_BYTES, BULK_TIME,  BULK_TIME,  BULK_I64,   BULK_U64,   BULK_TIME,  BULK_TIME,  BULK_U64,
-        BULK_U64,   BULK_I64,   BULK_U64,   BULK_U64,   BULK_BYTES, BULK_U64,
+        BULK_U64,   BULK_I64,   BULK_U64,   BULK_U64,   BULK_BYTES, BULK_U64,   BULK_U64,
     };
     char sql[2048];
     size_t n = pofr_countof(types);
@@ -173,6 +173,7 @@ int world_put_bundle(struct world *w, const struct host *h, const struct world_b
     bulk_u64(b, i++, wb->unknown);
     bulk_bytes(b, i++, arena_dup(&w->arena, wb->marks));
     bulk_u64(b, i++, m->replayed);
+    bulk_u64(b, i++, wb->look_before);
     bulk_next(b);
     if (w->arena.err) {
         return pofr_err_set(w->err, w->arena.err, "ledger");
@@ -262,130 +263,6 @@ int world_ledger_near(struct world *w, const struct host_boot *b, uint64_t seque
         *out_after = NULL;
     }
     return code;
-}
-
-/* --- keyframes in the ledger: pages of bundles away from a sequence, until a whole keyframe is in them --------------- */
-
-#define KEYFRAME_PAGE  16
-#define KEYFRAME_PAGES 64u
-
-struct keyframe_bundle {
-    uint64_t sequence, newest; /* the last tick before it */
-    struct slice marks;
-};
-
-struct keyframe_bundles {
-    struct keyframe_bundle *list;
-    size_t count;
-};
-
-static int take_page(struct world *w, const struct db_result *r, struct keyframe_bundles *to)
-{
-    struct keyframe_bundle *list = arena_array(&w->arena, to->count + db_rows(r) + 1, sizeof(*list));
-
-    if (!list) {
-        return pofr_err_set(w->err, w->arena.err, "keyframes");
-    }
-    if (to->count) {
-        memcpy(list, to->list, to->count * sizeof(*list));
-    }
-    for (size_t i = 0; i < db_rows(r); i++) {
-        list[to->count++] =
-            (struct keyframe_bundle){ db_get_u64(r, i, 0), db_get_u64(r, i, 2), arena_dup(&w->arena, db_get(r, i, 1)) };
-    }
-    to->list = list;
-    return w->arena.err;
-}
-
-static int by_sequence(const void *pa, const void *pb)
-{
-    const struct keyframe_bundle *a = pa, *b = pb;
-
-    return (a->sequence > b->sequence) - (a->sequence < b->sequence);
-}
-
-static int read_marks(struct world *w, struct keyframe_bundles *from, struct keyframe_mark **out, size_t *out_count)
-{
-    int code = 0;
-
-    *out = NULL;
-    *out_count = 0;
-    if (from->count) {
-        qsort(from->list, from->count, sizeof(*from->list), by_sequence);
-    }
-    for (size_t i = 0; i < from->count && code == 0; i++) {
-        size_t first = *out_count;
-
-        code = keyframe_marks_read(from->list[i].marks, &w->arena, out, out_count);
-        keyframe_marks_settle(*out, first, *out_count, from->list[i].newest);
-    }
-    return code ? pofr_err_set(w->err, code, "keyframes of the ledger") : 0;
-}
-
-#define KEYFRAME_READ                                                                                                  \
-    "SELECT sequence, marks, (SELECT p.to_boot_us FROM bundle p WHERE p.host_id = b.host_id AND p.boot = b.boot AND "  \
-    "p.sequence < b.sequence ORDER BY p.sequence DESC LIMIT 1) FROM bundle b WHERE host_id = ? AND boot = ? AND "      \
-    "keyframe <> 'no' AND "
-
-/* One side of sequence. */
-static int read_side(struct world *w, const struct host_boot *b, uint64_t sequence, bool down,
-                     struct keyframe_bundles *side)
-{
-    struct keyframe_mark *marks = NULL;
-    size_t count = 0;
-    int code = 0;
-
-    for (unsigned page = 0; page < KEYFRAME_PAGES && code == 0 && !keyframe_marks_whole(marks, count); page++) {
-        struct db_value v[] = { DB_V_U(b->row.host_id), DB_V_U(b->row.number), DB_V_U(sequence) };
-        struct db_result *r = NULL;
-        size_t before = side->count;
-
-        code = world_run(w,
-                         down ? KEYFRAME_READ "sequence < ? ORDER BY sequence DESC LIMIT 16"
-                              : KEYFRAME_READ "sequence >= ? ORDER BY sequence LIMIT 16",
-                         v, 3, &r);
-        if (code == 0) {
-            code = take_page(w, r, side);
-        }
-        db_result_free(r);
-        if (code == 0) {
-            code = read_marks(w, side, &marks, &count);
-        }
-        if (side->count < before + KEYFRAME_PAGE) {
-            break;
-        }
-        sequence = down ? side->list[0].sequence : side->list[side->count - 1].sequence + 1;
-    }
-    return code;
-}
-
-int world_keyframes(struct world *w, const struct host_boot *b, uint64_t sequence, struct keyframe_mark **out,
-                    size_t *out_count)
-{
-    struct keyframe_bundles before = { 0 }, after = { 0 };
-    int code = world_write_ledger(w);
-
-    *out = NULL;
-    *out_count = 0;
-    if (code == 0) {
-        code = read_side(w, b, sequence, true, &before);
-    }
-    if (code == 0 && sequence <= b->tip_sequence) {
-        code = read_side(w, b, sequence, false, &after);
-    }
-    for (size_t i = 0; i < after.count && code == 0; i++) { /* settled as one list: a keyframe may lie on both sides */
-        struct keyframe_bundle *list = arena_array(&w->arena, before.count + 1, sizeof(*list));
-
-        if (!list) {
-            return pofr_err_set(w->err, w->arena.err, "keyframes");
-        }
-        if (before.count) {
-            memcpy(list, before.list, before.count * sizeof(*list));
-        }
-        list[before.count++] = after.list[i];
-        before.list = list;
-    }
-    return code ? code : read_marks(w, &before, out, out_count);
 }
 
 /* --- runs ---------------------------------------------------------------------------------------------------- */

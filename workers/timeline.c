@@ -6,6 +6,9 @@
  * OVER   What was ended by its END was over then. Else it was over at the first look that did not show it after the newest
  *        that did, or where the next name begins, or with its boot; it then ended at the last look that still showed it.
  *
+ * PARTS  A look may fill several bundles. While its later ones are missing it is taken to have shown whatever the others do not
+ *        end; what comes then is right: a name, or a look that shows nothing, at that look or before it.
+ *
  * WHY ANY ORDER GIVES THE SAME  Facts are only ever added. Between the newest look that showed a thing and its inferred end
  *        there is no gap in what is stored, so nothing can be learned later of that time, and the end may stand for the look.
  */
@@ -108,10 +111,15 @@ static int by_moment(const void *pa, const void *pb)
     return (a->before < b->before) - (a->before > b->before); /* known before unknown */
 }
 
+static uint64_t newer(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 /* What another mention of the same name adds. */
 static void unite(struct timeline_name *n, const struct timeline_name *more)
 {
-    n->shown = n->shown > more->shown ? n->shown : more->shown;
+    n->shown = newer(n->shown, more->shown);
     n->hash = n->hash ? n->hash : more->hash;
     n->begin = n->begin ? n->begin : more->begin;
     n->sight = more->sight ? more->sight : n->sight;
@@ -149,7 +157,7 @@ static void sort_facts(struct timeline *t)
 
 /* --- the fold ------------------------------------------------------------------------------------------------- */
 
-/* The first look that did not show a name any more, up to the next name; false: none. */
+/* The first look that did not show a name any more, up to the next name; false: none. One look never does both. */
 static bool first_none(const struct timeline *t, const struct timeline_name *n, uint64_t next,
                        struct timeline_none *out)
 {
@@ -157,7 +165,7 @@ static bool first_none(const struct timeline *t, const struct timeline_name *n, 
 
     *out = (struct timeline_none){ .at = n->over, .before = n->over_before, .over = n->over };
     for (size_t i = 0; i < t->nones_count; i++) {
-        if (t->nones[i].at > n->shown && t->nones[i].at <= next) {
+        if (t->nones[i].at >= n->shown && t->nones[i].at <= next) {
             if (!known || t->nones[i].at <= n->over) {
                 *out = t->nones[i];
             }
@@ -200,10 +208,10 @@ static void end_row(const struct timeline *t, const struct timeline_frame *f, si
         row->last = n->last;
         row->source = n->source;
     } else if (first_none(t, n, next, &none)) {
-        infer(row, f, n->shown, none.before);
+        infer(row, f, n->shown < none.at ? n->shown : newer(none.before, n->name), none.before);
         row->before = none.over;
     } else if (next != ROW_OPEN) {
-        infer(row, f, n->shown, next);
+        infer(row, f, n->shown < next ? n->shown : next, next);
         row->before = next;
     } else if (f->over != ROW_SOURCE_OPEN) {
         infer(row, f, n->shown, f->newest);

@@ -41,6 +41,12 @@ POFR_MUST_USE int world_ledger_at(struct world *w, const struct host *h, uint64_
 POFR_MUST_USE int world_ledger_near(struct world *w, const struct host_boot *b, uint64_t sequence,
                                     struct ledger_row **out_before, struct ledger_row **out_after);
 /*
+ * The newest look of the boot before at, in the stored bundles before sequence, whose newest tick is at or older; 0: none. A
+ * bundle that holds several ticks and ends with at knows the one before it.
+ */
+POFR_MUST_USE int world_look_before(struct world *w, const struct host_boot *b, uint64_t sequence, uint64_t at,
+                                    uint64_t *out);
+/*
  * Keyframe parts of the boot's stored bundles, ascending: as many before sequence, and as many from it on, as are needed to
  * have a whole one on each side (keyframe_marks_whole()).
  */
@@ -63,7 +69,8 @@ struct bundle_meta { /* one message, as far as its bundle was verified */
 struct world_bundle { /* a new row of the ledger */
     const struct bundle_meta *meta;
     const struct host_boot *boot;
-    struct slice marks; /* keyframe_marks_write() */
+    struct slice marks;   /* keyframe_marks_write() */
+    uint64_t look_before; /* tick before its last one, 0: it has one */
     uint64_t unknown;
 };
 POFR_MUST_USE int world_put_bundle(struct world *w, const struct host *h, const struct world_bundle *b);

@@ -91,6 +91,21 @@ int world_ledger_near(struct world *w, const struct host_boot *b, uint64_t seque
     return 0;
 }
 
+int world_look_before(struct world *w, const struct host_boot *b, uint64_t sequence, uint64_t at, uint64_t *out)
+{
+    *out = 0;
+    for (size_t i = 0; i < w->bundles_count; i++) {
+        const struct memory_bundle *m = &w->bundles[i];
+
+        if (m->row.boot == b->row.number && m->row.sequence < sequence) {
+            uint64_t look = m->row.to_us < at ? m->row.to_us : m->look_before;
+
+            *out = look > *out ? look : *out;
+        }
+    }
+    return 0;
+}
+
 static int by_sequence(const void *pa, const void *pb)
 {
     const struct memory_bundle *const *a = pa, *const *b = pb;
@@ -121,9 +136,12 @@ int world_keyframes(struct world *w, const struct host_boot *b, uint64_t sequenc
         size_t first = *out_count;
 
         if (sorted[i]->marks_count) {
+            uint64_t look = 0;
+
             memcpy(*out + *out_count, sorted[i]->marks, sorted[i]->marks_count * sizeof(**out));
             *out_count += sorted[i]->marks_count;
-            keyframe_marks_settle(*out, first, *out_count, i > 0 ? sorted[i - 1]->row.to_us : 0);
+            assert_int_equal(world_look_before(w, b, sorted[i]->row.sequence, sorted[i]->row.from_us, &look), 0);
+            keyframe_marks_settle(*out, first, *out_count, look);
         }
     }
     return 0;
@@ -150,6 +168,7 @@ int world_put_bundle(struct world *w, const struct host *h, const struct world_b
     b->row.to_us = st->to_boot_us;
     b->row.records = statement_records(st);
     b->row.records_total = statement_records_total(st);
+    b->look_before = wb->look_before;
     b->last = st->keyframe == 2;
     assert_int_equal(keyframe_marks_read(arena_dup(&w->arena, wb->marks), &w->arena, &b->marks, &b->marks_count), 0);
     return 0;

@@ -25,7 +25,8 @@ struct memory_bundle {
     struct ledger_row row;
     struct keyframe_mark *marks;
     size_t marks_count;
-    bool last; /* of a keyframe */
+    uint64_t look_before; /* the tick before its last one */
+    bool last;            /* of a keyframe */
 };
 
 struct memory_finding {

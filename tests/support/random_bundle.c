@@ -77,9 +77,9 @@ static void seal(struct maker *m, enum statement_origin origin)
     m->first_of_run = false;
 }
 
-static void put_tick(struct maker *m, const struct record *r, bool again)
+static void put_tick(struct maker *m, const struct record *r)
 {
-    statement_tick(&m->next, &r->tick, rec_encoder_bytes(m->encoder) == 0, again);
+    statement_tick(&m->next, &r->tick, rec_encoder_bytes(m->encoder) == 0);
     m->tick = *r;
     must(rec_put(m->encoder, r), "tick");
 }
@@ -89,14 +89,14 @@ static int take(const struct record *r, void *ctx)
     struct maker *m = ctx;
 
     if (r->kind == REC_TICK) {
-        put_tick(m, r, false);
+        put_tick(m, r);
         return 0;
     }
+    if (statement_is_full(&m->random, r)) {
+        seal(m, 0);
+        put_tick(m, &m->tick);
+    }
     if (r->kind == REC_KEYFRAME) {
-        if (r->keyframe.part > 0 && random_chance(&m->random, 25)) { /* it goes on in the next bundle */
-            seal(m, 0);
-            put_tick(m, &m->tick, true);
-        }
         m->next.keyframe = r->keyframe.last ? 2 : 1;
     }
     if (rec_kind_is_entity(r->kind) && r->kind % 4 == REC_END) {
@@ -143,7 +143,11 @@ static void live(struct maker *m, uint64_t bundles, bool calm)
 
             must(random_world_tick(&m->world, keyframe, (unsigned)random_below(&m->random, 5), take, m), "world");
         }
-        fate(m, calm);
+        if (m->next.sequence + 1 < bundles) {
+            fate(m, calm);
+        } else {
+            seal(m, 0); /* what was open then is the truth */
+        }
     }
     for (size_t i = 0; i < m->world.open_len; i++) {
         rec_print(&m->world.open[i], &m->truth);
@@ -179,7 +183,7 @@ static void put_any(struct maker *m, unsigned percent)
     if (sight || kind == REC_KEYFRAME) {
         r = m->tick;
         r.tick.boot_us += 1 + random_below(&m->random, 1000);
-        put_tick(m, &r, false);
+        put_tick(m, &r);
     }
 }
 
@@ -190,7 +194,7 @@ static void write_kinds(struct maker *m, uint64_t bundles)
         uint64_t records = random_below(&m->random, 300);
 
         random_record(&m->random, REC_TICK, m->tick.tick.boot_us + 1 + random_below(&m->random, 1000000), 50, NULL, &r);
-        put_tick(m, &r, false);
+        put_tick(m, &r);
         for (; records > 0; records--) {
             put_any(m, (unsigned)random_below(&m->random, 101));
         }

@@ -57,9 +57,9 @@ static void seal(struct maker *m)
     statement_sealed(s);
 }
 
-static void put_tick(struct maker *m, const struct record *r, bool again)
+static void put_tick(struct maker *m, const struct record *r)
 {
-    statement_tick(&m->next, &r->tick, rec_encoder_bytes(m->encoder) == 0, again);
+    statement_tick(&m->next, &r->tick, rec_encoder_bytes(m->encoder) == 0);
     m->tick = *r;
     assert_int_equal(rec_put(m->encoder, r), 0);
 }
@@ -69,14 +69,14 @@ static int take(const struct record *r, void *ctx)
     struct maker *m = ctx;
 
     if (r->kind == REC_TICK) {
-        put_tick(m, r, false);
+        put_tick(m, r);
         return 0;
     }
+    if (statement_is_full(&m->random, r)) {
+        seal(m);
+        put_tick(m, &m->tick);
+    }
     if (r->kind == REC_KEYFRAME) {
-        if (r->keyframe.part > 0 && random_chance(&m->random, 25)) { /* it goes on in the next bundle */
-            seal(m);
-            put_tick(m, &m->tick, true);
-        }
         m->next.keyframe = r->keyframe.last ? 2 : 1;
     }
     assert_int_equal(rec_put(m->encoder, r), 0);

@@ -8,6 +8,7 @@
 
 #include "common/evidence/statement.h"
 #include "common/record/record.h"
+#include "tests/support/random.h"
 
 #define STATEMENT_KINDS 512
 
@@ -26,8 +27,8 @@ static inline void statement_count_records(struct statement *s, const struct rec
     }
 }
 
-/* A tick goes into the bundle. first: it opens it; again: it began in the bundle before. */
-static inline void statement_tick(struct statement *s, const struct rec_tick *tick, bool first, bool again)
+/* A tick goes into the bundle. first: it opens it. */
+static inline void statement_tick(struct statement *s, const struct rec_tick *tick, bool first)
 {
     if (first) {
         s->from_boot_us = tick->boot_us;
@@ -35,8 +36,17 @@ static inline void statement_tick(struct statement *s, const struct rec_tick *ti
     }
     s->to_boot_us = tick->boot_us;
     s->to_wall_us = tick->wall_us;
-    s->ticks += !again;
-    s->ticks_total += !again;
+    s->ticks++;
+    s->ticks_total++;
+}
+
+/* Is the bundle full here, so that the tick goes on in the next one? Often around keyframes; their parts stay whole. */
+static inline bool statement_is_full(struct random *random, const struct record *next)
+{
+    if (next->kind == REC_KEYFRAME) {
+        return random_chance(random, 25);
+    }
+    return !(rec_kind_is_entity(next->kind) && next->kind % 4 == REC_SIGHT) && random_chance(random, 1);
 }
 
 static inline void statement_sealed(struct statement *s)

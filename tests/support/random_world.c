@@ -297,7 +297,7 @@ static int ends_and_changes(struct random_world *w, random_world_fn fn, void *ct
 {
     unsigned percent = w->first_look ? 20 : 4; /* while no collector ran, more came and went */
 
-    for (size_t i = 0; i < w->open_len;) {
+    for (size_t i = 1; i < w->open_len;) { /* the first one is pid 1 */
         size_t before = w->open_len;
         int rc = 0;
 
@@ -316,6 +316,19 @@ static int ends_and_changes(struct random_world *w, random_world_fn fn, void *ct
 static bool is_first_look(const struct random_world *w)
 {
     return w->first_look && w->unseen;
+}
+
+/* A boot's first process is there before all others, and until its end; what looks for processes finds it first. */
+static int begin_boot(struct random_world *w, random_world_fn fn, void *ctx)
+{
+    struct record r;
+
+    if (w->open_len > 0 || !make(w, REC_PROCESS, &r)) {
+        return 0;
+    }
+    r.process.pid = 1;
+    r.iv.start_unseen = is_first_look(w);
+    return begin(w, &r, w->boot_us, fn, ctx);
 }
 
 static int begin_some(struct random_world *w, random_world_fn fn, void *ctx)
@@ -360,7 +373,7 @@ static int meet_again(struct random_world *w, random_world_fn fn, void *ctx)
     for (size_t i = 0; i < w->open_len && rc == 0;) {
         struct record *r = &w->open[i];
 
-        if (random_chance(&w->random, 20)) {
+        if (i > 0 && random_chance(&w->random, 20)) {
             *r = w->open[--w->open_len];
             continue;
         }
@@ -500,11 +513,12 @@ int random_world_tick(struct random_world *w, bool keyframe, unsigned parts, ran
 {
     int rc = put_tick(w, fn, ctx);
 
+    rc = rc ? rc : singles(w, fn, ctx);
     if (rc == 0) {
         rc = is_first_look(w) ? meet_again(w, fn, ctx) : ends_and_changes(w, fn, ctx);
     }
+    rc = rc ? rc : begin_boot(w, fn, ctx);
     rc = rc ? rc : begin_some(w, fn, ctx);
-    rc = rc ? rc : singles(w, fn, ctx);
     if (rc == 0 && (keyframe || w->first_look)) {
         rc = keyframe_of(w, parts, fn, ctx);
     }

@@ -48,6 +48,57 @@ static void trace(struct world *w, const struct chain_bundle *b, const struct ap
     buf_free(&rows);
 }
 
+/* The newest look before one moment, of the bundles that came. */
+static uint64_t look_before(const struct random_chain *c, const struct chain_order *o, const struct world *w,
+                            const struct row_boot *boot, uint64_t at)
+{
+    uint64_t newest = 0;
+
+    for (size_t i = 0; i < o->count; i++) {
+        const struct decoded *d = &c->bundles[o->list[i]]->decoded;
+
+        assert_memory_equal(w->bundles[i].row.digest, c->bundles[o->list[i]]->view.statement_digest, 32);
+        for (size_t t = 0; t < d->ticks_count && w->bundles[i].row.boot == boot->number; t++) {
+            uint64_t look = d->ticks[t].boot_us;
+
+            newest = look < at && look > newest ? look : newest;
+        }
+    }
+    return newest;
+}
+
+/* Was nothing seen for a while from then on: bundles missing, or no collector? */
+static bool gap_begins(const struct world *w, const struct row_boot *boot, uint64_t at)
+{
+    for (size_t i = 0; i < w->gaps_count; i++) {
+        if (w->gaps[i].boot == boot->number && !w->gaps[i].explained && w->gaps[i].from_us == row_wall(boot, at)) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < w->runs_count; i++) {
+        if (w->runs[i].boot == boot->number && w->runs[i].before_us == at) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * What a look did not show any more ended at the look before, or at the last one before nothing was seen for a while; what
+ * made room for the next name ended there.
+ */
+static void check_inferred_ends(const struct random_chain *c, const struct chain_order *o, const struct world *w)
+{
+    for (size_t i = 0; i < w->rows_count; i++) {
+        const struct row *r = &w->rows[i].row;
+
+        if (r->inferred && r->before > 0 && r->ended != r->before && r->ended != row_newest_name(r) &&
+            !gap_begins(w, w->rows[i].boot, r->ended)) {
+            assert_int_equal(r->ended, look_before(c, o, w, w->rows[i].boot, r->before));
+        }
+    }
+}
+
 static struct world *in_order(const struct random_chain *c, const struct chain_order *o)
 {
     struct world *w = memory_world_new();
@@ -61,6 +112,7 @@ static struct world *in_order(const struct random_chain *c, const struct chain_o
     }
     assert_int_equal(world_flush(w, &w->changes), 0);
     memory_world_check(w);
+    check_inferred_ends(c, o, w);
     return w;
 }
 
