@@ -1,11 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # the services: without fault, closed as far as they can be; with --long all of them under a real systemd
-# timeout: 120
+# timeout: 400
 # long-timeout: 1500
 # order: 46
 # jobs: 1
+source "$(dirname -- "${BASH_SOURCE[0]}")/../support/chroot.sh"
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"
+source "$(dirname -- "${BASH_SOURCE[0]}")/../support/box.sh"
+trap 'box_end; suite_finish' EXIT
 
 BINDIR=$POFR_TEST_WORK/bin
 UNITS=$POFR_TEST_WORK/units
@@ -70,5 +73,337 @@ first_configurations_are_good() {
     fails build/dev/workers/pofr-worker --config "$PWD/deploy/systemd/etc/worker.conf" --check-config
 }
 
-cases units_are_without_fault every_service_but_the_collector_is_closed every_open_point_of_the_collector_has_its_reason \
-    first_configurations_are_good
+QUICK=(units_are_without_fault every_service_but_the_collector_is_closed every_open_point_of_the_collector_has_its_reason
+    first_configurations_are_good)
+
+# is_more_wanted: with --long, or one of the others by name
+is_more_wanted() {
+    local name
+    for name in $POFR_TEST_ONLY; do
+        [[ " ${QUICK[*]} " == *" ${name#systemd/} "* ]] || return 0
+    done
+    [[ $POFR_TEST_ONLY == "  " && ${POFR_TEST_LONG:-no} == yes ]]
+}
+
+cases "${QUICK[@]}" || true # counted
+if ! is_more_wanted; then
+    [[ $suite_failures -eq 0 ]]
+    exit
+fi
+
+# --- under a real systemd ---------------------------------------------------------------------------------------
+#
+# Kafka and MariaDB are the suite's own cluster, on this machine; all of ours runs in the box, as units.
+
+SERVICES=(pofr-collector pofr-shipper pofr-gateway pofr-worker@1 pofr-worker@2 pofr-merger@shard1 pofr-merger@shard2)
+
+sql() { quickstart sql -N "$1"; }
+answers_to() { [[ $(sql "$1") == "$2" ]]; }
+ctl() { build/release/ctl/pofrctl --config "$POFR_TEST_WORK/ctl.conf" "$@"; }
+show() { in_box systemctl show -P "$2" "$1"; }
+is_inactive() { [[ $(show "$1" ActiveState) == inactive ]]; }
+is_active() { [[ $(show "$1" ActiveState) == active ]]; }
+said() { in_box journalctl --no-pager -o cat -u "$1"; }
+has_said() { said "$1" | grep -qE -- "$2"; }
+
+all_are_active() {
+    local unit
+    for unit in "${SERVICES[@]}"; do is_active "$unit" || return 1; done
+}
+
+# drop_in UNIT LINE...: in section [Service]
+drop_in() {
+    local unit=$1
+    shift
+    mkdir -p -- "$BOX/etc/systemd/system/$unit.d"
+    printf '%s\n' '[Service]' "$@" >"$BOX/etc/systemd/system/$unit.d/test.conf"
+    in_box systemctl daemon-reload
+}
+drop_out() {
+    rm -rf -- "$BOX/etc/systemd/system/$1.d"
+    in_box systemctl daemon-reload
+}
+
+# box_configure: as an operator would, beginning with what was installed
+box_configure() {
+    local kafka head part etc=$BOX/etc/pofr
+    kafka=127.0.0.1:$(part_field kafka 3)
+    head=127.0.0.1:$(part_field head 3)
+    GATEWAY=$(free_port)
+    METRICS=$(free_port "$GATEWAY")
+    install -d -m 755 -- "$etc"
+    install -d -m 700 -- "$etc/secrets"
+    for part in gateway worker merger; do
+        install -m 600 -- "$POFR_STATE/secrets/$part.pw" "$etc/secrets/$part.pw"
+        sed -e "s/^brokers = .*/brokers = $kafka/" -e "s/^address = .*/address = $head/" -e "s/:9465/:$METRICS/" \
+            "$BOX/usr/local/share/pofr/etc/$part.conf" >"$etc/$part.conf"
+    done
+    printf '\n[metrics]\nlisten = 127.0.0.101:%s\n' "$METRICS" >>"$etc/gateway.conf"
+    printf '\n[metrics]\nlisten = 127.0.0.102:%s\n' "$METRICS" >>"$etc/merger.conf"
+    sed "s/127.0.0.102/127.0.0.103/" "$etc/merger.conf" >"$etc/merger-shard2.conf"
+    mkdir -p -- "$BOX/etc/systemd/system/pofr-gateway.socket.d" "$BOX/etc/systemd/system/pofr-merger@shard2.service.d"
+    printf '[Socket]\nListenStream=\nListenStream=127.0.0.1:%s\n' "$GATEWAY" >"$BOX/etc/systemd/system/pofr-gateway.socket.d/port.conf"
+    printf '[Service]\nEnvironment=POFR_CONF=/etc/pofr/merger-shard2.conf\n' >"$BOX/etc/systemd/system/pofr-merger@shard2.service.d/conf.conf"
+    sed -e "s/^addresses = .*/addresses = 127.0.0.1:$GATEWAY/" \
+        -e "s|^host_key_file = .*|host_key_file = $BOX/var/lib/pofr/gateway/host_key.pub|" "$POFR_STATE/etc/ctl.conf" >"$POFR_TEST_WORK/ctl.conf"
+}
+
+box_up() {
+    build_preset release
+    quickstart >/dev/null
+    quickstart kill gateway worker1 worker2 merger collector shipper
+    box_make
+    box_configure
+    box_start
+}
+
+services_start() {
+    in_box systemctl start pofr-gateway pofr-worker@1 pofr-worker@2 pofr-merger@shard1 pofr-merger@shard2
+    (umask 077 && ctl token create --output "$BOX/root/token")
+    in_box pofr-agent enrol --config /etc/pofr/agent.conf --token-file /root/token --name box
+    rm -- "$BOX/root/token"
+    in_box systemctl start pofr-agent
+    wait_until 30 all_are_active
+}
+
+a_new_machine_is_enrolled_and_all_services_run() {
+    local unit
+    in_box systemctl start pofr-agent # not enrolled: skipped, and no failure
+    equal "$(show pofr-collector ActiveState) $(show pofr-collector ConditionResult)" "inactive no" "collector before enrolment"
+    services_start
+    for unit in "${SERVICES[@]}"; do
+        printf '%s: pid %s, uid %s\n' "$unit" "$(show "$unit" MainPID)" "$(in_box ps -o uid= -p "$(show "$unit" MainPID)")"
+        equal "$(show "$unit" NRestarts)" 0 "restarts of $unit"
+        equal "$(in_box ps -o user:32= -p "$(show "$unit" MainPID)" | tr -d ' ')" "$(show "$unit" User)" "user of $unit"
+    done
+    equal "$(in_box systemctl --failed --no-legend)" "" "failed units"
+}
+
+# witness NAME: a process with a program, a folder and an open file that only a sandbox would hide
+witness() {
+    in_box sh -c "mkdir -p /home/w /root/w && cp /bin/sleep /home/w/$1 && cd /root/w && exec 3>/tmp/$1.file && setsid /home/w/$1 900 >/dev/null 2>&1 &"
+    wait_until 60 witness_is_found "$1" || { sql "SELECT * FROM host"; return 1; }
+}
+witness_is_found() {
+    answers_to "SELECT COUNT(*) FROM process_file WHERE host = 'box' AND exe = '/home/w/$1' AND cwd = '/root/w' AND path = '/tmp/$1.file' AND fd = 3" 1
+}
+
+what_happens_there_is_found_in_sql() {
+    witness w1
+    # its own connections, of one service to another
+    wait_until 30 answers_to "SELECT COUNT(*) > 0 FROM process_socket WHERE host = 'box' AND command = 'pofr-gateway' AND local_port = $GATEWAY" 1
+    equal "$(sql "SELECT COUNT(*) FROM gap WHERE host = 'box' AND kind NOT IN ('stopped')")" 0 "gaps"
+    # a name that changes is the new one in the record (ProtectHostname= would hide it)
+    in_box hostname renamed
+    wait_until 30 answers_to "SELECT COUNT(*) > 0 FROM hostinfo WHERE host = 'box' AND name = 'hostname' AND value = 'renamed'" 1
+    in_box hostname box
+}
+
+# doctor_in NAME: what doctor says in a unit whose lines stand on standard input
+doctor_in() {
+    local lines
+    lines=$(cat)
+    printf '%s\n' "$lines" '[Service]' 'Type=oneshot' 'SuccessExitStatus=0 1' "StandardOutput=file:/var/tmp/$1" \
+        'ExecStart=/usr/local/bin/pofr-agent doctor --config /etc/pofr/agent.conf --json' >"$BOX/etc/systemd/system/$1.service"
+    in_box systemctl daemon-reload
+    in_box systemctl start "$1"
+    cat -- "$BOX/var/tmp/$1" >&2
+    jq -r '.checks[] | .name + " " + .level' "$BOX/var/tmp/$1"
+}
+
+# The same program asks what it can see: as the unit's sandbox has it, and with user and rights alone.
+doctor_says_the_same_with_and_without_the_sandbox() {
+    sed -e '/^Type=/d; /^NotifyAccess=/d; /^Exec/d; /^Watchdog/d; /^Restart/d; /^StateDirectory/d; /^RuntimeDirectory/d' \
+        -e '/^Wants=/d; /^PartOf=/d; /^ReloadPropagated/d; /^\[Install\]/,$d' \
+        "$BOX/usr/local/lib/systemd/system/pofr-collector.service" | doctor_in with >"$POFR_TEST_WORK/with"
+    {
+        printf '[Service]\n'
+        grep -E '^(User|Group|AmbientCapabilities|LimitNOFILE)=' "$BOX/usr/local/lib/systemd/system/pofr-collector.service"
+    } | doctor_in without >"$POFR_TEST_WORK/without"
+    [[ $(wc -l <"$POFR_TEST_WORK/with") -gt 15 ]]
+    diff "$POFR_TEST_WORK/with" "$POFR_TEST_WORK/without"
+}
+
+# knock SECONDS: connects all the time, says how many were refused, and how many came while the gateway was not there
+knock() {
+    python3 - "$GATEWAY" "$1" <<'EOP'
+import socket, sys, time
+port, end = int(sys.argv[1]), time.monotonic() + float(sys.argv[2])
+refused = greeted = 0
+waiting = []
+while time.monotonic() < end:
+    try:
+        waiting.append(socket.create_connection(("127.0.0.1", port), 20))
+    except OSError as error:
+        refused += 1
+        print("not connected:", error, file=sys.stderr)
+    time.sleep(0.2)
+    if len(waiting) > 20:
+        waiting.pop(0).close()
+last = socket.create_connection(("127.0.0.1", port), 20)
+last.settimeout(20)
+greeted = last.recv(8) == b"SSH-2.0-"
+print(refused, greeted)
+EOP
+}
+
+a_restart_of_the_gateway_refuses_no_connection() {
+    local before
+    before=$(show pofr-gateway MainPID)
+    knock 12 >"$POFR_TEST_WORK/knocked" &
+    for _ in 1 2; do
+        in_box systemctl restart pofr-gateway
+    done
+    fails equal "$(show pofr-gateway MainPID)" "$before" "pid of the gateway"
+    wait "$!"
+    equal "$(cat -- "$POFR_TEST_WORK/knocked")" "0 True" "refused, and the last one was greeted"
+    witness w2 # the agent has found it again, too
+}
+
+killed_ones_come_back() {
+    local unit pid
+    for unit in "${SERVICES[@]}"; do
+        pid=$(show "$unit" MainPID)
+        in_box kill -KILL "$pid"
+        wait_until 60 is_another "$unit" "$pid" || { said "$unit" | tail -n 20; return 1; }
+    done
+    wait_until 60 all_are_active
+    witness w3
+}
+is_another() { is_active "$1" && [[ $(show "$1" MainPID) != "$2" && $(show "$1" MainPID) != 0 ]]; }
+
+who_is_stopped_is_ended_by_the_watchdog_and_comes_back() {
+    local unit pid
+    for unit in pofr-worker@1 pofr-gateway; do
+        drop_in "$unit.service" WatchdogSec=6
+        in_box systemctl restart "$unit"
+        pid=$(show "$unit" MainPID)
+        in_box kill -STOP "$pid"
+        wait_until 60 is_another "$unit" "$pid" || { said "$unit" | tail -n 20; return 1; }
+        has_said "$unit" 'Watchdog timeout'
+        drop_out "$unit.service"
+        in_box systemctl restart "$unit"
+    done
+    witness w4
+}
+
+# A tick once a minute, a pass once an hour, a shard that does not answer: nothing of it is a reason.
+who_has_nothing_to_do_or_waits_for_others_is_left_alone() {
+    local unit
+    local -A pid=()
+    sed -i 's/^\[agent\]/[collect]\ntick = 1min\n[agent]/' "$BOX/etc/pofr/agent.conf"
+    sed -i 's/^\[merger\]/[merger]\nperiod = 1h/' "$BOX/etc/pofr/merger.conf"
+    for unit in pofr-collector pofr-shipper pofr-worker@1 pofr-merger@shard1; do
+        drop_in "$unit.service" WatchdogSec=4
+    done
+    in_box systemctl restart pofr-agent pofr-worker@1 pofr-merger@shard1
+    wait_until 30 all_are_active
+    for unit in "${SERVICES[@]}"; do pid[$unit]=$(show "$unit" MainPID); done
+    kill -STOP "$(part_field shard1 2)"
+    sleep 14
+    kill -CONT "$(part_field shard1 2)"
+    for unit in "${SERVICES[@]}"; do
+        equal "$(show "$unit" MainPID) $(show "$unit" ActiveState)" "${pid[$unit]} active" "pid of $unit"
+    done
+    sed -i '/^\[collect\]/d; /^tick = /d' "$BOX/etc/pofr/agent.conf"
+    sed -i '/^period = /d' "$BOX/etc/pofr/merger.conf"
+    for unit in pofr-collector pofr-shipper pofr-worker@1 pofr-merger@shard1; do drop_out "$unit.service"; done
+    in_box systemctl restart pofr-agent pofr-worker@1 pofr-merger@shard1
+    witness w5
+}
+
+a_reload_is_taken_or_refused_with_the_reason() {
+    local pid
+    sed -i 's/^\[agent\]/[collect]\ntick = 250ms\n[agent]/' "$BOX/etc/pofr/agent.conf"
+    in_box systemctl reload pofr-agent
+    wait_until 20 has_said pofr-collector 'option_changed section=collect name=tick before="300ms" after="250ms"'
+    wait_until 20 has_said pofr-shipper 'ship reloaded'
+    pid=$(show pofr-worker@1 MainPID)
+    printf 'no_such = 1\n' >>"$BOX/etc/pofr/worker.conf"
+    fails in_box systemctl reload pofr-worker@1
+    has_said pofr-worker@1 'unknown option "no_such"'
+    equal "$(show pofr-worker@1 MainPID) $(show pofr-worker@1 ActiveState)" "$pid active" "the worker after a reload that was refused"
+    sed -i '/no_such/d' "$BOX/etc/pofr/worker.conf"
+    for unit in pofr-gateway pofr-worker@1 pofr-merger@shard1; do
+        in_box systemctl reload "$unit"
+        wait_until 20 is_active "$unit"
+    done
+}
+
+a_stop_drains_and_nothing_is_missing() {
+    local unit
+    in_box systemctl stop pofr-agent
+    for unit in pofr-collector pofr-shipper; do
+        wait_until 60 is_inactive "$unit"
+        equal "$(show "$unit" ActiveState) $(show "$unit" Result) $(show "$unit" ExecMainStatus)" "inactive success 0" "$unit"
+    done
+    has_said pofr-collector 'collect ended clean=1'
+    in_box systemctl stop pofr-gateway.socket pofr-gateway pofr-worker@1 pofr-worker@2 pofr-merger@shard1 pofr-merger@shard2
+    for unit in pofr-gateway pofr-worker@1 pofr-worker@2 pofr-merger@shard1; do
+        equal "$(show "$unit" ActiveState) $(show "$unit" Result) $(show "$unit" ExecMainStatus)" "inactive success 0" "$unit"
+    done
+    in_box systemctl start pofr-gateway.socket pofr-gateway pofr-worker@1 pofr-worker@2 pofr-merger@shard1 pofr-merger@shard2 pofr-agent
+    wait_until 30 all_are_active
+    witness w6
+    equal "$(sql "SELECT COUNT(*) FROM gap WHERE host = 'box' AND kind = 'sequence' AND explained = 0")" 0 "bundles that are missing"
+    ctl verify box
+}
+
+a_configuration_that_is_wrong_is_not_tried_again() {
+    sed -i 's/^brokers/brokkers/' "$BOX/etc/pofr/worker.conf"
+    fails in_box systemctl restart pofr-worker@2
+    sleep 5 # more than RestartSec=
+    sed -i 's/^brokkers/brokers/' "$BOX/etc/pofr/worker.conf"
+    equal "$(show pofr-worker@2 ActiveState) $(show pofr-worker@2 ExecMainStatus) $(show pofr-worker@2 NRestarts)" "failed 2 0" worker
+    in_box systemctl start pofr-worker@2
+    mv -- "$BOX/etc/pofr/secrets/merger.pw" "$BOX/etc/pofr/secrets/merger.away"
+    fails in_box systemctl restart pofr-merger@shard2
+    mv -- "$BOX/etc/pofr/secrets/merger.away" "$BOX/etc/pofr/secrets/merger.pw"
+    equal "$(show pofr-merger@shard2 ActiveState) $(show pofr-merger@shard2 ExecMainStatus)" "failed 243" "without its password"
+    in_box systemctl start pofr-merger@shard2
+    wait_until 30 all_are_active
+}
+
+# Each one that knocks starts it, until there are too many starts: then the port is closed, and agents go elsewhere.
+a_gateway_that_can_not_start_closes_its_port() {
+    local starts
+    sed -i 's/^brokers/brokkers/' "$BOX/etc/pofr/gateway.conf"
+    starts=$(said pofr-gateway | grep -c 'unknown option "brokkers"' || true)
+    fails in_box systemctl restart pofr-gateway
+    exec 3<>"/dev/tcp/127.0.0.1/$GATEWAY" || true # one that waits
+    wait_until 60 port_is_closed
+    sed -i 's/^brokkers/brokers/' "$BOX/etc/pofr/gateway.conf"
+    exec 3>&-
+    starts=$(($(said pofr-gateway | grep -c 'unknown option "brokkers"') - starts))
+    ((starts <= 25)) || { printf '%s starts\n' "$starts"; return 1; }
+    in_box systemctl reset-failed pofr-gateway.service pofr-gateway.socket
+    in_box systemctl start pofr-gateway
+    wait_until 30 all_are_active
+    witness w8
+}
+port_is_closed() { ! port_is_open "$GATEWAY" && [[ $(show pofr-gateway.socket ActiveState) == failed ]]; }
+
+# Kafka is not there, and the configuration says how long that is waited for: longer than the unit says.
+a_start_that_waits_is_not_cut_off() {
+    drop_in pofr-worker@2.service TimeoutStartSec=4
+    in_box systemctl stop pofr-worker@2
+    quickstart kill kafka
+    in_box systemctl start --no-block pofr-worker@2
+    sleep 9
+    equal "$(show pofr-worker@2 ActiveState) $(show pofr-worker@2 NRestarts)" "activating 0" "a worker that waits for Kafka"
+    quickstart start kafka
+    wait_until 60 is_active pofr-worker@2
+    equal "$(show pofr-worker@2 NRestarts)" 0 "tries"
+    drop_out pofr-worker@2.service
+    witness w7
+}
+
+box_up
+if [[ $POFR_TEST_ONLY != "  " && $POFR_TEST_ONLY != *a_new_machine_is* ]]; then
+    services_start
+fi
+cases a_new_machine_is_enrolled_and_all_services_run what_happens_there_is_found_in_sql \
+    doctor_says_the_same_with_and_without_the_sandbox a_restart_of_the_gateway_refuses_no_connection killed_ones_come_back \
+    who_is_stopped_is_ended_by_the_watchdog_and_comes_back who_has_nothing_to_do_or_waits_for_others_is_left_alone \
+    a_reload_is_taken_or_refused_with_the_reason a_stop_drains_and_nothing_is_missing \
+    a_configuration_that_is_wrong_is_not_tried_again a_gateway_that_can_not_start_closes_its_port a_start_that_waits_is_not_cut_off

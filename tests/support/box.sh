@@ -51,15 +51,19 @@ box_base() {
     printf '%s' "$tar"
 }
 
+# Not a first boot, at which systemd would enable whatever there is; and nothing that would touch this machine's network.
 box_make() {
-    local tar
+    local tar unit
     tar=$(box_base)
     mkdir -p -- "$BOX"
     tar -C "$BOX" -xf "$tar"
-    rm -f -- "$BOX/etc/machine-id"
-    printf 'uninitialized\n' >"$BOX/etc/machine-id"
+    tr -d - </proc/sys/kernel/random/uuid >"$BOX/etc/machine-id"
     printf 'box\n' >"$BOX/etc/hostname"
     printf '127.0.0.1 localhost box\n' >"$BOX/etc/hosts"
+    for unit in systemd-networkd.service systemd-networkd.socket systemd-resolved.service systemd-timesyncd.service \
+        systemd-network-generator.service console-getty.service apt-daily.timer apt-daily-upgrade.timer; do
+        ln -sf /dev/null "$BOX/etc/systemd/system/$unit"
+    done
     DESTDIR=$BOX cmake --install build/release >/dev/null
 }
 
@@ -80,9 +84,8 @@ box_start() {
 }
 
 box_leader_is_there() {
-    kill -0 "$BOX_PID" || return 0
     BOX_LEADER=$(pgrep -P "$BOX_PID" | head -n 1)
-    [[ -n $BOX_LEADER && -e $BOX/run/systemd/notify || -n $BOX_LEADER && $(readlink "/proc/$BOX_LEADER/exe") == */systemd ]]
+    [[ -n $BOX_LEADER && $(readlink -- "/proc/$BOX_LEADER/exe") == */systemd ]]
 }
 
 box_end() {
