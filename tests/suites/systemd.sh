@@ -159,9 +159,9 @@ box_up() {
 
 services_start() {
     in_box systemctl start pofr-gateway pofr-worker@1 pofr-worker@2 pofr-merger@shard1 pofr-merger@shard2
-    (umask 077 && ctl token create --output "$BOX/root/token")
-    in_box pofr-agent enrol --config /etc/pofr/agent.conf --token-file /root/token --name box
-    rm -- "$BOX/root/token"
+    (umask 077 && ctl token create --output "$BOX/var/tmp/token")
+    in_box pofr-agent enrol --config /etc/pofr/agent.conf --token-file /var/tmp/token --name box
+    rm -- "$BOX/var/tmp/token"
     in_box systemctl start pofr-agent
     wait_until 30 all_are_active
 }
@@ -181,11 +181,11 @@ a_new_machine_is_enrolled_and_all_services_run() {
 
 # witness NAME: a process with a program, a folder and an open file that only a sandbox would hide
 witness() {
-    in_box sh -c "mkdir -p /home/w /root/w && cp /bin/sleep /home/w/$1 && cd /root/w && exec 3>/tmp/$1.file && setsid /home/w/$1 900 >/dev/null 2>&1 &"
+    in_box sh -c "mkdir -p /home/1 /root/1 && cp /bin/sleep /home/1/$1 && cd /root/1 && exec 3>/tmp/$1.file && setsid /home/1/$1 900 >/dev/null 2>&1 &"
     wait_until 60 witness_is_found "$1" || { sql "SELECT * FROM host"; return 1; }
 }
 witness_is_found() {
-    answers_to "SELECT COUNT(*) FROM process_file WHERE host = 'box' AND exe = '/home/w/$1' AND cwd = '/root/w' AND path = '/tmp/$1.file' AND fd = 3" 1
+    answers_to "SELECT COUNT(*) FROM process_file WHERE host = 'box' AND exe = '/home/1/$1' AND cwd = '/root/1' AND path = '/tmp/$1.file' AND fd = 3" 1
 }
 
 what_happens_there_is_found_in_sql() {
