@@ -219,6 +219,7 @@ int decode_payload(struct slice payload, const struct statement *st, size_t reco
     }
     d.unknown_kinds = decoder.unknown_kinds;
     d.unknown_fields = decoder.unknown_fields;
+    d.text = decoder.text;
     rc = compare_ticks(&d, st, err);
     if (rc == 0) {
         rc = compare_counts(&d, st, err);

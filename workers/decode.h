@@ -43,6 +43,7 @@ struct decoded {
     size_t gaps;                /* GAP records */
     size_t keyframes;           /* KEYFRAME records */
     uint64_t unknown_kinds, unknown_fields;
+    uint64_t text; /* bytes of all texts, each as often as a record names it */
 };
 
 /*

@@ -51,6 +51,7 @@ void writer_remove_item(struct writer *w, size_t i)
 
     w->batch_records -= work->item.records;
     w->batch_bytes -= work->item.message->value.len;
+    w->batch_memory -= work->memory;
     done_with(w, work->item.message);
     arena_reset(&work->arena);
     for (size_t k = i + 1; k < w->batch_count; k++) {

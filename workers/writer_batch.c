@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * BATCH   Messages are verified and decoded as they come; when there are enough records or bytes, or the first one has
- *         waited long enough, they are stored in one transaction. What was prepared stays prepared through retries.
+ * BATCH   Messages are verified and decoded as they come; when there are enough records or bytes, or they take enough
+ *         memory, or the first one has waited long enough, they are stored in one transaction. What was prepared stays prepared through retries.
  * ERRORS  The shard is away or busy: the same batch again, with back-off. It refuses something: half of the batch is
  *         tried, then half of that, until one bundle is left: that is set aside, with an alarm. If every bundle is refused, it
  *         is not the bundles: then nothing more is set aside until someone has looked.
@@ -18,9 +18,11 @@
 #include "workers/worker_stats.h"
 
 #define ITEM_ARENA_MAX (192u * 1024u * 1024u)
-#define HOLD_US        (1 * CLOCK_US_PER_S) /* a slot that waits for the catalog */
-#define UNKNOWN_TRIES  5u
-#define POISON_MAX     20u /* bundles in a row that are refused, none stored between: it is not the bundles */
+#define BATCH_MEMORY                                                                                                   \
+    (64u * 1024u * 1024u) /* of what was decoded: a message of 2 KB may become 8 MB, and 256 MB of rows */
+#define HOLD_US       (1 * CLOCK_US_PER_S) /* a slot that waits for the catalog */
+#define UNKNOWN_TRIES 5u
+#define POISON_MAX    20u /* bundles in a row that are refused, none stored between: it is not the bundles */
 
 /* --- preparing -------------------------------------------------------------------------------------------------------- */
 
@@ -58,6 +60,7 @@ static void decode(struct writer *w, struct work *work)
         v->kind = VERDICT_ASIDE;
         v->reason = REASON_FORM;
         memcpy(v->detail, err.text, sizeof(v->detail));
+        arena_reset(&work->arena); /* nothing of it is of use */
     }
 }
 
@@ -84,6 +87,7 @@ bool writer_prepare(struct writer *w, struct lane *l, struct message *m)
         decode(w, work);
     }
     work->epoch = l->epoch;
+    work->memory = work->arena.used + item->decoded.text;
     item->records = item->decoded.count + 1;
     return true;
 }
@@ -91,7 +95,7 @@ bool writer_prepare(struct writer *w, struct lane *l, struct message *m)
 bool writer_batch_is_full(const struct writer *w)
 {
     return w->batch_count >= WRITER_BATCH_ITEMS || w->batch_records >= w->o.limits.batch_records ||
-           w->batch_bytes >= w->o.limits.batch_bytes;
+           w->batch_bytes >= w->o.limits.batch_bytes || w->batch_memory >= BATCH_MEMORY;
 }
 
 /* The lane's first message goes into the batch. */
@@ -121,6 +125,7 @@ static bool take_first(struct writer *w, unsigned slot, struct lane *l)
     }
     w->batch_records += w->batch[w->batch_count]->item.records;
     w->batch_bytes += m->value.len;
+    w->batch_memory += w->batch[w->batch_count]->memory;
     w->batch_count++;
     return true;
 }

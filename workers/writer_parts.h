@@ -55,6 +55,7 @@ struct work { /* a message of the batch */
     struct store_item item;
     struct arena arena;
     uint64_t epoch;
+    uint64_t memory; /* of the arena, and of the texts that its rows will have */
 };
 
 struct writer {
@@ -75,6 +76,7 @@ struct writer {
     size_t batch_count;
     size_t batch_records;
     uint64_t batch_bytes;
+    uint64_t batch_memory;
     int64_t batch_since_us;
     size_t limit;      /* of items in a transaction: less than all while a refused one is looked for */
     unsigned tries;    /* of one item, for an error that we do not know */

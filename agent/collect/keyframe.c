@@ -22,6 +22,7 @@ struct gather {
     size_t len, cap;
     size_t unit; /* where the process (socket) that is being gathered begins in list */
     uint64_t bytes, unit_bytes;
+    uint64_t text, unit_text; /* rec_text(): many may name one large string */
     uint64_t part_bytes;
     uint32_t stamp;
     unsigned entity;
@@ -58,7 +59,7 @@ static uint64_t bytes_of(struct gather *g, const struct record *r)
 static int write_part(struct gather *g, size_t len, uint64_t high, uint64_t high_cookie, bool last)
 {
     struct rec_keyframe *k = &g->head.keyframe;
-    int rc = pack_part(g->p, g->bytes);
+    int rc = pack_part(g->p, g->bytes, g->text);
 
     k->entity = g->entity;
     k->low = g->low;
@@ -76,6 +77,17 @@ static int write_part(struct gather *g, size_t len, uint64_t high, uint64_t high
     return rc;
 }
 
+/* Enough for a part. */
+static bool is_enough(const struct gather *g)
+{
+    return g->bytes >= g->part_bytes || g->text >= REC_CLOSE_TEXT / 2;
+}
+
+static void begin_unit(struct gather *g)
+{
+    g->unit_bytes = g->unit_text = 0;
+}
+
 static void keep_from(struct gather *g, size_t from)
 {
     for (size_t i = from; i < g->len; i++) {
@@ -84,6 +96,7 @@ static void keep_from(struct gather *g, size_t from)
     g->len -= from;
     g->unit = 0;
     g->bytes = g->unit_bytes;
+    g->text = g->unit_text;
     g->stamp = state_stamp(g->s);
 }
 
@@ -103,6 +116,9 @@ static int add(struct gather *g, const struct record *r, uint64_t bytes)
     g->list[g->len++] = *r;
     g->bytes += bytes;
     g->unit_bytes += bytes;
+    bytes = rec_text(r);
+    g->text += bytes;
+    g->unit_text += bytes;
     return 0;
 }
 
@@ -113,14 +129,14 @@ static int on_process(void *ctx, const struct record *r)
     int rc = 0;
 
     if (r->entity == REC_PROCESS) {
-        if (g->bytes >= g->part_bytes && g->len > 0) {
+        if (is_enough(g) && g->len > 0) {
             rc = write_part(g, g->len, r->process.pid - 1, 0, false);
             g->low = r->process.pid;
-            g->unit_bytes = 0;
+            begin_unit(g);
             keep_from(g, g->len);
         }
         g->unit = g->len;
-        g->unit_bytes = 0;
+        begin_unit(g);
         g->skip = false;
     }
     bytes = rc == 0 && !g->skip ? bytes_of(g, r) : 0;
@@ -133,12 +149,13 @@ static int on_process(void *ctx, const struct record *r)
         g->skip = true;
         g->left_out++;
         g->bytes -= g->unit_bytes;
+        g->text -= g->unit_text;
         g->len = g->unit;
         if (pid > g->low) {
             rc = write_part(g, g->len, pid - 1, 0, false);
         }
         g->low = pid + 1;
-        g->unit_bytes = 0;
+        begin_unit(g);
         keep_from(g, g->len);
         return rc;
     }
@@ -152,7 +169,7 @@ static int on_socket(void *ctx, const struct record *r)
     bool other = before != NULL && (before->netns != r->socket.netns || before->cookie != r->socket.cookie);
     int rc = 0;
 
-    if (other && g->bytes >= g->part_bytes) {
+    if (other && is_enough(g)) {
         rc = write_part(g, g->len, before->netns, before->cookie, false);
         g->low = before->netns;
         g->low_cookie = before->cookie + 1;
@@ -160,7 +177,7 @@ static int on_socket(void *ctx, const struct record *r)
             g->low = before->netns + 1;
             g->low_cookie = 0;
         }
-        g->unit_bytes = 0;
+        begin_unit(g);
         keep_from(g, g->len);
     }
     return rc != 0 ? rc : add(g, r, bytes_of(g, r));
@@ -176,7 +193,8 @@ static void begin_group(struct gather *g, unsigned entity)
     g->entity = entity;
     g->low = g->low_cookie = 0;
     g->len = g->unit = 0;
-    g->bytes = g->unit_bytes = 0;
+    g->bytes = g->text = 0;
+    begin_unit(g);
     g->skip = false;
     g->stamp = state_stamp(g->s);
 }

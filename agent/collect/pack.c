@@ -147,6 +147,12 @@ static int write_tick(struct pack *p)
     return 0;
 }
 
+/* Large enough to be closed. */
+static bool is_full(const struct pack *p)
+{
+    return rec_encoder_bytes(p->encoder) >= p->conf.close_bytes || rec_encoder_text(p->encoder) >= REC_CLOSE_TEXT;
+}
+
 /* A bug, or a record beyond its limit: without it the rest is still true. */
 static void unsound(struct pack *p, const struct record *r, int code)
 {
@@ -178,22 +184,30 @@ static int put_now(struct pack *p, const struct record *r)
     return rc;
 }
 
-static int flush(struct pack *p)
-{
-    int rc = 0;
-
-    for (unsigned i = 0; i < p->held_len && rc == 0; i++) {
-        rc = put_now(p, &p->held[i]);
-    }
-    p->held_len = 0;
-    return rc;
-}
-
 static int reopen(struct pack *p)
 {
     int rc = pack_close(p);
 
     p->tick_written = false; /* the next bundle begins with this tick again */
+    return rc;
+}
+
+/* In a keyframe part nothing may come between: pack_part() has made room. */
+static int put_and_close(struct pack *p, const struct record *r)
+{
+    int rc = put_now(p, r);
+
+    return rc == 0 && r->verb != REC_SIGHT && r->kind != REC_KEYFRAME && is_full(p) ? reopen(p) : rc;
+}
+
+static int flush(struct pack *p)
+{
+    int rc = 0;
+
+    for (unsigned i = 0; i < p->held_len && rc == 0; i++) {
+        rc = put_and_close(p, &p->held[i]);
+    }
+    p->held_len = 0;
     return rc;
 }
 
@@ -218,22 +232,16 @@ int pack_put(void *pack, const struct record *r)
     if (!p->tick_written) {
         rc = flush(p);
     }
-    if (rc == 0) {
-        rc = put_now(p, r);
-    }
-    /* in a keyframe part nothing may come between: pack_part() has made room */
-    if (rc == 0 && r->verb != REC_SIGHT && r->kind != REC_KEYFRAME &&
-        rec_encoder_bytes(p->encoder) >= p->conf.close_bytes) {
-        rc = reopen(p);
-    }
-    return rc;
+    return rc != 0 ? rc : put_and_close(p, r);
 }
 
-int pack_part(struct pack *p, uint64_t bytes)
+int pack_part(struct pack *p, uint64_t bytes, uint64_t text)
 {
     int rc = flush(p);
 
-    if (rc == 0 && p->open && p->draft.ticks > 0 && rec_encoder_bytes(p->encoder) + bytes > p->conf.close_bytes) {
+    if (rc == 0 && p->open && p->draft.ticks > 0 &&
+        (rec_encoder_bytes(p->encoder) + bytes > p->conf.close_bytes ||
+         rec_encoder_text(p->encoder) + text > REC_CLOSE_TEXT)) {
         rc = reopen(p);
     }
     return rc;
@@ -269,8 +277,7 @@ static void journal(struct pack *p)
 
 static bool is_due(const struct pack *p)
 {
-    return rec_encoder_bytes(p->encoder) >= p->conf.close_bytes ||
-           p->tick.boot_us - p->draft.from_boot_us >= p->conf.close_us;
+    return is_full(p) || p->tick.boot_us - p->draft.from_boot_us >= p->conf.close_us;
 }
 
 bool pack_due(const struct pack *p)

@@ -39,8 +39,11 @@ void pack_limits(struct pack *p, uint64_t close_bytes, uint64_t close_us);
 void pack_tick(struct pack *p, uint64_t boot_us, uint64_t wall_us, uint64_t skipped);
 /* A state_emit_fn. Only POFR_ENOMEM comes back: a record that the format does not take is counted and left out. */
 int pack_put(void *pack, const struct record *r);
-/* A keyframe part of about so many bytes follows, which must lie in one bundle: closes the one that is open if it would become too large. */
-POFR_MUST_USE int pack_part(struct pack *p, uint64_t bytes);
+/*
+ * A keyframe part of about so many bytes, and so many of text (rec_text()), follows, which must lie in one bundle: closes the
+ * one that is open if it would become too large.
+ */
+POFR_MUST_USE int pack_part(struct pack *p, uint64_t bytes, uint64_t text);
 /* To be named in the bundle's statement, or told to the writer. */
 void pack_lost(struct pack *p, enum statement_lost source, uint64_t n);
 void pack_note(struct pack *p, uint64_t sequence);

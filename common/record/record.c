@@ -89,6 +89,17 @@ int rec_compare_id(const struct record *a, const struct record *b)
     return ea != 0 ? compare_role(a, b, sa, REC_ROLE_ID) : 0;
 }
 
+uint64_t rec_text(const struct record *r)
+{
+    const struct rec_shape *shape = rec_shape(r->kind);
+    uint64_t sum = 0;
+
+    for (const struct rec_field *f = shape ? shape->fields : NULL; shape && f < shape->fields + shape->count; f++) {
+        sum += f->type == REC_TYPE_T ? rec_get_slice(r, f).len : 0;
+    }
+    return sum;
+}
+
 bool rec_same_attributes(const struct record *a, const struct record *b)
 {
     const struct rec_shape *sa = rec_shape(a->kind), *sb = rec_shape(b->kind);

@@ -165,6 +165,7 @@ void rec_encoder_reset(struct rec_encoder *e); /* begin another bundle: empty pa
 POFR_MUST_USE int rec_put(struct rec_encoder *e, const struct record *r);
 struct slice rec_encoder_payload(const struct rec_encoder *e); /* borrowed until the next call on e */
 size_t rec_encoder_bytes(const struct rec_encoder *e);
+uint64_t rec_encoder_text(const struct rec_encoder *e); /* bytes of all texts, each as often as a record names it */
 uint64_t rec_encoder_count(const struct rec_encoder *e, uint32_t kind); /* records of a kind so far */
 
 /* --- decode --------------------------------------------------------------------------------------- */
@@ -187,6 +188,7 @@ struct rec_decoder {
     struct rec_order order;
     struct rec_tick tick; /* the current one */
     uint64_t records;     /* given out, unknown kinds among them */
+    uint64_t text;        /* bytes of their texts, each as often as it was named */
     uint64_t unknown_kinds, unknown_fields;
 };
 
@@ -226,6 +228,7 @@ uint64_t rec_hash(const struct record *r, const uint8_t key[16], struct buf *scr
 
 int rec_compare_id(const struct record *a, const struct record *b); /* order by entity, then ID fields in turn */
 bool rec_same_attributes(const struct record *a, const struct record *b);
+uint64_t rec_text(const struct record *r); /* bytes of its texts (fields of type T) */
 
 /* The entity's text for people: name=value pairs, bytes escaped. For tools and tests. */
 void rec_print(const struct record *r, struct buf *out);

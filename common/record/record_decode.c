@@ -142,7 +142,7 @@ static void set_default(const struct rec_decoder *d, const struct rec_shape *sha
     }
 }
 
-static void read_value(const struct rec_decoder *d, const struct rec_shape *shape, const struct rec_field *f,
+static void read_value(struct rec_decoder *d, const struct rec_shape *shape, const struct rec_field *f,
                        struct cursor *c, struct record *out)
 {
     uint64_t v;
@@ -176,7 +176,8 @@ static void read_value(const struct rec_decoder *d, const struct rec_shape *shap
             break;
         }
         s = v > 0 ? d->strings[v - 1] : SLICE_EMPTY;
-        if (s.len > rec_field_max(shape, f)) {
+        d->text += s.len;
+        if (s.len > rec_field_max(shape, f) || d->text > REC_TEXTS_MAX) {
             cursor_fail(c, POFR_ETOOBIG);
         }
         rec_set_slice(out, f, s);

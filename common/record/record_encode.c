@@ -21,7 +21,7 @@ struct rec_encoder {
     struct buf payload;
     struct rec_strings strings;
     struct rec_order order;
-    uint64_t records;
+    uint64_t records, text;
     uint64_t counts[REC_KINDS_MAX];
 };
 
@@ -61,7 +61,7 @@ void rec_encoder_reset(struct rec_encoder *e)
     buf_reset(&e->payload);
     rec_strings_reset(&e->strings);
     e->order = (struct rec_order){ 0 };
-    e->records = 0;
+    e->records = e->text = 0;
     memset(e->counts, 0, sizeof(e->counts));
 }
 
@@ -73,6 +73,11 @@ struct slice rec_encoder_payload(const struct rec_encoder *e)
 size_t rec_encoder_bytes(const struct rec_encoder *e)
 {
     return e->payload.len;
+}
+
+uint64_t rec_encoder_text(const struct rec_encoder *e)
+{
+    return e->text;
 }
 
 uint64_t rec_encoder_count(const struct rec_encoder *e, uint32_t kind)
@@ -173,6 +178,7 @@ static int put_field(struct rec_encoder *e, const struct rec_shape *shape, const
                 return rc;
             }
             v = index;
+            e->text += s.len;
         }
         break;
     case REC_TYPE_U:
@@ -218,6 +224,7 @@ int rec_put(struct rec_encoder *e, const struct record *r)
     const struct rec_shape *shape = rec_shape(r->kind);
     struct rec_order order = e->order;
     size_t bytes = e->payload.len;
+    uint64_t text = e->text;
     uint32_t strings = e->strings.count;
     int rc;
 
@@ -231,8 +238,12 @@ int rec_put(struct rec_encoder *e, const struct record *r)
     if (rc == 0) {
         rc = put_body(e, shape, r);
     }
+    if (rc == 0 && e->text > REC_TEXTS_MAX) {
+        rc = POFR_ETOOBIG;
+    }
     if (rc != 0) {
         e->order = order;
+        e->text = text;
         rec_strings_cut(&e->strings, strings);
         buf_truncate(&e->payload, bytes);
         return rc;

@@ -157,7 +157,7 @@ stored_up_to() { [[ $(quickstart sql -N "SELECT COALESCE(MAX(sequence), 0) FROM 
 
 # A later version's record: what is known is stored, the rest kept for the worker that will know it.
 unknown_kinds_are_stored_as_far_as_known_and_set_aside() {
-    local key=$HOSTS/host3/state/host.key last name i
+    local key=$HOSTS/host3/state/host.key last name i part files=()
     cluster
     process_kill TERM host3/collector host3/shipper
     last=$(sealed host3)
@@ -173,8 +173,20 @@ unknown_kinds_are_stored_as_far_as_known_and_set_aside() {
     forge --later --key "$key" "$name" "$W/future"
     each_time unknown_kind produce host3 "$W/future"
     equal "$(quickstart sql -N "SELECT unknown_records FROM bundle WHERE host = 'host3' AND sequence = $((last + 1))")" 2 "unknown records and fields"
+    # 7 MB each when they are read, 3 KB on the wire: they are not all held at once
+    forge --later --swell 7000000 --key "$key" "$W/future" "$W/swells"
+    each_time unknown_kind produce host3 "$W/swells"
+    quickstart kill worker1 worker2 # so that all of them are there when the next one begins
+    for ((i = 0; i < 250; i++)); do files+=("$W/swells"); done
+    produce host3 "${files[@]}"
+    quickstart start worker1 worker2
+    wait_until 60 nothing_waits
+    for part in worker1 worker2; do
+        awk '/^VmHWM/ && $2 > 1000000 { print; bad = 1 } END { exit bad }' "/proc/$(part_field "$part" 2)/status"
+    done
     all_is_well
 }
+nothing_waits() { ctl status --json | jq -e '.lag.messages == 0' >/dev/null; }
 
 operators_see_and_replay_what_was_set_aside() {
     local place

@@ -206,6 +206,36 @@ static void texts_over_their_limit_are_refused_where_they_are_used(void **state)
     buf_free(&b);
 }
 
+/* A kilobyte of payload could otherwise be 32 GB of rows: one string of 128 KiB, and a quarter of a million records that name it. */
+static void what_one_string_can_swell_to_has_a_limit(void **state)
+{
+    const unsigned fit = REC_TEXTS_MAX / REC_ARGUMENTS_MAX;
+    struct record r = { .kind = REC_KIND(REC_PROCESS, REC_START), .entity = REC_PROCESS, .verb = REC_START };
+    struct rec_encoder *e = new_encoder();
+    struct buf one_more = BUF_INIT(REC_PAYLOAD_MAX);
+    size_t before;
+
+    (void)state;
+    r.process.arguments = slice_of(big, REC_ARGUMENTS_MAX);
+    put_tick(e, BOOT_US);
+    for (unsigned i = 0; i < fit; i++) {
+        r.process.pid = i + 1;
+        before = rec_encoder_bytes(e);
+        put(e, &r);
+    }
+    assert_true(rec_encoder_text(e) == REC_TEXTS_MAX);
+    assert_int_equal(code_of(rec_encoder_payload(e)), 0);
+    buf_append(&one_more, rec_encoder_payload(e));
+    buf_append(&one_more, slice_sub(rec_encoder_payload(e), before, SIZE_MAX));
+    assert_int_equal(code_of(buf_slice(&one_more)), POFR_ETOOBIG);
+    assert_int_equal(rec_put(e, &r), POFR_ETOOBIG);
+    r.process.arguments = SLICE_EMPTY;
+    put(e, &r); /* it was taken back whole */
+    assert_int_equal(code_of(rec_encoder_payload(e)), 0);
+    buf_free(&one_more);
+    rec_encoder_free(e);
+}
+
 static void the_error_stays(void **state)
 {
     struct buf b = BUF_INIT(100);
@@ -357,6 +387,7 @@ int main(void)
         cmocka_unit_test(after_a_keyframe_nothing_begins_or_ends_in_its_tick),
         cmocka_unit_test(a_pid_stands_once_in_a_part_and_again_in_the_next),
         cmocka_unit_test(texts_over_their_limit_are_refused_where_they_are_used),
+        cmocka_unit_test(what_one_string_can_swell_to_has_a_limit),
         cmocka_unit_test(the_error_stays),
         cmocka_unit_test(a_small_arena_bounds_what_a_payload_can_cost),
         cmocka_unit_test(what_a_newer_version_wrote_is_skipped_and_counted),
