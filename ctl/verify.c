@@ -4,7 +4,8 @@
  *
  * For each row: the statement is rebuilt byte for byte and its digest compared; the signature is checked
  * with the key that the catalog has under key_id; the chain is followed; running totals must add up; a
- * sequence that is missing must have a gap row. Rows are read in order, a thousand at a time.
+ * sequence that is missing must have a gap row, at the beginning too, unless the day it was stored is not kept any more; and
+ * the newest that the host's state names must be there. Rows are read in order, a thousand at a time.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,7 +37,8 @@ struct check {
     struct key keys[KEYS_MAX];
     size_t keys_count;
     uint64_t bundles, problems, missing, branches;
-    uint64_t last_sequence;
+    uint64_t dropped; /* sequences before the first that is there, of days that are not kept any more */
+    uint64_t first_sequence, last_sequence;
     uint8_t last_digest[32];
     uint64_t last_total;
     bool have_last;
@@ -74,25 +76,66 @@ static const struct key *key_of(const struct check *k, const uint8_t id[32])
     return NULL;
 }
 
+/* Gap rows may overlap: what counts is that none of the sequences lies between them. */
 static int gap_covers(struct check *k, uint64_t first, uint64_t last, bool *out_covered, struct pofr_err *err)
 {
     struct db_value values[] = { DB_V_U(k->host_id), DB_V_U(last), DB_V_U(first) };
     struct db_result *r = NULL;
-    uint64_t covered = 0;
+    uint64_t at = first; /* the first that no row names yet */
     int code = db_run(k->shard,
                       "SELECT first_sequence, last_sequence FROM gap WHERE host_id = ? AND first_sequence <= ? AND "
                       "last_sequence >= ? "
-                      "AND kind IN ('sequence', 'refused') AND explained = 0",
+                      "AND kind IN ('sequence', 'refused') AND explained = 0 ORDER BY first_sequence",
                       values, 3, &r, err);
 
-    for (size_t i = 0; !code && i < db_rows(r); i++) {
-        uint64_t from = db_get_u64(r, i, 0);
+    *out_covered = false;
+    for (size_t i = 0; !code && !*out_covered && i < db_rows(r) && db_get_u64(r, i, 0) <= at; i++) {
         uint64_t to = db_get_u64(r, i, 1);
 
-        covered += (to < last ? to : last) - (from > first ? from : first) + 1;
+        *out_covered = to >= last;
+        at = to >= at && to < last ? to + 1 : at;
     }
-    *out_covered = covered >= last - first + 1;
     db_result_free(r);
+    return code;
+}
+
+/* Is the host older than the oldest day of the ledger that is kept? The merger drops days whole. */
+static int began_before(struct check *k, bool *out_before, struct pofr_err *err)
+{
+    struct db_value value = DB_V_U(k->host_id);
+    struct db_result *r = NULL;
+    int code = db_run(
+        k->shard,
+        "SELECT h.enrolled < d.oldest - INTERVAL 1 DAY FROM host h JOIN (SELECT CAST(REPLACE(PARTITION_DESCRIPTION, "
+        "'''', '') AS DATETIME) AS oldest FROM information_schema.PARTITIONS WHERE TABLE_SCHEMA = 'pofr_store' AND "
+        "TABLE_NAME = 'bundle' AND PARTITION_NAME <> 'future' ORDER BY PARTITION_ORDINAL_POSITION LIMIT 1) d WHERE "
+        "h.host_id = ?",
+        &value, 1, &r, err);
+
+    *out_before = !code && db_rows(r) == 1 && db_get_u64(r, 0, 0) != 0;
+    db_result_free(r);
+    return code;
+}
+
+/* The first row that is there, of those from a sequence on. */
+static int check_first(struct check *k, const struct statement *s, uint64_t from, struct pofr_err *err)
+{
+    bool covered = true, before = false;
+    int code = 0;
+
+    k->first_sequence = s->sequence;
+    if (s->sequence > from) {
+        code = gap_covers(k, from, s->sequence - 1, &covered, err);
+    }
+    if (!code && !covered) {
+        code = began_before(k, &before, err);
+    }
+    if (!code && s->sequence > from) {
+        *(before ? &k->dropped : &k->missing) += s->sequence - from;
+    }
+    if (!code && !covered && !before) {
+        problem(k, s->sequence, "removed", "the bundles before it are missing and no gap row says so");
+    }
     return code;
 }
 
@@ -127,10 +170,12 @@ static int check_chain(struct check *k, const struct statement *s, const uint8_t
     return code;
 }
 
-static int check_row(struct check *k, const struct db_result *r, size_t row, struct buf *text, struct pofr_err *err)
+static int check_row(struct check *k, const struct db_result *r, size_t row, struct buf *text, uint64_t from,
+                     struct pofr_err *err)
 {
     struct ledger_row l;
     const struct key *key;
+    int code;
 
     k->bundles++;
     ledger_take(r, row, &l, text);
@@ -147,35 +192,54 @@ static int check_row(struct check *k, const struct db_result *r, size_t row, str
     } else if (sshsig_verify(key->public_key, l.signature, buf_slice(text))) {
         problem(k, l.statement.sequence, "signature", "the signature does not verify");
     }
-    return check_chain(k, &l.statement, l.digest, err);
+    code = k->have_last ? 0 : check_first(k, &l.statement, from, err);
+    return code ? code : check_chain(k, &l.statement, l.digest, err);
 }
 
 static int verify_range(struct check *k, uint64_t from, uint64_t to, struct pofr_err *err)
 {
     struct buf text = BUF_INIT(STATEMENT_MAX);
+    uint8_t after[32] = { 0 };
     uint64_t at = from;
     size_t rows;
     int code = 0;
 
-    do {
-        struct db_value values[] = { DB_V_U(k->host_id), DB_V_U(at), DB_V_U(to), DB_V_U(PAGE) };
+    do { /* several statements of one sequence may lie on both sides of a page's end */
+        struct db_value values[] = { DB_V_U(k->host_id),          DB_V_U(at),  DB_V_U(to), DB_V_U(at),
+                                     DB_V_S(slice_of(after, 32)), DB_V_U(PAGE) };
         struct db_result *r = NULL;
 
-        code = db_run(k->shard,
-                      "SELECT " LEDGER_COLUMNS LEDGER_FROM "WHERE b.host_id = ? AND b.sequence >= ? AND "
-                      "b.sequence <= ? ORDER BY b.sequence, b.statement_digest LIMIT ?",
-                      values, 4, &r, err);
+        code =
+            db_run(k->shard,
+                   "SELECT " LEDGER_COLUMNS LEDGER_FROM "WHERE b.host_id = ? AND b.sequence >= ? AND b.sequence <= ? "
+                   "AND (b.sequence > ? OR b.statement_digest > ?) ORDER BY b.sequence, b.statement_digest LIMIT ?",
+                   values, pofr_countof(values), &r, err);
         rows = code ? 0 : db_rows(r);
         for (size_t i = 0; i < rows && !code; i++) {
-            code = check_row(k, r, i, &text, err);
+            code = check_row(k, r, i, &text, from, err);
         }
-        at = rows ? db_get_u64(r, rows - 1, 2) + 1 : at; /* also where none of them made a statement */
+        if (rows > 0) { /* of the row itself: it may make no statement */
+            at = db_get_u64(r, rows - 1, 2);
+            take(db_get(r, rows - 1, 4), after, sizeof(after));
+        }
         db_result_free(r);
         if (rows == PAGE) {
             ctl_say(k->c, "verified up to sequence %llu", (unsigned long long)k->last_sequence);
         }
     } while (!code && rows == PAGE);
     buf_free(&text);
+    return code;
+}
+
+/* The newest stored bundle, as the host's state has it: 0: none. */
+static int newest_of(struct check *k, uint64_t *out_newest, struct pofr_err *err)
+{
+    struct db_value value = DB_V_U(k->host_id);
+    struct db_result *r = NULL;
+    int code = db_run(k->shard, "SELECT newest_sequence FROM host_state WHERE host_id = ?", &value, 1, &r, err);
+
+    *out_newest = !code && db_rows(r) == 1 ? db_get_u64(r, 0, 0) : 0;
+    db_result_free(r);
     return code;
 }
 
@@ -207,6 +271,7 @@ int verify_main(struct ctl *c, int argc, char **argv)
     struct db *catalog = NULL;
     uint64_t from = 1;
     uint64_t to = UINT64_MAX >> 1;
+    uint64_t newest = 0;
     int code;
 
     if (!ctl_options(argc, argv, names, v, args, 1, &args_count)) {
@@ -233,18 +298,28 @@ int verify_main(struct ctl *c, int argc, char **argv)
         code = load_keys(k, catalog, &err);
     }
     if (!code) {
+        code = newest_of(k, &newest, &err); /* before the ledger: it only grows meanwhile */
+    }
+    if (!code) {
         printf("%s", c->json ? "{\"problems\": [" : "");
         code = verify_range(k, from, to, &err);
     }
+    if (!code && newest > k->last_sequence && newest >= from && newest <= to) {
+        problem(k, newest, "removed", "the host's state names it as the newest, and it is not there");
+    }
     if (!code && c->json) {
         printf("%s], \"host\": \"%s\", \"bundles\": %llu, \"problem_count\": %llu, \"missing\": %llu, \"branches\": "
-               "%llu}\n",
+               "%llu, \"dropped\": %llu}\n",
                k->first_shown ? "\n" : "", args[0], (unsigned long long)k->bundles, (unsigned long long)k->problems,
-               (unsigned long long)k->missing, (unsigned long long)k->branches);
+               (unsigned long long)k->missing, (unsigned long long)k->branches, (unsigned long long)k->dropped);
     } else if (!code) {
         printf("%s: %llu bundles, sequence %llu to %llu: %llu problem%s, %llu missing (in gap rows)\n", args[0],
-               (unsigned long long)k->bundles, (unsigned long long)from, (unsigned long long)k->last_sequence,
-               (unsigned long long)k->problems, k->problems == 1 ? "" : "s", (unsigned long long)k->missing);
+               (unsigned long long)k->bundles, (unsigned long long)(k->have_last ? k->first_sequence : from),
+               (unsigned long long)k->last_sequence, (unsigned long long)k->problems, k->problems == 1 ? "" : "s",
+               (unsigned long long)k->missing);
+    }
+    if (!code && !c->json && k->dropped > 0) {
+        printf("%llu before them are of days that the ledger does not keep any more\n", (unsigned long long)k->dropped);
     }
     db_close(k->shard);
     db_close(catalog);

@@ -84,6 +84,22 @@ evidence_is_verified() {
     for name in $(hosts_names); do ctl verify "$name"; done
 }
 
+# Whoever may delete rows: at the beginning and at the end, too, where nothing stands beside what is gone.
+what_was_removed_from_the_ledger_is_found() {
+    local where
+    cluster
+    for where in "sequence = 1" "sequence <= 3" "sequence = 2" "sequence >= @n"; do
+        damage "SET @n = (SELECT newest_sequence FROM pofr_store.host_state WHERE host_id = @h);
+            CREATE TABLE pofr_store.kept AS SELECT * FROM pofr_store.bundle WHERE host_id = @h AND $where;
+            DELETE FROM pofr_store.bundle WHERE host_id = @h AND sequence IN (SELECT sequence FROM pofr_store.kept)"
+        fails ctl verify host8 >"$W/removed"
+        cat "$W/removed"
+        grep -q ': removed: ' "$W/removed"
+        damage "INSERT INTO pofr_store.bundle SELECT * FROM pofr_store.kept; DROP TABLE pofr_store.kept"
+    done
+    ctl verify host8
+}
+
 # The comparison itself must see every kind of damage: of host8, on its shard
 damage() {
     local shard=shard1
@@ -123,4 +139,4 @@ the_comparison_sees_what_is_wrong() {
 }
 
 cases every_row_is_what_was_signed while_it_goes_on both_shards_and_both_workers_had_hosts \
-    agents_that_were_stopped_and_started_go_on evidence_is_verified the_comparison_sees_what_is_wrong
+    agents_that_were_stopped_and_started_go_on evidence_is_verified what_was_removed_from_the_ledger_is_found the_comparison_sees_what_is_wrong
