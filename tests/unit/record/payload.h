@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "common/base/err.h"
+#include "common/base/hex.h"
 #include "common/record/record.h"
 #include "tests/support/random_record.h"
 
@@ -90,15 +91,15 @@ static inline int code_of(struct slice payload)
 static inline void bytes_of(const char *text, struct buf *out)
 {
     for (; *text; text++) {
-        unsigned v;
+        uint8_t v;
 
         if (*text == '!') {
             static const uint8_t tick[] = { 3, 2, 4, 100 };
 
             buf_bytes(out, tick, sizeof(tick));
         } else if (*text != ' ') {
-            assert_int_equal(sscanf(text, "%2x", &v), 1);
-            buf_u8(out, (uint8_t)v);
+            assert_int_equal(hex_decode(slice_of(text, 2), &v, 1), 0);
+            buf_u8(out, v);
             text++;
         }
     }
