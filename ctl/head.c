@@ -44,32 +44,49 @@ int head_limit_statements(const struct ctl *c, struct db *db, struct pofr_err *e
     return 0;
 }
 
-/* With any of them on, Spider 10.11 silently gives wrong answers (docs/decisions/0003-spider-settings.md). */
-static int check_settings(struct db *head, struct pofr_err *err)
+/*
+ * With any of them otherwise, Spider silently gives wrong answers (docs/decisions/0003-spider-settings.md). The last is
+ * not in every version.
+ */
+static const struct {
+    const char *name;
+    bool on;
+    bool always;
+} settings[] = {
+    { "SPIDER_DIRECT_AGGREGATE", false, true },
+    { "SPIDER_DIRECT_ORDER_LIMIT", false, true },
+    { "SPIDER_SEMI_SPLIT_READ", false, true },
+    { "SPIDER_DISABLE_GROUP_BY_HANDLER", true, false },
+};
+
+static int check_setting(struct db *head, size_t i, struct pofr_err *err)
 {
+    struct db_value name = DB_V_C(settings[i].name);
     struct db_result *r = NULL;
     int code = db_run(head,
-                      "SELECT variable_name, variable_value FROM information_schema.global_variables WHERE "
-                      "variable_name IN ('SPIDER_DIRECT_AGGREGATE', 'SPIDER_DIRECT_ORDER_LIMIT', "
-                      "'SPIDER_SEMI_SPLIT_READ')",
-                      NULL, 0, &r, err);
+                      "SELECT variable_value, variable_value IN ('0', 'OFF') FROM information_schema.global_variables "
+                      "WHERE variable_name = ?",
+                      &name, 1, &r, err);
 
-    if (code) {
-        return code;
-    }
-    if (db_rows(r) != 3) {
+    if (!code && db_rows(r) == 0 && settings[i].always) {
         code = pofr_err_set(err, POFR_ECONFIG, "the head has no Spider engine: load plugin ha_spider");
     }
-    for (size_t i = 0; i < db_rows(r) && !code; i++) {
-        struct slice value = db_get(r, i, 1);
-
-        if (!slice_eq_str(value, "0") && !slice_eq_str(value, "OFF")) {
-            code = pofr_err_set(err, POFR_ECONFIG,
-                                "the head has %s = %s: set it to 0 in its configuration, or its answers are wrong",
-                                (const char *)db_get(r, i, 0).data, (const char *)value.data);
-        }
+    if (!code && db_rows(r) && (db_get_u64(r, 0, 1) == 0) != settings[i].on) {
+        code = pofr_err_set(err, POFR_ECONFIG,
+                            "the head has %s = %s: set it to %d in its configuration, or its answers are wrong",
+                            settings[i].name, (const char *)db_get(r, 0, 0).data, settings[i].on);
     }
     db_result_free(r);
+    return code;
+}
+
+static int check_settings(struct db *head, struct pofr_err *err)
+{
+    int code = 0;
+
+    for (size_t i = 0; i < pofr_countof(settings) && !code; i++) {
+        code = check_setting(head, i, err);
+    }
     return code;
 }
 

@@ -11,7 +11,7 @@
 /*
  * Build or rebuild everything on the head: servers, databases pofr and pofr_compat, Spider tables, the
  * analyst's account, the databases of hosts that are exposed; a server that is none of these shards is dropped. Readers see old or new, table by table. Also checks Spider's settings: refuses where
- * direct aggregation or direct order and limit are on, because answers would be wrong.
+ * one is such that answers would be wrong.
  */
 POFR_MUST_USE int head_build(struct ctl *c, struct db *catalog, const struct ctl_shard *shards, size_t count,
                              struct pofr_err *err);

@@ -75,10 +75,11 @@ SQL
     : >"$STATE/data/$1/pofr_admin.made"
 }
 
-# head_is_safe: Spider is there and does not push down what it answers wrongly
+# head_is_safe: Spider is there and does not push down what it answers wrongly. The last name is one that must be on, where
+# this version has it: it must not be among those that are off
 head_is_safe() {
     [[ $(mariadb_root head -e "SHOW GLOBAL VARIABLES WHERE Value IN ('OFF', '0') AND Variable_name IN
-            ('spider_direct_aggregate', 'spider_direct_order_limit', 'spider_semi_split_read')" 2>/dev/null | wc -l) -eq 3 ]]
+            ('spider_direct_aggregate', 'spider_direct_order_limit', 'spider_semi_split_read', 'spider_disable_group_by_handler')" 2>/dev/null | wc -l) -eq 3 ]]
 }
 
 # option_file PATH USER SECRET PORT [DATABASE]: for any MariaDB client

@@ -57,8 +57,8 @@ servers_have_the_settings_that_guarantees_rest_on() {
             cut -f2 | sort -u)" READ-COMMITTED "$part"
     done
     equal "$(admin_sql head "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('spider_direct_aggregate', 'spider_direct_order_limit',
-        'spider_bgs_mode', 'spider_connect_retry_count', 'spider_semi_split_read')" | tr '\t\n' '= ')" \
-        "spider_bgs_mode=0 spider_connect_retry_count=1 spider_direct_aggregate=OFF spider_direct_order_limit=0 spider_semi_split_read=0 " spider
+        'spider_bgs_mode', 'spider_connect_retry_count', 'spider_semi_split_read', 'spider_disable_group_by_handler')" | tr '\t\n' '= ')" \
+        "spider_bgs_mode=0 spider_connect_retry_count=1 spider_direct_aggregate=OFF spider_direct_order_limit=0 spider_disable_group_by_handler=ON spider_semi_split_read=0 " spider
 }
 
 the_head_reads_a_shard_through_spider() {

@@ -35,3 +35,9 @@ SELECT host, kind, SUM(lost) FROM gap WHERE explained = 0 GROUP BY host, kind
 SELECT host, cyear, cmonth, cday, chour, cmin, csec, command, pid FROM pofr_compat.psinfo WHERE dyear IS NULL AND pid < 12
 SELECT DISTINCT destip FROM pofr_compat.netinfo WHERE transport = 'tcp' AND chour BETWEEN 1 AND 3 AND destport IN (23, 25)
 SELECT host, tzone, COUNT(*) FROM pofr_compat.fileinfo WHERE filename LIKE '%(deleted)' GROUP BY host, tzone
+-- Of one host, so of one shard: Spider then hands over the whole statement, with functions that it spells wrongly
+SELECT pid, EXTRACT(DAY FROM first_seen), EXTRACT(MICROSECOND FROM started), TIME(first_seen), CAST(ended AS DATETIME(6)) FROM psinfo WHERE host_id = HOST_ID AND pid < 9
+SELECT pid, INSTR(command, 'a'), LOCATE('t', command), POSITION('h' IN command), JSON_VALID(command) FROM psinfo WHERE host_id = HOST_ID AND pid < 12
+SELECT pid, NULLIF(ruid, 1000) FROM psinfo WHERE host_id = HOST_ID AND pid < 9
+SELECT command, COUNT(*), MIN(pid), MAX(first_seen) FROM psinfo WHERE host_id = HOST_ID AND (ruid = 1000 OR euid = 0) GROUP BY command
+SELECT pid, command FROM psinfo WHERE host_id = HOST_ID AND pid < 40 HAVING INSTR(command, 'a') > 0
