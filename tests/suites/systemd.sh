@@ -208,19 +208,22 @@ doctor_in() {
     in_box systemctl daemon-reload
     in_box systemctl start "$1"
     cat -- "$BOX/var/tmp/$1" >&2
-    jq -r '.checks[] | .name + " " + .level' "$BOX/var/tmp/$1"
+    jq -er '.checks[] | select(.check | startswith("gateway ") | not) | .check + " " + .result' "$BOX/var/tmp/$1"
 }
 
-# The same program asks what it can see: as the unit's sandbox has it, and with user and rights alone.
+# The same program asks what it can see: as the unit's sandbox has it, and with user and rights alone. Gateways are not
+# its business: the collector has no network.
 doctor_says_the_same_with_and_without_the_sandbox() {
-    sed -e '/^Type=/d; /^NotifyAccess=/d; /^Exec/d; /^Watchdog/d; /^Restart/d; /^StateDirectory/d; /^RuntimeDirectory/d' \
+    sed -e '/^Type=/d; /^NotifyAccess=/d; /^Exec/d; /^Watchdog/d; /^Restart/d; /^RuntimeDirectory/d' \
         -e '/^Wants=/d; /^PartOf=/d; /^ReloadPropagated/d; /^\[Install\]/,$d' \
         "$BOX/usr/local/lib/systemd/system/pofr-collector.service" | doctor_in with >"$POFR_TEST_WORK/with"
     {
         printf '[Service]\n'
         grep -E '^(User|Group|AmbientCapabilities|LimitNOFILE)=' "$BOX/usr/local/lib/systemd/system/pofr-collector.service"
     } | doctor_in without >"$POFR_TEST_WORK/without"
-    [[ $(wc -l <"$POFR_TEST_WORK/with") -gt 15 ]]
+    grep -qx 'setns ok' "$POFR_TEST_WORK/with"
+    grep -qx 'kcmp ok' "$POFR_TEST_WORK/with"
+    grep -qx 'procfs ok' "$POFR_TEST_WORK/with"
     diff "$POFR_TEST_WORK/with" "$POFR_TEST_WORK/without"
 }
 
