@@ -37,7 +37,8 @@ every_step_of_checking_a_bundle_runs() {
         rm -f -- *
         run_sh_blocks "$POFR_TREE/docs/RECORD.md"
         sed -i 's/^boot-to /boot-to 1/' statement # and the same commands find what was altered
-        fails ssh-keygen -Y verify -f allowed_signers -I "$(sed -n 's/^host //p' statement)" -n pofr-bundle -s statement.sig <statement
+        host=$(sed -n 's/^host //p' statement)
+        fails ssh-keygen -Y verify -f allowed_signers -I "$host" -n pofr-bundle -s statement.sig <statement
     )
 }
 
