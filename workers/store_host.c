@@ -116,7 +116,8 @@ static int load_boots(struct world *w, struct host *h)
         world_run(w,
                   "SELECT boot, boot_id, branch, anchor_us, anchor_source + 0, anchor_uncertainty_us, host_anchor_us, "
                   "first_sequence, first_digest, tip_sequence, tip_digest, tip_run, IF(has_key, hash_key, ''), "
-                  "last_tick_us, drift_us, closed + 0, resumed_us FROM boot WHERE host_id = ? ORDER BY boot LIMIT 4096",
+                  "last_tick_us, drift_us, closed + 0, resumed_us FROM (SELECT * FROM boot WHERE host_id = ? ORDER BY "
+                  "boot DESC LIMIT 4096) newest ORDER BY boot",
                   &id, 1, &r);
 
     for (size_t i = 0; code == 0 && i < db_rows(r); i++) {
