@@ -12,6 +12,8 @@
 
 static int take_singles(struct applying *a)
 {
+    const uint8_t *key =
+        NULL; /* of several the last: whoever tells more must not take others' places in the transaction */
     int code = 0;
 
     for (size_t i = 0; i < a->d->count && code == 0; i++) {
@@ -27,7 +29,7 @@ static int take_singles(struct applying *a)
             a->out->findings++;
             break;
         case REC_KEYCHANGE:
-            code = world_put_key(a->w, a->h, r->keychange.public_key.data);
+            key = r->keychange.public_key.data;
             break;
         case REC_RECORDER:
             if (a->place.kind != PLACE_LATE) {
@@ -38,7 +40,7 @@ static int take_singles(struct applying *a)
             break;
         }
     }
-    return code;
+    return code || !key ? code : world_put_key(a->w, a->h, key);
 }
 
 static int finding(struct applying *a, const char *kind, const char *detail)

@@ -12,7 +12,8 @@
 #include "workers/strings.h"
 #include "workers/world.h"
 
-#define STORE_KEYS_MAX 16u /* KEYCHANGE records of one transaction */
+#define STORE_KEYS_MAX                                                                                                 \
+    256u /* next keys told in one transaction: a bundle tells one at most, and there are no more of these */
 
 struct world { /* one transaction's view of the shard */
     struct db *db;
