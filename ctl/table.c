@@ -62,6 +62,8 @@ void table_json_string(struct slice s, struct buf *out)
             buf_u8(out, c);
         } else if (c < 0x20 || c == 0x7f) {
             buf_printf(out, "\\u%04x", c);
+        } else if (c == 0xc2 && s.data[i + 1] < 0xa0) { /* U+0080 to U+009F: terminals obey these, too */
+            buf_printf(out, "\\u%04x", s.data[++i]);
         } else {
             buf_u8(out, c);
         }

@@ -31,6 +31,16 @@ static void utf8_goes_through(void **state)
     expect("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 9, "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"");
 }
 
+static void what_a_terminal_obeys_is_escaped(void **state)
+{
+    (void)state;
+    expect("a\x1b[2J\x7f", 6, "\"a\\u001b[2J\\u007f\"");
+    expect("\xc2\x9b"
+           "2J\xc2\x80\xc2\x9f",
+           8, "\"\\u009b2J\\u0080\\u009f\"");
+    expect("\xc2\xa0\xc3\x9b", 4, "\"\xc2\xa0\xc3\x9b\"");
+}
+
 static void bytes_that_are_no_utf8_come_as_base64(void **state)
 {
     (void)state;
@@ -58,6 +68,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_is_quoted_and_what_json_forbids_is_escaped),
         cmocka_unit_test(utf8_goes_through),
+        cmocka_unit_test(what_a_terminal_obeys_is_escaped),
         cmocka_unit_test(bytes_that_are_no_utf8_come_as_base64),
         cmocka_unit_test(quotes_in_a_cell_have_no_backslash),
     };
