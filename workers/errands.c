@@ -114,15 +114,22 @@ static int publish(struct errands *e, const struct store_aside *a, struct pofr_e
                          PUBLISH_MS, err);
 }
 
-/* What can't be published now is marked, and found again by the writer. */
+/*
+ * What can't be published now is marked, and found again by the writer. What the topic does not take, ever, counts as done: the
+ * row in set_aside has all of it, and nothing behind it may wait for it.
+ */
 static void relay(struct errands *e, struct errand *what)
 {
     bool down = false;
 
     for (struct store_aside *a = what->list; a; a = a->next) {
         struct pofr_err err = { 0 };
+        int code = down ? 0 : publish(e, a, &err);
 
-        if (!down && publish(e, a, &err) != 0) {
+        if (code == POFR_ETOOBIG) {
+            log_error("errands", "relay_too_large", "slot=%u offset=%lld bytes=%zu", a->message->slot,
+                      (long long)a->message->offset, a->message->value.len);
+        } else if (code != 0) {
             log_warn("errands", "relay_failed", "slot=%u offset=%lld error=\"%s\"", a->message->slot,
                      (long long)a->message->offset, err.text);
             down = true;

@@ -416,6 +416,20 @@ void kafka_producer_close(struct kafka_producer *p)
     }
 }
 
+static int publish_code(rd_kafka_resp_err_t rc)
+{
+    switch (rc) {
+    case RD_KAFKA_RESP_ERR__PURGE_QUEUE:
+    case RD_KAFKA_RESP_ERR__PURGE_INFLIGHT:
+        return POFR_ETIMEOUT;
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+        return POFR_ETOOBIG;
+    default:
+        return POFR_ESYSTEM;
+    }
+}
+
 int kafka_publish(struct kafka_producer *p, const char *topic, const struct message *m, const struct slice (*more)[2],
                   size_t more_count, int timeout_ms, struct pofr_err *err)
 {
@@ -438,7 +452,7 @@ int kafka_publish(struct kafka_producer *p, const char *topic, const struct mess
                            RD_KAFKA_V_OPAQUE(&result), RD_KAFKA_V_END);
     if (rc) {
         rd_kafka_headers_destroy(headers);
-        return pofr_err_set(err, POFR_ESYSTEM, "%s: %s", topic, rd_kafka_err2str(rc));
+        return pofr_err_set(err, publish_code(rc), "%s: %s", topic, rd_kafka_err2str(rc));
     }
     while (result == RD_KAFKA_RESP_ERR__IN_PROGRESS && clock_mono_us() < limit_us) {
         rd_kafka_poll(p->rk, 100);
@@ -450,11 +464,7 @@ int kafka_publish(struct kafka_producer *p, const char *topic, const struct mess
         }
     }
     if (result) {
-        return pofr_err_set(err,
-                            result == RD_KAFKA_RESP_ERR__PURGE_QUEUE || result == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT
-                                ? POFR_ETIMEOUT
-                                : POFR_ESYSTEM,
-                            "%s: %s", topic, rd_kafka_err2str(result));
+        return pofr_err_set(err, publish_code(result), "%s: %s", topic, rd_kafka_err2str(result));
     }
     return 0;
 }

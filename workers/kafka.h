@@ -59,7 +59,7 @@ void kafka_consumer_close(struct kafka_consumer *k, int limit_ms);
 
 POFR_MUST_USE int kafka_producer_new(const struct kafka_options *o, struct kafka_producer **out, struct pofr_err *err);
 void kafka_producer_close(struct kafka_producer *p); /* NULL is allowed */
-/* Publish m with its headers and more ones; 0 when the brokers have it. POFR_ETIMEOUT, POFR_ESYSTEM. */
+/* Publish m with its headers and more ones; 0 when the brokers have it. POFR_ETIMEOUT, POFR_ESYSTEM; POFR_ETOOBIG: they never take it. */
 POFR_MUST_USE int kafka_publish(struct kafka_producer *p, const char *topic, const struct message *m,
                                 const struct slice (*more)[2], size_t more_count, int timeout_ms, struct pofr_err *err);
 /* First offset that the log still has, and the one after its last. */
