@@ -157,7 +157,10 @@ static void sort_facts(struct timeline *t)
 
 /* --- the fold ------------------------------------------------------------------------------------------------- */
 
-/* The first look that did not show a name any more, up to the next name; false: none. One look never does both. */
+/*
+ * The first look that did not show a name any more, up to the next name; false: none. One look never does both; but what
+ * began at it may be told after it (a socket that nobody owns), so that its keyframe could not show it.
+ */
 static bool first_none(const struct timeline *t, const struct timeline_name *n, uint64_t next,
                        struct timeline_none *out)
 {
@@ -165,7 +168,7 @@ static bool first_none(const struct timeline *t, const struct timeline_name *n, 
 
     *out = (struct timeline_none){ .at = n->over, .before = n->over_before, .over = n->over };
     for (size_t i = 0; i < t->nones_count; i++) {
-        if (t->nones[i].at >= n->shown && t->nones[i].at <= next) {
+        if (t->nones[i].at >= n->shown && t->nones[i].at > n->name && t->nones[i].at <= next) {
             if (!known || t->nones[i].at <= n->over) {
                 *out = t->nones[i];
             }
