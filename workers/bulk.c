@@ -304,33 +304,77 @@ static void bind_column(MYSQL_BIND *bind, struct column *c)
     }
 }
 
-int bulk_run(struct bulk *b, uint64_t *out_affected, struct pofr_err *err)
+/* One value, as a statement takes it without an array. */
+static void bind_value(MYSQL_BIND *bind, struct column *c, size_t row)
 {
-    unsigned rows = (unsigned)b->rows;
+    memset(bind, 0, sizeof(*bind));
+    switch (c->type) {
+    case BULK_U64:
+    case BULK_I64:
+        bind->buffer_type = MYSQL_TYPE_LONGLONG;
+        bind->is_unsigned = c->type == BULK_U64;
+        bind->buffer = &c->numbers[row];
+        break;
+    case BULK_TIME:
+        bind->buffer_type = MYSQL_TYPE_DATETIME;
+        bind->buffer = &c->times.values[row];
+        break;
+    case BULK_BYTES:
+        bind->buffer_type = MYSQL_TYPE_BLOB;
+        bind->buffer = (void *)(uintptr_t)c->bytes.pointers[row];
+        bind->length = &c->bytes.lengths[row];
+        break;
+    }
+    if (c->indicators[row] != STMT_INDICATOR_NONE) {
+        bind->buffer_type = MYSQL_TYPE_NULL;
+    }
+}
+
+/* What is bound, of one row or of an array of them (rows 0: without one). */
+static int execute(struct bulk *b, unsigned rows, uint64_t *affected, struct pofr_err *err)
+{
     int code = 0;
 
-    b->error = 0;
-    if (rows == 0) {
-        if (out_affected) {
-            *out_affected = 0;
-        }
-        return 0;
-    }
-    if (b->rows > b->room) {
-        bulk_reset(b);
-        return pofr_err_set(err, POFR_ENOMEM, "rows of a statement");
-    }
-    for (size_t i = 0; i < b->columns_count; i++) {
-        bind_column(&b->binds[i], &b->columns[i]);
-    }
     if (mysql_stmt_attr_set(b->stmt, STMT_ATTR_ARRAY_SIZE, &rows) || mysql_stmt_bind_param(b->stmt, b->binds) ||
         mysql_stmt_execute(b->stmt)) {
         b->error = mysql_stmt_errno(b->stmt);
         code = pofr_err_set(err, db_code_of(b->error), "%s (%u)", mysql_stmt_error(b->stmt), b->error);
-    } else if (out_affected) {
-        *out_affected = mysql_stmt_affected_rows(b->stmt);
+    } else {
+        *affected += mysql_stmt_affected_rows(b->stmt);
     }
     db_beat(b->db);
+    return code;
+}
+
+static int run(struct bulk *b, bool each, uint64_t *out_affected, struct pofr_err *err)
+{
+    uint64_t affected = 0;
+    int code = b->rows > b->room ? pofr_err_set(err, POFR_ENOMEM, "rows of a statement") : 0;
+
+    b->error = 0;
+    for (size_t row = 0; row < b->rows && code == 0; row += each ? 1 : b->rows) {
+        for (size_t i = 0; i < b->columns_count; i++) {
+            if (each) {
+                bind_value(&b->binds[i], &b->columns[i], row);
+            } else {
+                bind_column(&b->binds[i], &b->columns[i]);
+            }
+        }
+        code = execute(b, each ? 0 : (unsigned)b->rows, &affected, err);
+    }
+    if (code == 0 && out_affected) {
+        *out_affected = affected;
+    }
     bulk_reset(b);
     return code;
+}
+
+int bulk_run(struct bulk *b, uint64_t *out_affected, struct pofr_err *err)
+{
+    return run(b, false, out_affected, err);
+}
+
+int bulk_run_each(struct bulk *b, uint64_t *out_affected, struct pofr_err *err)
+{
+    return run(b, true, out_affected, err);
 }

@@ -47,6 +47,8 @@ bool bulk_full(const struct bulk *b); /* run it before the next row */
 
 /* Send the rows and empty the arrays, also after an error. *out_affected may be NULL. number: the server's, where there was one. */
 POFR_MUST_USE int bulk_run(struct bulk *b, uint64_t *out_affected, struct pofr_err *err);
+/* The same row by row, for what MariaDB does not take an array for: INSERT … SELECT (error 1295). Not atomic. */
+POFR_MUST_USE int bulk_run_each(struct bulk *b, uint64_t *out_affected, struct pofr_err *err);
 void bulk_reset(struct bulk *b);
 unsigned bulk_error(const struct bulk *b); /* the server's number of the last failure, 0: none */
 

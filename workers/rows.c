@@ -425,7 +425,7 @@ static int run(struct rows *r, struct bulk *b, enum table_statement s, size_t t,
         bulk_reset(b);
         return pofr_err_set(err, r->scratch.err, "values of %s", tables[t].name);
     }
-    code = bulk_run(b, &affected, err);
+    code = s == TABLE_COPY ? bulk_run_each(b, &affected, err) : bulk_run(b, &affected, err);
     arena_reset(&r->scratch);
     r->error = bulk_error(b);
     if (code) {
