@@ -163,8 +163,8 @@ int topic_lag_main(struct ctl *c, int argc, char **argv)
     }
     printf("%s", c->json ? "\n]\n" : "");
     if (!c->json) {
-        printf("%zu slots, %zu shown (with --all also those that never had a message); lag in all: %lld messages\n",
-               count, shown, (long long)sum);
+        printf("%zu slots, %zu shown (with --all also those that never had a message); lag in all: %lld messages%s\n",
+               count, shown, (long long)sum, partial ? " (not complete)" : "");
     }
     if (partial) {
         fprintf(stderr, "pofrctl: not complete: %s\n", err.text);

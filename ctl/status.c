@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/buf.h"
 #include "common/os/options.h"
 #include "ctl/lag.h"
 #include "ctl/nouns.h"
@@ -18,7 +19,7 @@ struct part {
     bool silent;
 };
 
-/* Each runs on the head; none reads more than the small tables. */
+/* Each runs on the head; none reads more than the small tables. @ stands where the partitions that are asked are named. */
 static const struct part parts[] = {
     { "hosts", "hosts",
       "SELECT COUNT(*) AS hosts, COALESCE(SUM(state = 'active' AND last_tick >= UTC_TIMESTAMP(6) - INTERVAL ? SECOND), "
@@ -26,59 +27,133 @@ static const struct part parts[] = {
       "COALESCE(SUM(state = 'active' AND last_tick < UTC_TIMESTAMP(6) - INTERVAL ? SECOND), 0) AS silent, "
       "COALESCE(SUM(state = 'active' AND last_tick IS NULL), 0) AS never, COALESCE(SUM(state = 'pending'), 0) AS "
       "pending, "
-      "COALESCE(SUM(state = 'retired'), 0) AS retired FROM host",
+      "COALESCE(SUM(state = 'retired'), 0) AS retired FROM host@",
       true },
     { "freshness_seconds", "freshness of reporting hosts, seconds",
       "SELECT ROUND(MIN(age), 1) AS best, ROUND(AVG(age), 1) AS mean, ROUND(MAX(age), 1) AS worst FROM (SELECT "
-      "TIMESTAMPDIFF(MICROSECOND, last_tick, UTC_TIMESTAMP(6)) / 1000000 AS age FROM host WHERE state = 'active' AND "
+      "TIMESTAMPDIFF(MICROSECOND, last_tick, UTC_TIMESTAMP(6)) / 1000000 AS age FROM host@ WHERE state = 'active' AND "
       "last_tick >= "
       "UTC_TIMESTAMP(6) - INTERVAL ? SECOND AND last_tick >= UTC_TIMESTAMP(6) - INTERVAL ? SECOND) x",
       true },
     { "records", "records",
       "SELECT COALESCE(SUM(records_total), 0) AS recorded, COALESCE(SUM(records), 0) AS stored, (SELECT "
       "COALESCE(SUM(records), 0) FROM "
-      "set_aside WHERE replayed IS NULL) AS set_aside, (SELECT COALESCE(SUM(lost), 0) FROM gap WHERE explained = 0 AND "
+      "set_aside@ WHERE replayed IS NULL) AS set_aside, (SELECT COALESCE(SUM(lost), 0) FROM gap@ WHERE explained = 0 "
+      "AND "
       "kind IN "
-      "('sequence', 'refused', 'retention')) AS in_gaps, COALESCE(SUM(lost_total), 0) AS lost_on_hosts FROM host",
+      "('sequence', 'refused', 'retention')) AS in_gaps, COALESCE(SUM(lost_total), 0) AS lost_on_hosts FROM host@",
       false },
     { "gaps_24h", "gaps not explained, last 24 h",
-      "SELECT host, kind, COUNT(*) AS gaps, SUM(lost) AS lost, MAX(to_time) AS newest FROM gap WHERE explained = 0 AND "
+      "SELECT host, kind, COUNT(*) AS gaps, SUM(lost) AS lost, MAX(to_time) AS newest FROM gap@ WHERE explained = 0 "
+      "AND "
       "to_time >= "
       "UTC_TIMESTAMP(6) - INTERVAL 1 DAY GROUP BY host, kind ORDER BY newest DESC LIMIT 10",
       false },
     { "slot_gaps_8d", "slots whose log was cut or replaced before it was stored, last 8 days",
-      "SELECT slot, incarnation, kind, from_offset, to_offset, noted FROM slot_gap WHERE noted >= UTC_TIMESTAMP(6) - "
+      "SELECT slot, incarnation, kind, from_offset, to_offset, noted FROM slot_gap@ WHERE noted >= UTC_TIMESTAMP(6) - "
       "INTERVAL 8 DAY ORDER BY noted DESC LIMIT 10",
       false },
     { "findings_24h", "findings, last 24 h",
-      "SELECT host, kind, COUNT(*) AS findings, MAX(at_time) AS newest FROM finding WHERE at_time >= UTC_TIMESTAMP(6) "
+      "SELECT host, kind, COUNT(*) AS findings, MAX(at_time) AS newest FROM finding@ WHERE at_time >= UTC_TIMESTAMP(6) "
       "- INTERVAL 1 DAY "
       "GROUP BY host, kind ORDER BY newest DESC LIMIT 10",
       false },
     { "set_aside", "set aside",
-      "SELECT reason, COUNT(*) AS messages, MAX(noted) AS newest FROM set_aside WHERE replayed IS NULL GROUP BY reason",
+      "SELECT reason, COUNT(*) AS messages, MAX(noted) AS newest FROM set_aside@ WHERE replayed IS NULL GROUP BY "
+      "reason",
       false },
     { "silent_hosts", "silent hosts",
-      "SELECT host, last_tick, last_bundle FROM host WHERE state = 'active' AND (last_tick < UTC_TIMESTAMP(6) - "
+      "SELECT host, last_tick, last_bundle FROM host@ WHERE state = 'active' AND (last_tick < UTC_TIMESTAMP(6) - "
       "INTERVAL ? SECOND AND "
       "last_tick < UTC_TIMESTAMP(6) - INTERVAL ? SECOND) ORDER BY last_tick LIMIT 10",
       true },
 };
 
-static int one_part(struct ctl *c, struct db *head, const struct part *p, struct pofr_err *err)
+/* Which shards answer: the head's tables have a partition for each shard that owns slots, of the shard's name. */
+struct reach {
+    struct buf partitions; /* those that answer, for PARTITION () */
+    struct buf down;       /* JSON: the names of the others */
+    size_t up_count, down_count;
+};
+
+static int reach_read(struct ctl *c, struct reach *k, struct pofr_err *err)
+{
+    struct ctl_shard *shards = NULL;
+    struct db_result *r = NULL;
+    struct db *catalog = NULL;
+    size_t count = 0;
+    int code = ctl_catalog(c, &catalog, err);
+
+    if (!code) {
+        code = ctl_shards(catalog, &shards, &count, err);
+    }
+    for (size_t i = 0; i < count && !code; i++) {
+        struct db_value value = DB_V_U(shards[i].shard_id);
+        struct pofr_err why = { 0 };
+        struct db *shard = NULL;
+
+        code = db_run(catalog, "SELECT 1 FROM slot WHERE shard_id = ? LIMIT 1", &value, 1, &r, err);
+        if (!code && db_rows(r) == 0) {
+            /* it owns no slots, so the head does not ask it */
+        } else if (!code && ctl_shard_connect(c, &shards[i], "pofr_store", &shard, &why) == 0) {
+            buf_printf(&k->partitions, "%s`%s`", k->up_count++ ? ", " : "", shards[i].name);
+        } else if (!code) {
+            buf_printf(&k->down, "%s\"%s\"", k->down_count++ ? ", " : "", shards[i].name);
+            fprintf(stderr, "pofrctl: not complete: %s\n", why.text);
+        }
+        db_close(shard);
+        db_result_free(r);
+        r = NULL;
+    }
+    free(shards);
+    db_close(catalog);
+    return code;
+}
+
+static int run_part(struct db *head, const struct part *p, const struct reach *k, struct db_result **out_r,
+                    struct pofr_err *err)
 {
     struct db_value values[] = { DB_V_U(SILENT_S), DB_V_U(SILENT_S) };
-    struct db_result *r = NULL;
-    int code = db_run(head, p->sql, values, p->silent ? 2 : 0, &r, err);
+    struct slice names = buf_slice(&k->partitions);
+    struct buf sql = BUF_INIT(1 << 20);
+    int code;
 
-    if (!code && c->json) {
+    for (const char *at = p->sql; *at; at++) {
+        if (*at != '@') {
+            buf_printf(&sql, "%c", *at);
+        } else if (k->down_count > 0) {
+            buf_printf(&sql, " PARTITION (%.*s)", (int)names.len, (const char *)names.data);
+        }
+    }
+    buf_printf(&sql, "%c", 0);
+    code = sql.err || k->partitions.err
+               ? pofr_err_set(err, POFR_ENOMEM, "statement")
+               : db_run(head, (const char *)buf_slice(&sql).data, values, p->silent ? 2 : 0, out_r, err);
+    buf_free(&sql);
+    return code;
+}
+
+static int one_part(struct ctl *c, struct db *head, const struct part *p, const struct reach *k, struct pofr_err *err)
+{
+    const char *note = k->down_count > 0 ? " (not complete)" : "";
+    bool none_up = k->down_count > 0 && k->up_count == 0;
+    struct db_result *r = NULL;
+    int code = none_up ? 0 : run_part(head, p, k, &r, err);
+
+    if (c->json) {
         printf("\"%s\": ", p->key);
-        table_print(r, true);
+        if (code || none_up) {
+            printf("null");
+        } else {
+            table_print(r, true);
+        }
         printf(", ");
-    } else if (!code && db_rows(r) == 0) {
-        printf("%s: none\n", p->title);
-    } else if (!code) {
-        printf("%s\n", p->title);
+    } else if (code || none_up) {
+        printf("%s: not known\n", p->title);
+    } else if (db_rows(r) == 0) {
+        printf("%s: none%s\n", p->title, note);
+    } else {
+        printf("%s%s\n", p->title, note);
         table_print(r, false);
         printf("\n");
     }
@@ -86,7 +161,7 @@ static int one_part(struct ctl *c, struct db *head, const struct part *p, struct
     return code;
 }
 
-static int lag_part(struct ctl *c, struct pofr_err *err)
+static int lag_part(struct ctl *c, bool told, struct pofr_err *err)
 {
     struct lag_slot *slots = NULL;
     size_t count = 0;
@@ -115,9 +190,10 @@ static int lag_part(struct ctl *c, struct pofr_err *err)
                count, behind, (long long)sum, (long long)worst, worst_slot, partial ? "false" : "true");
     } else {
         printf("lag: %lld messages in %zu of %zu slots", (long long)sum, behind, count);
-        printf(worst ? ", most in slot %u: %lld\n" : "\n", worst_slot, (long long)worst);
+        printf(worst ? ", most in slot %u: %lld" : "", worst_slot, (long long)worst);
+        printf("%s\n", partial ? " (not complete)" : "");
     }
-    if (partial) {
+    if (partial && !told) {
         fprintf(stderr, "pofrctl: not complete: %s\n", err->text);
     }
     free(slots);
@@ -131,20 +207,40 @@ int status_main(struct ctl *c, int argc, char **argv)
     char *args[1];
     size_t args_count;
     struct pofr_err err = { 0 };
+    struct pofr_err why = { 0 };
+    struct reach k = { .partitions = BUF_INIT(1 << 18), .down = BUF_INIT(1 << 18) };
     struct db *head = NULL;
+    bool failed = false;
     int code;
 
     if (!ctl_options(argc, argv, names, v, args, 0, &args_count)) {
         return POFR_EXIT_USAGE;
     }
     code = ctl_head(c, "pofr", &head, &err);
-    printf("%s", !code && c->json ? "{" : "");
-    for (size_t i = 0; i < pofr_countof(parts) && !code; i++) {
-        code = one_part(c, head, &parts[i], &err);
+    if (code) {
+        return ctl_fail(&err);
     }
-    if (!code) {
-        code = lag_part(c, &err);
+    if (reach_read(c, &k, &err)) {
+        fprintf(stderr, "pofrctl: which shards answer is not known: %s\n", err.text);
     }
+    if (c->json) {
+        printf("{\"complete\": %s, \"unreachable\": [%.*s], ", k.down_count ? "false" : "true",
+               (int)buf_slice(&k.down).len, k.down_count ? (const char *)buf_slice(&k.down).data : "");
+    }
+    for (size_t i = 0; i < pofr_countof(parts); i++) {
+        code = one_part(c, head, &parts[i], &k, &why);
+        if (code) {
+            fprintf(stderr, "pofrctl: %s: %s\n", parts[i].title, why.text);
+            failed = true;
+        }
+    }
+    err = (struct pofr_err){ 0 };
+    code = lag_part(c, k.down_count > 0, &err);
     db_close(head);
+    buf_free(&k.partitions);
+    buf_free(&k.down);
+    if (k.down_count > 0 || failed) {
+        return POFR_EXIT_RETRY;
+    }
     return code ? ctl_fail(&err) : POFR_EXIT_DONE;
 }

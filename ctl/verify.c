@@ -278,7 +278,7 @@ int verify_main(struct ctl *c, int argc, char **argv)
         return POFR_EXIT_USAGE;
     }
     if (args_count != 1 || (v[0] && parse_u64(slice_str(v[0]), to, &from)) ||
-        (v[1] && parse_u64(slice_str(v[1]), to, &to))) {
+        (v[1] && parse_u64(slice_str(v[1]), to, &to)) || from > to) {
         return ctl_usage("verify HOST [--from SEQUENCE] [--to SEQUENCE]");
     }
     k = calloc(1, sizeof(*k));
@@ -289,6 +289,9 @@ int verify_main(struct ctl *c, int argc, char **argv)
     code = ctl_catalog(c, &catalog, &err);
     if (!code) {
         code = lookup_host(catalog, args[0], &host, &err);
+    }
+    if (!code && strcmp(host.state, "erased") == 0) {
+        code = pofr_err_set(&err, POFR_ENOTFOUND, "%s is erased: nothing of it is stored", args[0]);
     }
     if (!code) {
         k->host_id = host.host_id;
@@ -323,7 +326,10 @@ int verify_main(struct ctl *c, int argc, char **argv)
     }
     db_close(k->shard);
     db_close(catalog);
-    from = k->problems;
+    if (!code && k->bundles == 0) {
+        fprintf(stderr, "pofrctl: nothing of %s is stored in that range\n", args[0]);
+    }
+    from = k->problems + (k->bundles == 0);
     free(k);
     return code ? ctl_fail(&err) : from ? POFR_EXIT_NO : POFR_EXIT_DONE;
 }

@@ -192,6 +192,11 @@ only_the_shard_of_the_host_is_asked() {
     quickstart kill "$far"
     equal "$(quickstart sql -N 'SELECT value FROM host_keyed.hostinfo')" six
     fails quickstart sql -N 'SELECT value FROM host_far_1_example_org.hostinfo'
+    exits 3 ctl status >"$POFR_TEST_WORK/shown"
+    grep -q "not complete: shard $far at " "$POFR_TEST_WORK/said"
+    grep -q '^hosts (not complete)' "$POFR_TEST_WORK/shown"
+    exits 3 ctl --json status >"$POFR_TEST_WORK/shown"
+    equal "$(jq -c '[.complete, .unreachable, .hosts[0].hosts]' "$POFR_TEST_WORK/shown")" "[false,[\"$far\"],1]"
     quickstart start "$far"
 }
 
@@ -306,6 +311,15 @@ bundles_of_a_host() {
     wait_until 60 stored_are 3
     quickstart kill worker1
     ctl verify golden
+    exits 1 ctl verify golden --from 100000
+    grep -q 'nothing of golden is stored in that range' "$POFR_TEST_WORK/said"
+    exits 2 ctl verify golden --from 10 --to 2
+    exits 1 ctl verify Far-1.example.org
+    grep -q 'is erased' "$POFR_TEST_WORK/said"
+    quickstart kill shard2
+    exits 3 ctl topic lag >"$POFR_TEST_WORK/shown"
+    grep -q 'messages (not complete)$' "$POFR_TEST_WORK/shown"
+    quickstart start shard2
 }
 
 a_bundle_comes_back_byte_for_byte() {
