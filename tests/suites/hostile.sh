@@ -330,6 +330,7 @@ not_connected() { host_status "$1" --json | jq -e '.connected == 0' >/dev/null; 
 figure() { host_status "$1" --json | jq -r ".$2"; }
 
 a_spool_that_is_full_says_what_it_lost() {
+    local ticks
     cluster
     HOSTS_SPOOL=4M HOSTS_CONF=("spool segment_size = 256K")
     new_host host6
@@ -337,11 +338,19 @@ a_spool_that_is_full_says_what_it_lost() {
     wait_until 20 connected host6
     network host6 cut
     wait_until 60 spool_refuses host6
+    # What ended is in bundles of its own, before the one that says that there is room again; and room is not made by
+    # removing what was acked: the spool is what SQL is compared with.
+    ticks=$(figure host6 ticks)
+    wait_until 20 more_ticks host6 "$((ticks + 10))"
+    sed -i 's/^limit = 4M$/limit = 256M/' "$HOSTS/host6/agent.conf"
+    kill -HUP "$(process_pid host6/collector)"
     network host6 open
     wait_until 40 answers "SELECT COUNT(*) > 0 FROM gap WHERE host = 'host6' AND kind = 'spool'" 1
     of_host host6 hosts_equal
     all_is_well
 }
+
+more_ticks() { [[ $(figure "$1" ticks) -ge $2 ]]; }
 
 # Noise that fills it, until it refuses.
 spool_refuses() {

@@ -268,20 +268,33 @@ static void most_is_missing(void **state)
     }
 }
 
+/*
+ * But for a first look that is larger than a bundle: its keyframe comes with the key of the sums, and is compared. (One
+ * whose first bundle has not even pid 1 in it, 256 KiB on, is no host's.)
+ */
 static void without_loss_nothing_is_read(void **state)
 {
-    struct random_chain c;
-    struct chain_order o;
-    struct world *w;
-
     (void)state;
-    random_chain_make(&c, 5, 60, 8, 0);
-    chain_order_make(&o, &c, 5, 0, 1);
-    w = in_order(&c, &o);
-    assert_int_equal(w->reads, 0);
-    memory_world_free(w);
-    chain_order_free(&o);
-    random_chain_free(&c);
+    for (uint64_t s = first_seed(); s < first_seed() + seeds(); s++) {
+        struct world *w = memory_world_new();
+        uint64_t reads = 0;
+        struct random_chain c;
+
+        random_chain_make(&c, s, 60, 8, 0);
+        for (size_t i = 0; i < c.count; i++) {
+            struct apply_result r;
+
+            give(w, c.bundles[i], &r);
+            assert_int_equal(r.keyframes.wrong, 0);
+            if (!c.bundles[0]->decoded.stateless ||
+                c.bundles[i]->view.statement.from_boot_us == c.bundles[0]->view.statement.from_boot_us) {
+                reads = w->reads;
+            }
+        }
+        assert_int_equal(w->reads, reads);
+        memory_world_free(w);
+        random_chain_free(&c);
+    }
 }
 
 int main(void)
