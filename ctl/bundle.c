@@ -65,10 +65,7 @@ int bundle_list(struct ctl *c, int argc, char **argv)
         (v[2] && parse_u64(slice_str(v[2]), LIST_MAX, &last))) {
         return ctl_usage("bundle list HOST [--from SEQUENCE] [--to SEQUENCE] [--last N]; N is at most %d", LIST_MAX);
     }
-    code = ctl_catalog(c, &catalog, &err);
-    if (!code) {
-        code = lookup_host(catalog, args[0], &h, &err);
-    }
+    code = lookup_host(c, args[0], &catalog, &h, &err);
     if (!code) {
         code = lookup_shard(c, catalog, h.slot, &shard, &err);
     }
@@ -363,10 +360,7 @@ int bundle_get(struct ctl *c, int argc, char **argv)
         code = pofr_err_set(&err, POFR_EREFUSED, "%s holds something already; --force overwrites it", v[0]);
     }
     if (!code) {
-        code = ctl_catalog(c, &catalog, &err);
-    }
-    if (!code) {
-        code = lookup_host(catalog, args[0], &w.host, &err);
+        code = lookup_host(c, args[0], &catalog, &w.host, &err);
     }
     if (!code) {
         code = get(c, &w, v[2] != NULL, catalog, &row, &block, &source, &err);

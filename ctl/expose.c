@@ -380,10 +380,7 @@ int host_expose(struct ctl *c, int argc, char **argv)
     if (v[0] && !name_is_database(v[0])) {
         return ctl_usage("host expose: a database's name is of " NAME_DATABASE_GRAMMAR);
     }
-    code = ctl_catalog(c, &catalog, &err);
-    if (!code) {
-        code = lookup_host(catalog, args[0], &h, &err);
-    }
+    code = lookup_host(c, args[0], &catalog, &h, &err);
     if (!code && strcmp(h.state, "erased") == 0) {
         code = pofr_err_set(&err, POFR_EREFUSED, "host %s is erased", h.name);
     }
@@ -424,10 +421,7 @@ int host_conceal(struct ctl *c, int argc, char **argv)
     if (count != 1) {
         return ctl_usage("host conceal HOST");
     }
-    code = ctl_catalog(c, &catalog, &err);
-    if (!code) {
-        code = lookup_host(catalog, args[0], &h, &err);
-    }
+    code = lookup_host(c, args[0], &catalog, &h, &err);
     if (!code) {
         code = expose_end(c, catalog, h.host_id, database, &err);
     }

@@ -89,10 +89,7 @@ int host_show(struct ctl *c, int argc, char **argv)
     if (!one_argument(argc, argv, names, v, &arg)) {
         return POFR_EXIT_USAGE;
     }
-    code = ctl_catalog(c, &catalog, &err);
-    if (!code) {
-        code = lookup_host(catalog, arg, &h, &err);
-    }
+    code = lookup_host(c, arg, &catalog, &h, &err);
     if (!code) {
         code = ctl_head(c, "pofr", &head, &err);
     }
@@ -159,10 +156,7 @@ int host_key(struct ctl *c, int argc, char **argv)
     if (!one_argument(argc, argv, names, v, &arg)) {
         return POFR_EXIT_USAGE;
     }
-    code = ctl_catalog(c, &catalog, &err);
-    if (!code) {
-        code = lookup_host(catalog, arg, &h, &err);
-    }
+    code = lookup_host(c, arg, &catalog, &h, &err);
     if (!code) {
         struct db_value value = DB_V_U(h.host_id);
 
@@ -236,10 +230,7 @@ int host_approve(struct ctl *c, int argc, char **argv)
     if (!one_argument(argc, argv, names, v, &arg)) {
         return POFR_EXIT_USAGE;
     }
-    code = ctl_catalog(c, &catalog, &err);
-    if (!code) {
-        code = lookup_host(catalog, arg, &h, &err);
-    }
+    code = lookup_host(c, arg, &catalog, &h, &err);
     if (!code && strcmp(h.state, "pending") != 0 && strcmp(h.state, "active") != 0) {
         code = pofr_err_set(&err, POFR_EREFUSED, "host %s is %s", h.name, h.state);
     }
@@ -273,10 +264,7 @@ int host_rename(struct ctl *c, int argc, char **argv)
     if (count == 2 && !name_is_host(args[1])) {
         return ctl_usage("host rename: a name is of " NAME_GRAMMAR);
     }
-    code = ctl_catalog(c, &catalog, &err);
-    if (!code) {
-        code = lookup_host(catalog, args[0], &h, &err);
-    }
+    code = lookup_host(c, args[0], &catalog, &h, &err);
     if (!code) {
         code = begin_change(catalog, &err);
     }
@@ -315,10 +303,7 @@ int host_retire(struct ctl *c, int argc, char **argv)
     if (!one_argument(argc, argv, names, v, &arg)) {
         return POFR_EXIT_USAGE;
     }
-    code = ctl_catalog(c, &catalog, &err);
-    if (!code) {
-        code = lookup_host(catalog, arg, &h, &err);
-    }
+    code = lookup_host(c, arg, &catalog, &h, &err);
     if (!code && strcmp(h.state, "erased") == 0) {
         code = pofr_err_set(&err, POFR_EREFUSED, "host %s is erased", h.name);
     }
@@ -398,10 +383,7 @@ int host_erase(struct ctl *c, int argc, char **argv)
     if (!one_argument(argc, argv, names, v, &arg)) {
         return POFR_EXIT_USAGE;
     }
-    code = ctl_catalog(c, &catalog, &err);
-    if (!code) {
-        code = lookup_host(catalog, arg, &h, &err);
-    }
+    code = lookup_host(c, arg, &catalog, &h, &err);
     if (!code && !v[0]) {
         db_close(catalog);
         return ctl_usage("host erase deletes all rows of host %s for ever; say so with --yes", h.name);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static void take(struct slice s, uint8_t *out, size_t len)
+void ledger_bytes(struct slice s, uint8_t *out, size_t len)
 {
     memset(out, 0, len);
     memcpy(out, s.data, s.len < len ? s.len : len);
@@ -25,12 +25,12 @@ static int rebuild(const struct db_result *r, size_t row, struct statement *s)
     struct slice recorder = db_get(r, row, 18);
 
     s->version = 1;
-    take(db_get(r, row, 0), s->host.b, 16);
-    take(db_get(r, row, 1), s->run, 16);
+    ledger_bytes(db_get(r, row, 0), s->host.b, 16);
+    ledger_bytes(db_get(r, row, 1), s->run, 16);
     s->sequence = db_get_u64(r, row, 2);
-    take(db_get(r, row, 3), s->previous, 32);
+    ledger_bytes(db_get(r, row, 3), s->previous, 32);
     s->origin = origin_of(db_get(r, row, 6));
-    take(db_get(r, row, 7), s->boot.b, 16);
+    ledger_bytes(db_get(r, row, 7), s->boot.b, 16);
     s->from_boot_us = db_get_u64(r, row, 8);
     s->to_boot_us = db_get_u64(r, row, 9);
     s->from_wall_us = db_get_u64(r, row, 10);
@@ -40,8 +40,8 @@ static int rebuild(const struct db_result *r, size_t row, struct statement *s)
     s->keyframe = slice_eq_str(keyframe, "part") ? 1 : slice_eq_str(keyframe, "last") ? 2 : 0;
     s->payload_size = db_get_u64(r, row, 16);
     s->payload_bytes = db_get_u64(r, row, 17);
-    take(db_get(r, row, 19), s->payload_digest, 32);
-    take(db_get(r, row, 20), s->key_id, 32);
+    ledger_bytes(db_get(r, row, 19), s->payload_digest, 32);
+    ledger_bytes(db_get(r, row, 20), s->key_id, 32);
     memcpy(s->recorder, recorder.data, recorder.len < sizeof(s->recorder) ? recorder.len : sizeof(s->recorder) - 1);
     return statement_unpack_counts(db_get(r, row, 15), s);
 }
@@ -52,8 +52,8 @@ void ledger_take(const struct db_result *r, size_t row, struct ledger_row *out, 
 
     memset(out, 0, sizeof(*out));
     buf_reset(text);
-    take(db_get(r, row, 4), out->digest, 32);
-    take(db_get(r, row, 5), out->signature, 64);
+    ledger_bytes(db_get(r, row, 4), out->digest, 32);
+    ledger_bytes(db_get(r, row, 5), out->signature, 64);
     out->slot = db_get_u64(r, row, 21);
     out->incarnation = db_get_u64(r, row, 22);
     out->kafka_offset = (int64_t)db_get_u64(r, row, 23);

@@ -28,5 +28,8 @@ struct ledger_row {
     } damage;
 };
 
+/* A column of fixed size: len bytes, filled with 0 where the column has fewer. */
+void ledger_bytes(struct slice s, uint8_t *out, size_t len);
+
 /* The row, and the text that was signed, built again from it into text (reset before; empty where there is none). */
 void ledger_take(const struct db_result *r, size_t row, struct ledger_row *out, struct buf *text);

@@ -5,16 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-int lookup_host(struct db *catalog, const char *what, struct lookup_host *out, struct pofr_err *err)
+int lookup_host(struct ctl *c, const char *what, struct db **out_catalog, struct lookup_host *out, struct pofr_err *err)
 {
     struct db_value values[] = { DB_V_C(what), DB_V_C(what), DB_V_C(what) };
     struct db_result *r = NULL;
-    int code =
-        db_run(catalog,
-               "SELECT host_id, slot, host, state, host_uuid FROM host WHERE host = ? OR CAST(host_id AS CHAR) = ? OR "
-               "host_uuid = UNHEX(REPLACE(?, '-', '')) LIMIT 2",
-               values, 3, &r, err);
+    int code = ctl_catalog(c, out_catalog, err);
 
+    if (!code) {
+        code = db_run(*out_catalog,
+                      "SELECT host_id, slot, host, state, host_uuid FROM host WHERE host = ? OR CAST(host_id AS CHAR) "
+                      "= ? OR host_uuid = UNHEX(REPLACE(?, '-', '')) LIMIT 2",
+                      values, 3, &r, err);
+    }
     if (!code && db_rows(r) == 0) {
         code = pofr_err_set(err, POFR_ENOTFOUND, "no host \"%s\" (give its name, host_id or uuid)", what);
     }

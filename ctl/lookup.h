@@ -18,8 +18,12 @@ struct lookup_host {
     uint8_t uuid[16];
 };
 
-/* By name, host_id or uuid. POFR_ENOTFOUND; POFR_EUSAGE where it is the name of one and the number of another. */
-POFR_MUST_USE int lookup_host(struct db *catalog, const char *what, struct lookup_host *out, struct pofr_err *err);
+/*
+ * By name, host_id or uuid, in the catalog, whose connection is the caller's from then on, also after an error. POFR_ENOTFOUND;
+ * POFR_EUSAGE where it is the name of one and the number of another.
+ */
+POFR_MUST_USE int lookup_host(struct ctl *c, const char *what, struct db **out_catalog, struct lookup_host *out,
+                              struct pofr_err *err);
 
 /* A connection to the tables (pofr_store) of the shard that has the slot. */
 POFR_MUST_USE int lookup_shard(struct ctl *c, struct db *catalog, uint64_t slot, struct db **out, struct pofr_err *err);

@@ -114,21 +114,20 @@ static int run_part(struct db *head, const struct part *p, const struct reach *k
                     struct pofr_err *err)
 {
     struct db_value values[] = { DB_V_U(SILENT_S), DB_V_U(SILENT_S) };
-    struct slice names = buf_slice(&k->partitions);
     struct buf sql = BUF_INIT(1 << 20);
     int code;
 
     for (const char *at = p->sql; *at; at++) {
         if (*at != '@') {
-            buf_printf(&sql, "%c", *at);
+            buf_u8(&sql, (uint8_t)*at);
         } else if (k->down_count > 0) {
-            buf_printf(&sql, " PARTITION (%.*s)", (int)names.len, (const char *)names.data);
+            buf_str(&sql, " PARTITION (");
+            buf_append(&sql, buf_slice(&k->partitions));
+            buf_str(&sql, ")");
         }
     }
-    buf_printf(&sql, "%c", 0);
-    code = sql.err || k->partitions.err
-               ? pofr_err_set(err, POFR_ENOMEM, "statement")
-               : db_run(head, (const char *)buf_slice(&sql).data, values, p->silent ? 2 : 0, out_r, err);
+    code = k->partitions.err || !buf_cstr(&sql) ? pofr_err_set(err, POFR_ENOMEM, "statement")
+                                                : db_run(head, buf_cstr(&sql), values, p->silent ? 2 : 0, out_r, err);
     buf_free(&sql);
     return code;
 }

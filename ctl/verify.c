@@ -60,12 +60,6 @@ static void problem(struct check *k, uint64_t sequence, const char *kind, const 
     k->first_shown = true;
 }
 
-static void take(struct slice s, uint8_t *out, size_t len)
-{
-    memset(out, 0, len);
-    memcpy(out, s.data, s.len < len ? s.len : len);
-}
-
 static const struct key *key_of(const struct check *k, const uint8_t id[32])
 {
     for (size_t i = 0; i < k->keys_count; i++) {
@@ -220,7 +214,7 @@ static int verify_range(struct check *k, uint64_t from, uint64_t to, struct pofr
         }
         if (rows > 0) { /* of the row itself: it may make no statement */
             at = db_get_u64(r, rows - 1, 2);
-            take(db_get(r, rows - 1, 4), after, sizeof(after));
+            ledger_bytes(db_get(r, rows - 1, 4), after, sizeof(after));
         }
         db_result_free(r);
         if (rows == PAGE) {
@@ -251,8 +245,8 @@ static int load_keys(struct check *k, struct db *catalog, struct pofr_err *err)
                       1, &r, err);
 
     for (size_t i = 0; !code && i < db_rows(r) && i < KEYS_MAX; i++) {
-        take(db_get(r, i, 0), k->keys[i].id, 32);
-        take(db_get(r, i, 1), k->keys[i].public_key, 32);
+        ledger_bytes(db_get(r, i, 0), k->keys[i].id, 32);
+        ledger_bytes(db_get(r, i, 1), k->keys[i].public_key, 32);
         k->keys_count++;
     }
     db_result_free(r);
@@ -286,10 +280,7 @@ int verify_main(struct ctl *c, int argc, char **argv)
         return POFR_EXIT_RETRY;
     }
     k->c = c;
-    code = ctl_catalog(c, &catalog, &err);
-    if (!code) {
-        code = lookup_host(catalog, args[0], &host, &err);
-    }
+    code = lookup_host(c, args[0], &catalog, &host, &err);
     if (!code && strcmp(host.state, "erased") == 0) {
         code = pofr_err_set(&err, POFR_ENOTFOUND, "%s is erased: nothing of it is stored", args[0]);
     }

@@ -43,12 +43,11 @@ static int by_sequence(const void *pa, const void *pb)
     return (a->sequence > b->sequence) - (a->sequence < b->sequence);
 }
 
+/* Those of from, behind what is there. */
 static int read_marks(struct world *w, struct keyframe_bundles *from, struct keyframe_mark **out, size_t *out_count)
 {
     int code = 0;
 
-    *out = NULL;
-    *out_count = 0;
     if (from->count) {
         qsort(from->list, from->count, sizeof(*from->list), by_sequence);
     }
@@ -95,6 +94,8 @@ static int read_side(struct world *w, const struct host_boot *b, uint64_t sequen
         }
         db_result_free(r);
         if (code == 0) {
+            marks = NULL;
+            count = 0;
             code = read_marks(w, side, &marks, &count);
         }
         if (side->count < before + KEYFRAME_PAGE) {
@@ -119,19 +120,10 @@ int world_keyframes(struct world *w, const struct host_boot *b, uint64_t sequenc
     if (code == 0 && sequence <= b->tip_sequence) {
         code = read_side(w, b, sequence, false, &after);
     }
-    for (size_t i = 0; i < after.count && code == 0; i++) { /* settled as one list: a keyframe may lie on both sides */
-        struct keyframe_bundle *list = arena_array(&w->arena, before.count + 1, sizeof(*list));
-
-        if (!list) {
-            return pofr_err_set(w->err, w->arena.err, "keyframes");
-        }
-        if (before.count) {
-            memcpy(list, before.list, before.count * sizeof(*list));
-        }
-        list[before.count++] = after.list[i];
-        before.list = list;
+    if (code == 0) {
+        code = read_marks(w, &before, out, out_count);
     }
-    return code ? code : read_marks(w, &before, out, out_count);
+    return code ? code : read_marks(w, &after, out, out_count);
 }
 
 int world_look_before(struct world *w, const struct host_boot *b, uint64_t sequence, uint64_t at, uint64_t *out)
