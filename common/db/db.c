@@ -113,6 +113,21 @@ static int fail(struct db *db, struct pofr_err *err, unsigned number, const char
     return pofr_err_set(err, db_code_of(number), "%s (%u)", text, number);
 }
 
+/*
+ * Of a statement. What breaks off while rows come (the connection, or the server with an error in place of a row) the
+ * library notes for the connection alone.
+ */
+static int fail_statement(struct db *db, MYSQL_STMT *stmt, struct pofr_err *err)
+{
+    if (mysql_stmt_errno(stmt)) {
+        return fail(db, err, mysql_stmt_errno(stmt), mysql_stmt_error(stmt));
+    }
+    if (mysql_errno(db->mysql)) {
+        return fail(db, err, mysql_errno(db->mysql), mysql_error(db->mysql));
+    }
+    return fail(db, err, CR_SERVER_LOST, "the server's answer broke off");
+}
+
 int db_connect(const struct db_address *a, struct db **out_db, struct pofr_err *err)
 {
     struct db *db = calloc(1, sizeof(*db));
@@ -250,7 +265,7 @@ static struct db_cell *next_row(struct db_result *r)
 }
 
 /* Each cell is asked for twice, first for its length: nothing is allocated for a length that is not there. */
-static int take_row(MYSQL_STMT *stmt, struct db_result *r, MYSQL_BIND *binds, struct pofr_err *err)
+static int take_row(struct db *db, MYSQL_STMT *stmt, struct db_result *r, MYSQL_BIND *binds, struct pofr_err *err)
 {
     struct db_cell *row = next_row(r);
 
@@ -278,7 +293,7 @@ static int take_row(MYSQL_STMT *stmt, struct db_result *r, MYSQL_BIND *binds, st
             b.length = binds[i].length;
             b.is_null = binds[i].is_null;
             if (mysql_stmt_fetch_column(stmt, &b, (unsigned)i, 0)) {
-                return pofr_err_set(err, POFR_EDBREFUSED, "%s", mysql_stmt_error(stmt));
+                return fail_statement(db, stmt, err);
             }
         }
         to[length] = 0;
@@ -314,16 +329,16 @@ static int take_result(struct db *db, MYSQL_STMT *stmt, MYSQL_RES *meta, struct 
         binds[i].is_null = &nulls[i];
     }
     if (mysql_stmt_bind_result(stmt, binds)) {
-        return fail(db, err, mysql_stmt_errno(stmt), mysql_stmt_error(stmt));
+        return fail_statement(db, stmt, err);
     }
     while ((rc = mysql_stmt_fetch(stmt)) == 0 || rc == MYSQL_DATA_TRUNCATED) {
-        code = take_row(stmt, r, binds, err);
+        code = take_row(db, stmt, r, binds, err);
         if (code) {
             return code;
         }
     }
     if (rc != MYSQL_NO_DATA) {
-        return fail(db, err, mysql_stmt_errno(stmt), mysql_stmt_error(stmt));
+        return fail_statement(db, stmt, err);
     }
     return 0;
 }
@@ -336,6 +351,7 @@ int db_run(struct db *db, const char *sql, const struct db_value *values, size_t
     MYSQL_BIND *binds = NULL;
     struct db_result *r = NULL;
     int code = 0;
+    int more;
 
     db->last_error = 0;
     if (out_result) {
@@ -345,7 +361,7 @@ int db_run(struct db *db, const char *sql, const struct db_value *values, size_t
         return pofr_err_set(err, POFR_ENOMEM, "statement");
     }
     if (mysql_stmt_prepare(stmt, sql, strlen(sql))) {
-        code = fail(db, err, mysql_stmt_errno(stmt), mysql_stmt_error(stmt));
+        code = fail_statement(db, stmt, err);
         goto out;
     }
     if (mysql_stmt_param_count(stmt) != count) {
@@ -362,7 +378,7 @@ int db_run(struct db *db, const char *sql, const struct db_value *values, size_t
     arena_init(&r->arena, DB_RESULT_MAX);
     bind_values(binds, values, count);
     if ((count && mysql_stmt_bind_param(stmt, binds)) || mysql_stmt_execute(stmt)) {
-        code = fail(db, err, mysql_stmt_errno(stmt), mysql_stmt_error(stmt));
+        code = fail_statement(db, stmt, err);
         goto out;
     }
     db->affected = mysql_stmt_affected_rows(stmt);
@@ -374,8 +390,12 @@ int db_run(struct db *db, const char *sql, const struct db_value *values, size_t
             goto out;
         }
     }
-    while (mysql_stmt_next_result(stmt) == 0) { /* a CALL ends with a status of its own */
+    while ((more = mysql_stmt_next_result(stmt)) == 0) { /* a CALL ends with a status of its own */
         mysql_stmt_free_result(stmt);
+    }
+    if (more > 0) {
+        code = fail_statement(db, stmt, err);
+        goto out;
     }
     if (out_result) {
         *out_result = r;
