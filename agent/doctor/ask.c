@@ -111,3 +111,18 @@ int ask_collector(const char *runtime_dir, const struct ipc_message *question, e
     fsio_close(&fd);
     return rc;
 }
+
+int ask_shipping(const char *runtime_dir, struct shipping *out, struct pofr_err *err)
+{
+    struct ipc_message question = { .type = IPC_STATUS }, answer;
+    struct buf packet = BUF_INIT(IPC_PACKET_MAX);
+    int rc;
+
+    question.status.form = IPC_STATUS_JSON;
+    rc = ask_collector(runtime_dir, &question, IPC_TEXT, &packet, &answer, err);
+    if (rc == 0 && shipping_parse(answer.text.text, out) != 0) {
+        rc = pofr_err_set(err, POFR_EFORMAT, "the collector's status is not to be understood");
+    }
+    buf_free(&packet);
+    return rc;
+}

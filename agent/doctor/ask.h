@@ -5,6 +5,7 @@
 #pragma once
 
 #include "agent/collect/ipc.h"
+#include "agent/doctor/shipping.h"
 #include "common/base/buf.h"
 #include "common/base/compiler.h"
 
@@ -18,3 +19,6 @@ struct pofr_err;
  */
 POFR_MUST_USE int ask_collector(const char *runtime_dir, const struct ipc_message *question, enum ipc_type answer,
                                 struct buf *packet, struct ipc_message *out_answer, struct pofr_err *err);
+
+/* How it is with the running agent's way to the gateway. The same errors. */
+POFR_MUST_USE int ask_shipping(const char *runtime_dir, struct shipping *out, struct pofr_err *err);

@@ -14,7 +14,6 @@
 
 #include "agent/doctor/ask.h"
 #include "agent/doctor/probe.h"
-#include "agent/doctor/shipping.h"
 #include "agent/enrol/enrolment.h"
 #include "agent/identity.h"
 #include "agent/look/rights.h"
@@ -37,6 +36,8 @@ struct checks {
     void *arg;
     struct enrolment identity;
     bool enrolled, has_key, has_pin;
+    bool connected;     /* the running agent, to a gateway */
+    struct sshkey *key; /* NULL: we may not read it */
     uint8_t public_key[32];
     uint8_t fingerprint[32];
 };
@@ -67,13 +68,12 @@ static void check_key(struct checks *c)
 {
     struct ipc_message answer;
     struct buf packet = BUF_INIT(IPC_PACKET_MAX);
-    struct sshkey *key = NULL;
     struct pofr_err err;
     char print[80];
-    int rc = identity_read_key(c->conf->state_dir, IDENTITY_KEY, &key, &err);
+    int rc = identity_read_key(c->conf->state_dir, IDENTITY_KEY, &c->key, &err);
 
     if (rc == 0) {
-        memcpy(c->public_key, sshkey_public(key), 32);
+        memcpy(c->public_key, sshkey_public(c->key), 32);
         c->has_key = true;
     } else if (err.sys == EACCES || err.sys == EPERM) { /* as it should be: the collector knows the public half */
         if (ask_collector(c->conf->runtime_dir, &(struct ipc_message){ .type = IPC_KEY }, IPC_KEY_IS, &packet, &answer,
@@ -90,7 +90,6 @@ static void check_key(struct checks *c)
         sshkey_fingerprint(c->public_key, print, sizeof(print));
         say(c, "key", CHECK_OK, "%s", print);
     }
-    sshkey_free(key);
     buf_free(&packet);
 }
 
@@ -145,22 +144,18 @@ static void check_collector(struct checks *c)
     buf_free(&packet);
 }
 
-/*
- * What the gateway answers to the agent that runs. Not asked anew: a second session of this host would end its first, and a
- * retired host's key is still known to the gateway, which refuses only then.
- */
+/* What the gateway answers to the agent that runs. */
 static void check_shipper(struct checks *c)
 {
-    struct ipc_message question = { .type = IPC_STATUS }, answer;
-    struct buf packet = BUF_INIT(IPC_PACKET_MAX);
     struct shipping s;
+    int rc = ask_shipping(c->conf->runtime_dir, &s, NULL);
 
-    question.status.form = IPC_STATUS_JSON;
-    if (ask_collector(c->conf->runtime_dir, &question, IPC_TEXT, &packet, &answer, NULL) != 0) {
-        say(c, "shipper", CHECK_NOTE, "not known: only the collector could say");
-    } else if (shipping_parse(answer.text.text, &s) != 0) {
+    if (rc == POFR_EFORMAT) {
         say(c, "shipper", CHECK_WARN, "the collector's status is not to be understood");
+    } else if (rc != 0) {
+        say(c, "shipper", CHECK_NOTE, "not known: only the collector could say");
     } else if (s.connected) {
+        c->connected = true;
         say(c, "shipper", CHECK_OK, "connected to %s", s.gateway);
     } else if (s.last_error[0] != '\0') {
         say(c, "shipper", CHECK_BAD, "not connected: %.400s", s.last_error);
@@ -168,7 +163,6 @@ static void check_shipper(struct checks *c)
         say(c, "shipper", CHECK_WARN, s.gateway[0] ? "not connected to %s yet" : "does not run, or has just begun%s",
             s.gateway);
     }
-    buf_free(&packet);
 }
 
 /* --- disk ----------------------------------------------------------------------------------------- */
@@ -247,21 +241,37 @@ static void check_clock(struct checks *c)
 
 /* --- gateways ------------------------------------------------------------------------------------- */
 
+/*
+ * Where the agent is not connected, the gateway is asked as the shipper asks it. Where it is, not: a second session of
+ * this host would end the first, and what the first one hears is said above.
+ */
 static void check_gateway(struct checks *c, const struct hostport *g)
 {
     struct probe p = { .gateway = *g, .host = c->identity.host, .connect_us = GATEWAY_US };
-    char name[HOSTPORT_HOST_SIZE + 16], peer[72];
+    struct probe_answer answer;
+    char name[HOSTPORT_HOST_SIZE + 16];
     struct pofr_err err;
     int rc;
 
     snprintf(name, sizeof(name), "gateway %s:%u", g->host, (unsigned)g->port);
+    p.key = c->connected ? NULL : c->key;
     memcpy(p.public_key, c->public_key, 32);
     memcpy(p.fingerprint, c->fingerprint, 32);
-    rc = probe_gateway(&p, peer, &err);
-    if (rc == 0) {
-        say(c, name, CHECK_OK, "%s has the pinned key and knows our key", peer);
-    } else if (rc == POFR_EREFUSED) {
-        say(c, name, CHECK_BAD, "%s does not take this host's key: not entered yet, or revoked", peer);
+    rc = probe_gateway(&p, &answer, &err);
+    if (rc == 0 && p.key) {
+        say(c, name, CHECK_OK, "%s has the pinned key and takes this host", answer.peer);
+    } else if (rc == 0 && c->connected) {
+        say(c, name, CHECK_OK, "%s has the pinned key", answer.peer);
+    } else if (rc == 0) {
+        say(c, name, CHECK_NOTE, "%s has the pinned key; whether it takes this host is not known: run doctor as root",
+            answer.peer);
+    } else if (probe_is_ended(&answer)) {
+        say(c, name, CHECK_BAD,
+            "%s; to record this machine again, as a new host: stop its agent, move %s away, and "
+            "pofr-agent enrol --token-file FILE",
+            err.text, c->conf->state_dir);
+    } else if (rc == POFR_EREFUSED && !answer.refused) {
+        say(c, name, CHECK_BAD, "%s does not let this host's key log in", answer.peer);
     } else {
         say(c, name, CHECK_BAD, "%s", err.text);
     }
@@ -313,4 +323,5 @@ void checks_run(const struct agent_conf *conf, check_fn fn, void *arg)
         say(&c, "gateways", CHECK_BAD, "%s", err.text);
     }
     rights_each(check_right, &c);
+    sshkey_free(c.key);
 }
