@@ -6,9 +6,12 @@
 
 #include "agent/agent_conf.h"
 #include "agent/commands.h"
+#include "agent/doctor/ask.h"
+#include "agent/doctor/probe.h"
 #include "agent/enrol/enrolment.h"
 #include "agent/enrol/facts.h"
 #include "agent/enrol/register.h"
+#include "agent/identity.h"
 #include "agent/ship/ssh_client.h"
 #include "common/base/buf.h"
 #include "common/base/err.h"
@@ -33,6 +36,7 @@ struct enrol {
     struct facts facts;
     struct enrolment result;
     bool approved;
+    struct probe_answer answer; /* of a gateway, where the host was enrolled before */
     int lock;
 };
 
@@ -42,13 +46,20 @@ static void say(const struct enrol *e, const char *state)
 
     uuid_format(&e->result.host, uuid);
     if (e->options.extra[OPTION_JSON]) { /* a name holds nothing that JSON escapes */
-        printf("{\"state\": \"%s\", \"host_uuid\": \"%s\", \"host\": \"%s\"}\n", state, uuid, e->result.name);
+        const char *refused = e->answer.refused ? message_refuse_name(e->answer.code) : NULL;
+
+        printf(
+            "{\"state\": \"%s\", \"host_uuid\": \"%s\", \"host\": \"%s\", \"token_used\": %s, \"refused\": %s%s%s}\n",
+            state, uuid, e->result.name, strcmp(state, "already") == 0 ? "false" : "true", refused ? "\"" : "",
+            refused ? refused : "null", refused ? "\"" : "");
     } else if (strcmp(state, "pending") == 0) {
         printf("enrolled as %s (%s); it waits for approval: pofrctl host approve %s\n", e->result.name, uuid,
                e->result.name);
+    } else if (strcmp(state, "already") == 0) {
+        printf("already enrolled as %s (%s)%s\n", e->result.name, uuid,
+               e->options.extra[OPTION_TOKEN_FILE] ? "; the token was not used and stays valid" : "");
     } else {
-        printf("%s as %s (%s)\n", strcmp(state, "already") == 0 ? "already enrolled" : "enrolled", e->result.name,
-               uuid);
+        printf("enrolled as %s (%s)\n", e->result.name, uuid);
     }
 }
 
@@ -160,6 +171,76 @@ static int enrol(struct enrol *e, struct pofr_err *err)
     return rc;
 }
 
+/* One gateway after the other, until one says yes or no. */
+static int ask_standing(struct enrol *e, struct pofr_err *err)
+{
+    struct probe p = { .host = e->result.host, .connect_us = e->conf->connect_timeout_us };
+    struct gateways g;
+    char pin[IDENTITY_PIN_SIZE];
+    int rc = identity_read_key(e->conf->state_dir, IDENTITY_KEY, &e->key, err);
+
+    if (rc == 0) {
+        rc = identity_read_pin(e->conf->state_dir, pin, err);
+    }
+    if (rc == 0 && gateways_pin_parse(pin, p.fingerprint) != 0) {
+        rc = pofr_err_set(err, POFR_EFORMAT, "%s: not a SHA256 fingerprint", IDENTITY_PIN);
+    }
+    if (rc == 0) {
+        rc = gateways_load(e->conf->gateway, e->conf->state_dir, &g, err);
+    }
+    if (rc == 0) {
+        rc = ssh_client_library_init(err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    p.key = e->key;
+    for (unsigned i = 0; i < g.len; i++) {
+        p.gateway = g.list[i];
+        rc = probe_gateway(&p, &e->answer, err);
+        if (rc == 0 || probe_is_ended(&e->answer)) {
+            break;
+        }
+    }
+    return rc;
+}
+
+/*
+ * Who brings a token to a host that is enrolled may have retired it: so the gateway is asked whether it takes the host still,
+ * unless the agent is connected right now. Only a no for good is an error.
+ */
+static int check_standing(struct enrol *e, struct pofr_err *err)
+{
+    struct shipping s;
+    int rc;
+
+    if (ask_shipping(e->conf->runtime_dir, &s, NULL) == 0 && s.connected) {
+        return 0;
+    }
+    rc = ask_standing(e, err);
+    if (rc != 0 && !probe_is_ended(&e->answer)) {
+        fprintf(stderr, "pofr-agent enrol: whether a gateway takes this host is not known: %s\n", err->text);
+        return 0;
+    }
+    if (rc != 0) {
+        fprintf(stderr,
+                "pofr-agent enrol: %s. To record this machine again, as a new host: stop its agent, move %s away, and "
+                "repeat this command\n",
+                err->text, e->conf->state_dir);
+    }
+    return rc;
+}
+
+/* The exit code. */
+static int say_already(struct enrol *e)
+{
+    struct pofr_err err = { 0 };
+    int rc = e->options.extra[OPTION_TOKEN_FILE] ? check_standing(e, &err) : 0;
+
+    say(e, "already");
+    return rc == 0 ? POFR_EXIT_DONE : POFR_EXIT_REFUSED;
+}
+
 static int exit_of(int rc)
 {
     switch (rc) {
@@ -191,8 +272,9 @@ int enrol_main(int argc, char **argv)
     };
     const struct options_spec spec = {
         .program = "pofr-agent enrol",
-        .what =
-            "Makes this host's key, registers it with a token, and pins the gateways' key. Repeating it is harmless.",
+        .what = "Makes this host's key, registers it with a token, and pins the gateways' key. Repeating it is "
+                "harmless; exit "
+                "code 4: the gateways refuse the token, or this host.",
         .synopsis = "",
         .conf = &agent_conf_table,
         .extra = extra,
@@ -210,18 +292,21 @@ int enrol_main(int argc, char **argv)
     if (rc == 0) {
         rc = enrolment_read(e.conf->state_dir, &e.result, &err);
         if (rc == 0) {
-            say(&e, "already");
-        } else if (rc == POFR_ENOTFOUND) {
+            exit_code = say_already(&e);
+            goto out;
+        }
+        if (rc == POFR_ENOTFOUND) {
             rc = enrol(&e, &err);
-            if (rc == 0) {
-                say(&e, e.approved ? "enrolled" : "pending");
-            }
+        }
+        if (rc == 0) {
+            say(&e, e.approved ? "enrolled" : "pending");
         }
     }
     exit_code = e.token.secret[0] == '\0' ? exit_of_token(rc) : exit_of(rc);
     if (rc != 0) {
         fprintf(stderr, "pofr-agent enrol: %s%s\n", err.text, exit_code == POFR_EXIT_RETRY ? " (try again later)" : "");
     }
+out:
     token_wipe(&e.token);
     sshkey_free(e.key);
     fsio_close(&e.lock);

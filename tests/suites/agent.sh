@@ -229,6 +229,21 @@ a_host_that_waits_for_approval_sends_once_it_is_let_in() {
     # The gateway still knows its key: only the session is refused, and doctor says so.
     wait_until 15 second_doctor_says_retired
     second_stop ship collect
+    # Nor does it need an agent that runs: the gateway is asked then.
+    exit_code 1 second doctor --json >"$POFR_TEST_WORK/doctor2"
+    jq -r '.checks[] | select(.check | startswith("gateway ")) | .result + " " + .detail' "$POFR_TEST_WORK/doctor2" |
+        grep '^bad .*this host was retired; to record this machine again'
+    token "$t"
+    exit_code 4 second enrol --token-file "$t" >"$POFR_TEST_WORK/enrol" 2>&1
+    grep -F 'already enrolled as second' "$POFR_TEST_WORK/enrol" | grep -F 'the token was not used'
+    grep -F 'this host was retired. To record this machine again' "$POFR_TEST_WORK/enrol"
+    # And that works: with another state folder it is a new host, whose gateway takes it.
+    second_begin
+    second enrol --token-file "$t"
+    exit_code 0 second enrol --token-file "$t" | grep -F 'the token was not used'
+    second doctor --json >"$POFR_TEST_WORK/doctor2" || true # no collector runs
+    jq -r '.checks[] | select(.check | startswith("gateway ")) | .result + " " + .detail' "$POFR_TEST_WORK/doctor2" |
+        grep '^ok .*takes this host$'
 }
 
 begin

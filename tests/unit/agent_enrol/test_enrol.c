@@ -66,13 +66,42 @@ static struct seen seen_by(struct world *w)
     return seen;
 }
 
+static void refuse(struct ssh_peer_session *s, uint64_t code)
+{
+    struct message m = { .type = MESSAGE_REFUSE };
+
+    m.refuse.code = code;
+    m.refuse.reason = slice_str("so it is");
+    ssh_peer_send(s, &m);
+}
+
+/* Of a host that was enrolled before. */
+static void serve_hello(struct ssh_peer_session *s, const struct plan *plan)
+{
+    struct message m = { .type = MESSAGE_WELCOME };
+
+    m.welcome.version = MESSAGE_VERSION;
+    if (plan->refuse != 0) {
+        refuse(s, plan->refuse);
+    } else {
+        ssh_peer_send(s, &m);
+    }
+}
+
 static void serve(struct ssh_peer_session *s, void *arg)
 {
     struct world *w = arg;
     const struct plan plan = plan_of(w);
     struct message m;
 
-    if (plan.hang_up || !ssh_peer_receive(s, &m) || m.type != MESSAGE_ENROL) {
+    if (plan.hang_up || !ssh_peer_receive(s, &m)) {
+        return;
+    }
+    if (m.type == MESSAGE_HELLO) {
+        serve_hello(s, &plan);
+        return;
+    }
+    if (m.type != MESSAGE_ENROL) {
         return;
     }
     pthread_mutex_lock(&w->lock);
@@ -85,18 +114,16 @@ static void serve(struct ssh_peer_session *s, void *arg)
     if (plan.last_words) {
         ssh_peer_cork(s);
     }
-    memset(&m, 0, sizeof(m));
     if (plan.refuse != 0) {
-        m.type = MESSAGE_REFUSE;
-        m.refuse.code = plan.refuse;
-        m.refuse.reason = slice_str("so it is");
-    } else {
-        m.type = MESSAGE_ENROLLED;
-        m.enrolled.version = 1;
-        memset(&m.enrolled.host, 0x42, sizeof(m.enrolled.host));
-        m.enrolled.name = slice_str("web\"1");
-        m.enrolled.approved = !plan.pending;
+        refuse(s, plan.refuse);
+        return;
     }
+    memset(&m, 0, sizeof(m));
+    m.type = MESSAGE_ENROLLED;
+    m.enrolled.version = 1;
+    memset(&m.enrolled.host, 0x42, sizeof(m.enrolled.host));
+    m.enrolled.name = slice_str("web\"1");
+    m.enrolled.approved = !plan.pending;
     ssh_peer_send(s, &m);
 }
 
@@ -119,7 +146,7 @@ static struct world *begin(const char *dir)
     struct world *w = calloc(1, sizeof(*w));
     struct ssh_peer_options o = { .serve = serve, .arg = w };
     uint8_t random[TOKEN_SECRET_MIN] = { 1, 2, 3 };
-    char text[TMPDIR_PATH_SIZE + 200];
+    char text[2 * TMPDIR_PATH_SIZE + 200];
 
     assert_non_null(w);
     w->dir = dir;
@@ -134,7 +161,8 @@ static struct world *begin(const char *dir)
     tmpdir_join(dir, "token", w->token_file);
     tmpdir_join(dir, "out", w->out);
     write_token(w, 0600);
-    snprintf(text, sizeof(text), "[agent]\nstate_dir = %s\n[ship]\nconnect_timeout = 20s\n", w->state);
+    snprintf(text, sizeof(text), "[agent]\nstate_dir = %s\nruntime_dir = %s\n[ship]\nconnect_timeout = 20s\n", w->state,
+             dir);
     write_file(tmpdir_join(dir, "agent.conf", w->conf), slice_str(text), 0644);
     return w;
 }
@@ -249,8 +277,8 @@ static void repeating_it_changes_nothing(void **state)
     assert_int_equal(run(w, NULL, NULL), POFR_EXIT_DONE);
     expect_output(w, "already enrolled as web_1");
     assert_int_equal(run(w, "--json", NULL), POFR_EXIT_DONE);
-    expect_output(
-        w, "{\"state\": \"already\", \"host_uuid\": \"42424242-4242-4242-4242-424242424242\", \"host\": \"web_1\"}");
+    expect_output(w, "{\"state\": \"already\", \"host_uuid\": \"42424242-4242-4242-4242-424242424242\", \"host\": "
+                     "\"web_1\", \"token_used\": false, \"refused\": null}");
     assert_int_equal(seen_by(w).enrols, 1);
     /* A crash before the uuid was written: the same key asks again. */
     assert_int_equal(unlink(tmpdir_join(w->state, IDENTITY_UUID, path)), 0);
@@ -259,6 +287,36 @@ static void repeating_it_changes_nothing(void **state)
     assert_int_equal(run(w, NULL, NULL), POFR_EXIT_DONE);
     assert_int_equal(seen_by(w).enrols, 2);
     assert_memory_equal(before.public_key, seen_by(w).public_key, 32);
+    end(w);
+}
+
+static void a_token_for_a_host_that_is_enrolled_is_not_used(void **state)
+{
+    struct world *w = begin(*state);
+
+    assert_int_equal(run(w, NULL, NULL), POFR_EXIT_DONE);
+    assert_int_equal(run(w, NULL, NULL), POFR_EXIT_DONE);
+    expect_output(w, "the token was not used");
+    set_plan(w, (struct plan){ .hang_up = true }); /* nothing for good */
+    assert_int_equal(run(w, NULL, NULL), POFR_EXIT_DONE);
+    expect_output(w, "is not known");
+    assert_int_equal(seen_by(w).enrols, 1);
+    end(w);
+}
+
+static void a_host_that_the_gateway_refuses_is_told_how_to_come_back(void **state)
+{
+    struct world *w = begin(*state);
+
+    assert_int_equal(run(w, NULL, NULL), POFR_EXIT_DONE);
+    set_plan(w, (struct plan){ .refuse = MESSAGE_REFUSE_REVOKED });
+    assert_int_equal(run(w, NULL, NULL), POFR_EXIT_REFUSED);
+    expect_output(w, "the token was not used");
+    expect_output(w, "revoked: so it is. To record this machine again, as a new host: stop its agent, move ");
+    expect_output(w, w->state);
+    assert_int_equal(run(w, "--json", NULL), POFR_EXIT_REFUSED);
+    expect_output(w, "\"token_used\": false, \"refused\": \"revoked\"}");
+    assert_int_equal(seen_by(w).enrols, 1);
     end(w);
 }
 
@@ -356,6 +414,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         IN_FOLDER(a_token_becomes_an_identity),
         IN_FOLDER(repeating_it_changes_nothing),
+        IN_FOLDER(a_token_for_a_host_that_is_enrolled_is_not_used),
+        IN_FOLDER(a_host_that_the_gateway_refuses_is_told_how_to_come_back),
         IN_FOLDER(the_answer_is_heard_though_the_gateway_hangs_up_with_it),
         IN_FOLDER(waiting_for_approval_is_said),
         IN_FOLDER(a_refused_token_is_final),
