@@ -19,7 +19,8 @@ everything_is_installed() {
         find sql -type f -printf 'share/pofr/%p\n'
         find deploy/systemd/etc -type f -printf 'share/pofr/etc/%f\n'
         find deploy/systemd -maxdepth 1 \( -name '*.service' -o -name '*.socket' -o -name '*.target' \) -printf 'lib/systemd/system/%f\n'
-        printf 'lib/%s.d/pofr.conf\n' sysusers tmpfiles
+        find deploy/systemd/sysusers -type f -printf 'lib/sysusers.d/%f\n'
+        find deploy/systemd/tmpfiles -type f -printf 'lib/tmpfiles.d/%f\n' | sed 's/\.in$//'
     } | sort)
     diff -r sql "$PREFIX/share/pofr/sql"
 }
@@ -56,7 +57,7 @@ services_find_what_they_start() {
             [[ -x $ROOT$program || ($program == /bin/* && -x $program) ]] || { printf '%s: no %s\n' "$unit" "$program" >&2; return 1; }
         done < <(sed -nE 's/^Exec[A-Za-z]*=([^ ]+).*/\1/p' "$unit")
     done
-    grep -oE '/[^ ]*/share/pofr/etc/.*' "$PREFIX/lib/tmpfiles.d/pofr.conf" | while read -r program; do [[ -s $ROOT$program ]]; done
+    grep -oE '/[^ ]*/share/pofr/etc/.*' "$PREFIX/lib/tmpfiles.d/pofr-etc.conf" | while read -r program; do [[ -s $ROOT$program ]]; done
 }
 
 cases everything_is_installed programs_run_where_there_is_no_source_tree programs_are_hardened_and_have_no_stop_points \

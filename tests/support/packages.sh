@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# packages.sh -- what is asked of Debian packages, on this machine and in others.
+
+# package_file FOLDER NAME: the newest build leaves one of each
+package_file() { find "$1" -maxdepth 1 -name "$2_*.deb"; }
+
+# packages_lintian FOLDER: neither an error nor a warning
+packages_lintian() {
+    local said
+    said=$(lintian --allow-root --fail-on none "$1"/*.changes)
+    printf '%s\n' "$said"
+    equal "$(grep -E '^[EW]:' <<<"$said")" "" "what lintian says"
+}
