@@ -17,6 +17,8 @@
 
 #define POLL_MS   100
 #define ROUNDS_US (1 * CLOCK_US_PER_S)
+#define STALL_MIN 10 /* rounds */
+#define STALL_MAX 300
 #define LEAVE_MS  5000
 #define STUCK_US  (120 * CLOCK_US_PER_S) /* a statement's limits are 3 s (connect), and 30 s to send and to receive */
 
@@ -221,6 +223,8 @@ static void assigned(void *arg, const unsigned *slots, size_t count)
         c->slots[n].generation = at.generation;
         c->fetch[n].paused = true;
         c->fetch[n].seek_to = -1;
+        c->fetch[n].still = 0;
+        c->fetch[n].patience = STALL_MIN;
         carry_out(c, n, slot_assigned(&c->slots[n]));
     }
 }
@@ -262,32 +266,25 @@ static void take_message(void *arg, struct message *m)
     }
     if (s) {
         a = slot_message(s, m->offset, digest);
+        c->fetch[n].still = 0;
     }
     if (a.what == SLOT_DO_ENQUEUE) {
         uint64_t bytes = m->value.len;
 
+        c->fetch[n].patience = STALL_MIN;
         writer_append(c->fetch[n].shard->writer, s->epoch, m);
         queue_changed(c, n, (int64_t)bytes);
         return;
     }
     if (a.what == SLOT_DO_SEEK || a.what == SLOT_DO_LOAD) {
-        log_warn("consume", "offset_gap", "slot=%u expected=%lld got=%lld", n, (long long)s->expected,
+        log_warn("consume", "offset_jump", "slot=%u expected=%lld got=%lld", n, (long long)s->expected,
                  (long long)m->offset);
-        stat_add(c->o.stats, STAT_ingest_offset_gap, 1);
+        stat_add(c->o.stats, STAT_ingest_offset_gap, m->offset > s->expected);
         stat_add(c->o.stats, STAT_ingest_reseek, 1);
     }
     message_free(m);
     if (s) {
         carry_out(c, n, a);
-    }
-}
-
-static void out_of_range(void *arg, unsigned n)
-{
-    struct consume *c = arg;
-
-    if (n < KEYS_SLOTS_MAX) {
-        carry_out(c, n, slot_out_of_range(&c->slots[n]));
     }
 }
 
@@ -421,6 +418,27 @@ static void tell_progress(struct consume *c, int64_t now)
     }
 }
 
+/*
+ * A slot that is fetched, and from which nothing comes though its log does not end where the slot stands: the log was cut to
+ * nothing or replaced by a shorter one, or librdkafka lost its place. Less and less often, as a broker may just be slow.
+ */
+static void look_for_stall(struct consume *c, unsigned n)
+{
+    struct slot *s = &c->slots[n];
+    struct fetch *f = &c->fetch[n];
+    int64_t end = s->state == SLOT_NONE || f->paused ? -1 : kafka_end(c->kafka, n);
+
+    if (end < 0 || (s->state == SLOT_ACTIVE && end == s->expected)) {
+        f->still = 0;
+    } else if (++f->still >= f->patience) {
+        log_warn("consume", "stalled", "slot=%u expected=%lld end=%lld", n, (long long)s->expected, (long long)end);
+        stat_add(c->o.stats, STAT_ingest_reseek, 1);
+        f->still = 0;
+        f->patience = f->patience < STALL_MAX / 2 ? f->patience * 2 : STALL_MAX;
+        carry_out(c, n, slot_stalled(s));
+    }
+}
+
 static void look_around(struct consume *c)
 {
     bool changed = atomic_exchange(&c->catalog_changed, false);
@@ -429,6 +447,7 @@ static void look_around(struct consume *c)
         if (c->slots[n].state == SLOT_UNMAPPED || (changed && c->slots[n].state != SLOT_NONE)) {
             look_at_map(c, n);
         }
+        look_for_stall(c, n);
     }
     for (size_t i = 0; i < CONSUME_SHARDS && changed; i++) {
         if (c->shards[i].id) {
@@ -454,7 +473,7 @@ int consume_new(const struct consume_options *o, struct consume **out, struct po
 {
     struct consume *c = calloc(1, sizeof(*c));
     const struct worker_conf *conf = o->conf;
-    const struct kafka_events events = { c, assigned, revoked, take_message, out_of_range, fatal };
+    const struct kafka_events events = { c, assigned, revoked, take_message, fatal };
     struct kafka_options ko = { .properties_file = conf->properties_file,
                                 .topic = conf->topic,
                                 .group = conf->group,

@@ -38,6 +38,8 @@ struct fetch {           /* beside struct slot */
     uint64_t queued;     /* bytes handed to the writer and not done with */
     struct shard *shard; /* whose writer has its messages */
     int64_t seek_to;     /* -1: none */
+    unsigned still;      /* rounds in which there was something to read and nothing came */
+    unsigned patience;   /* rounds until that is a stall */
 };
 
 struct figure { /* for /metrics */

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The eager `range` assignor with every version of librdkafka: cooperative-sticky crashed, hung and skipped offsets in 2.0.2.
- * Offsets are ours: assigned at the log's end and paused, then sought where the shard says. A position that the log does not
- * have is an error (auto.offset.reset=error), never a silent jump.
+ * Offsets are ours: a slot is assigned at some offset and paused, then sought where the shard says. Whoever counts offsets
+ * (slots.c) takes none but the next one, so a jump of librdkafka's is never a silent one. It does jump, and is made to jump
+ * to the log's beginning (auto.offset.reset=earliest), from where what was jumped over still comes:
+ * - After a position that the log does not have. With auto.offset.reset=error fetching stops for good: rd_kafka_seek on a
+ *   partition in that state does nothing (rd_kafka_toppar_seek of 2.0.2 and 2.8: FETCH_IS_STARTED).
+ * - After a seek while an offset is asked for: the answer is out of date and asked for again half a second later, and then it
+ *   replaces what was sought (rd_kafka_toppar_handle_Offset of both). So slots are not assigned at a logical offset either.
  *
  * A resumed partition may go on from an old position of librdkafka's own; so it is resumed first and sought afterwards.
- * Messages of an older position that still come are dropped by whoever counts offsets (slots.c).
  */
 #include "workers/kafka.h"
 
@@ -65,7 +69,7 @@ static void take(struct kafka_consumer *k, rd_kafka_topic_partition_list_t *list
     rd_kafka_resp_err_t rc;
 
     for (int i = 0; i < list->cnt && n < 1024; i++) {
-        list->elems[i].offset = RD_KAFKA_OFFSET_END;
+        list->elems[i].offset = 0;
         slots[n++] = (unsigned)list->elems[i].partition;
     }
     rc = rd_kafka_assign(k->rk, list);
@@ -121,7 +125,7 @@ static int consumer_conf(const struct kafka_options *o, rd_kafka_conf_t *conf, s
         { "session.timeout.ms", "10000" },
         { "heartbeat.interval.ms", "3000" },
         { "max.poll.interval.ms", "300000" },
-        { "auto.offset.reset", "error" },
+        { "auto.offset.reset", "earliest" },
         { "enable.auto.commit", "true" },
         { "enable.auto.offset.store", "false" },
         { "auto.commit.interval.ms", "1000" },
@@ -235,10 +239,6 @@ static struct message *message_of(rd_kafka_message_t *rkm)
 static void take_error(struct kafka_consumer *k, const rd_kafka_message_t *rkm)
 {
     switch (rkm->err) {
-    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
-    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-        k->events.out_of_range(k->events.arg, (unsigned)rkm->partition);
-        break;
     case RD_KAFKA_RESP_ERR__FATAL: {
         char text[256];
 

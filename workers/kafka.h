@@ -25,8 +25,6 @@ struct kafka_events {
     /* None is ours any more. lost: someone else may have them already. */
     void (*revoked)(void *arg, bool lost);
     void (*message)(void *arg, struct message *m); /* takes it */
-    /* The log has no message at the slot's position: it ends before it, or begins behind it. */
-    void (*out_of_range)(void *arg, unsigned slot);
     /* Nothing is to be had of this consumer any more (another has our static name). */
     void (*fatal)(void *arg, const char *text);
 };
@@ -47,7 +45,10 @@ void kafka_wake(struct kafka_consumer *k);
 
 /* Of slots that are ours. Messages that were fetched before may still come. */
 void kafka_pause(struct kafka_consumer *k, unsigned slot);
-/* Go on, at offset (-1: where it stands). */
+/*
+ * Go on, at offset (-1: where it stands). Where the log has no such offset, its first message comes, if it has one: so may any
+ * message that was not asked for.
+ */
 void kafka_resume(struct kafka_consumer *k, unsigned slot, int64_t offset);
 /* What lag monitors see; the truth is in the shard. */
 void kafka_note_offset(struct kafka_consumer *k, unsigned slot, int64_t next_offset);

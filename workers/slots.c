@@ -114,8 +114,8 @@ struct slot_action slot_limits(struct slot *s, int64_t low, int64_t high)
     return act_at(SLOT_DO_SEEK, s->expected);
 }
 
-/* More than was expected: fetching jumped over something. */
-static struct slot_action hole(struct slot *s)
+/* Not the message that was expected: fetching jumped. */
+static struct slot_action elsewhere(struct slot *s)
 {
     if (s->seeks < SLOT_SEEKS_MAX) {
         s->seeks++;
@@ -126,11 +126,11 @@ static struct slot_action hole(struct slot *s)
 
 struct slot_action slot_message(struct slot *s, int64_t offset, const uint8_t digest[32])
 {
-    if ((s->state != SLOT_ACTIVE && s->state != SLOT_CHECKING) || offset < s->expected) {
+    if (s->state != SLOT_ACTIVE && s->state != SLOT_CHECKING) {
         return act(SLOT_DO_DROP);
     }
-    if (offset > s->expected) {
-        return hole(s);
+    if (offset != s->expected) {
+        return elsewhere(s);
     }
     if (s->state == SLOT_CHECKING) {
         if (memcmp(digest, s->at.before_digest, 32) != 0) {
@@ -146,7 +146,7 @@ struct slot_action slot_message(struct slot *s, int64_t offset, const uint8_t di
     return act(SLOT_DO_ENQUEUE);
 }
 
-struct slot_action slot_out_of_range(struct slot *s)
+struct slot_action slot_stalled(struct slot *s)
 {
     return s->state == SLOT_ACTIVE || s->state == SLOT_CHECKING ? load(s) : act(SLOT_DO_NOTHING);
 }

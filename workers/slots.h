@@ -6,7 +6,7 @@
  *   NONE -> UNMAPPED -> LOADING -> LIMITS -> CHECKING -> ACTIVE
  *                          ^          |          |          |
  *                          |          +-> JUMPING <---------+
- *                          +----- fenced, hole, out of range, moved
+ *                          +----- fenced, elsewhere, stalled, moved
  *
  * epoch rises whenever what was queued for the slot is void; answers that carry an older epoch are ignored.
  */
@@ -53,7 +53,7 @@ struct slot {
     struct store_position at; /* as it was loaded */
     int64_t expected;         /* offset of the next message */
     int64_t low;              /* first offset of the log, as last asked */
-    unsigned seeks;           /* for the same hole */
+    unsigned seeks;           /* for the same message */
 };
 
 #define SLOT_SEEKS_MAX 3u
@@ -65,9 +65,10 @@ struct slot_action slot_mapped(struct slot *s, unsigned shard_id, uint32_t gener
 /* The shard's answer. at NULL: it does not have the slot. */
 struct slot_action slot_loaded(struct slot *s, const struct store_position *at);
 struct slot_action slot_limits(struct slot *s, int64_t low, int64_t high);
-/* digest: SHA-256 of the message's value; only looked at in SLOT_CHECKING. */
+/* digest: SHA-256 of the message's value; only looked at in SLOT_CHECKING, of the message that is expected. */
 struct slot_action slot_message(struct slot *s, int64_t offset, const uint8_t digest[32]);
-struct slot_action slot_out_of_range(struct slot *s);
+/* Nothing comes, though the log does not end where the slot stands. */
+struct slot_action slot_stalled(struct slot *s);
 /* The shard goes on there. at NULL: it refused, because it stands elsewhere. */
 struct slot_action slot_jumped(struct slot *s, const struct store_position *at);
 /* Someone else moved the slot, or its queue can't be trusted any more. */

@@ -23,7 +23,8 @@ cluster() {
 # Messages are not compared: an offset may have been there in the log before, too.
 all_equal() {
     local -a gone=()
-    [[ ! -s $W/gone ]] || gone=(--gone "$(cat "$W/gone")")
+    local range
+    [[ ! -e $W/gone ]] || while read -r range; do gone+=(--gone "$range"); done <"$W/gone"
     hosts_equal --kafka "" "${gone[@]}"
 }
 
@@ -37,40 +38,65 @@ newest() { quickstart sql -N "SELECT COALESCE(MAX(sequence), 0) FROM bundle WHER
 stored_beyond() { [[ $(newest "$1") -gt $2 ]]; }
 answers() { [[ $(quickstart sql -N "$1") == "$2" ]]; }
 
-# cut_log HOST OFFSET: what is before it is gone, as retention takes it
-cut_log() {
-    printf '{"version": 1, "partitions": [{"topic": "%s", "partition": %d, "offset": %d}]}' "$TOPIC" "$(slot_of "$1")" "$2" >"$W/cut.json"
+# cut HOST FROM TO: what the log has before offset TO is gone, as retention takes it; "OFFSET SEQUENCE" of what it had from
+# FROM on is in $W/cut
+cut() {
+    local slot
+    slot=$(slot_of "$1")
+    wait_until 30 log_end_is "$1" $(($3 + 2))
+    kcat -b "$(broker)" -C -q -e -t "$TOPIC" -p "$slot" -o "$2" -c $(($3 - $2)) -f 'offset %o\n%s\n' |
+        awk -v RS='\n' '$1 == "offset" { at = $2 } $1 == "sequence" { print at, $2 }' >"$W/cut"
+    printf '{"version": 1, "partitions": [{"topic": "%s", "partition": %d, "offset": %d}]}' "$TOPIC" "$slot" "$3" >"$W/cut.json"
     kafka_tool org.apache.kafka.tools.DeleteRecordsCommand --bootstrap-server "$(broker)" --offset-json-file "$W/cut.json"
 }
 
-# The sequences that lie in the log from offset FROM to before offset TO
-sequences() {
-    kcat -b "$(broker)" -C -q -e -t "$TOPIC" -p "$(slot_of "$1")" -o "$2" -c $(($3 - $2)) -f '%s\n' | grep -a '^sequence ' | cut -d' ' -f2
+gap_of_the_slot() { quickstart sql -N "SELECT from_offset, to_offset FROM slot_gap WHERE kind = 'retention' AND slot = $(slot_of "$1")"; }
+gap_is_there() { [[ -n $(gap_of_the_slot "$1") ]]; }
+
+# cut_is_told HOST FROM TO: in rows of the slot and of the host; what the lost ones had begun or ended is put right by the
+# next keyframe
+cut_is_told() {
+    local host=$1 first last
+    first=$(awk -v at="$2" '$1 == at { print $2 }' "$W/cut")
+    last=$(awk -v at=$(($3 - 1)) '$1 == at { print $2 }' "$W/cut")
+    wait_until 60 stored_beyond "$host" $((last + 3))
+    equal "$(gap_of_the_slot "$host")" "$2"$'\t'"$3" "row of the slot"
+    equal "$(quickstart sql -N "SELECT first_sequence, last_sequence, kind, explained, lost > 0 FROM gap WHERE host = '$host' AND kind = 'sequence'")" \
+        "$first"$'\t'"$last"$'\t'sequence$'\t'0$'\t'1 "gap of the host"
+    ctl status | grep -A 3 'log was cut' | grep -w retention
+    process_kill TERM "$host/collector"
+    host_start "$host"
+    printf '%s:%d-%d\n' "$(cat "$HOSTS/$host/state/host.uuid")" "$first" "$last" >>"$W/gone"
+    all_equal
+    ctl verify "$host"
 }
 
 a_log_that_was_cut_before_it_was_stored_is_a_gap() {
-    local from to first last
+    local from
     cluster
     all_equal
     quickstart kill worker1 worker2
     from=$(place host1 next_offset)
-    wait_until 30 log_end_is host1 $((from + 6))
-    to=$((from + 4))
-    first=$(sequences host1 "$from" "$to" | head -1)
-    last=$(sequences host1 "$from" "$to" | tail -1)
-    cut_log host1 "$to"
+    cut host1 "$from" $((from + 4))
     quickstart start worker1 worker2
-    wait_until 40 stored_beyond host1 $((last + 3))
-    equal "$(quickstart sql -N "SELECT from_offset, to_offset, kind FROM slot_gap WHERE slot = $(slot_of host1)")" "$from"$'\t'"$to"$'\t'retention "row of the slot"
-    equal "$(quickstart sql -N "SELECT first_sequence, last_sequence, kind, explained, lost > 0 FROM gap WHERE host = 'host1' AND kind = 'sequence'")" \
-        "$first"$'\t'"$last"$'\t'sequence$'\t'0$'\t'1 "gap of the host"
-    ctl status | grep -A 3 'log was cut' | grep -w retention
-    # what the lost ones had begun or ended is put right by the next keyframe
-    process_kill TERM host1/collector
-    host_start host1
-    printf '%s:%d-%d' "$(cat "$HOSTS/host1/state/host.uuid")" "$first" "$last" >"$W/gone"
+    cut_is_told host1 "$from" $((from + 4))
+}
+
+# The worker keeps its place in the log, and finds that it is no more
+a_log_that_was_cut_under_a_worker_is_a_gap() {
+    local host=host2 shard stored from to
+    cluster
     all_equal
-    ctl verify host1
+    shard=$(shard_of "$host")
+    stored=$(place "$host" next_offset)
+    quickstart kill "$shard"
+    wait_until 20 some_slot_waits
+    to=$(($(log_end "$host") + 4))
+    cut "$host" "$stored" "$to"
+    quickstart start "$shard"
+    wait_until 60 gap_is_there "$host"
+    from=$(gap_of_the_slot "$host" | awk '{ print $1 }')
+    cut_is_told "$host" "$from" "$to"
 }
 
 a_log_that_was_replaced_is_read_from_its_start() {
@@ -101,11 +127,44 @@ a_shard_that_is_away_makes_only_its_own_slots_wait() {
     quickstart kill "$away"
     at=$(newest_here "$here")
     wait_until 20 stored_here "$here" $((at + 5))
-    [[ $(slots_that_wait) -gt 0 ]]
+    some_slot_waits
     quickstart start "$away"
     wait_until 30 no_slot_waits
     all_equal
     [[ -n $there ]]
+}
+
+# log_ends: of all slots, a line "SLOT OFFSET" each
+log_ends() {
+    local -a which=()
+    local slot
+    for slot in {0..63}; do which+=(-t "$TOPIC:$slot:-1"); done
+    kcat -b "$(broker)" -Q "${which[@]}" | sed -n 's/^.*\[\([0-9]*\)\] offset \([0-9]*\)$/\1 \2/p'
+}
+
+# stored_up_to FILE: what log_ends printed into it is stored
+stored_up_to() {
+    local shard
+    for shard in shard1 shard2; do
+        admin_sql "$shard" "SELECT slot, next_offset FROM pofr_store.ingest_offset"
+    done | awk 'NR == FNR { end[$1] = $2; next } $2 >= end[$1] { delete end[$1] } END { for (slot in end) exit 1 }' "$1" -
+}
+
+slots_assigned() { [[ $(($(metric worker1 pofr_ingest_partitions) + $(metric worker2 pofr_ingest_partitions))) -eq 64 ]]; }
+
+what_comes_while_workers_take_their_slots_is_read() {
+    local slot
+    cluster
+    quickstart kill worker1 worker2 kafka
+    quickstart start kafka worker1 worker2 # a broker that is slow to answer
+    wait_until 60 slots_assigned
+    for slot in {0..63}; do
+        printf 'of no program that we know' | kcat -b "$(broker)" -P -t "$TOPIC" -p "$slot"
+    done
+    log_ends >"$W/ends"
+    equal "$(wc -l <"$W/ends")" 64 "slots whose end is known"
+    wait_until 30 stored_up_to "$W/ends"
+    all_equal
 }
 
 newest_here() { admin_sql shard1 "SELECT COALESCE(MAX(sequence), 0) FROM pofr_store.bundle b JOIN pofr_store.host h USING (host_id) WHERE h.host = '$1'"; }
@@ -115,7 +174,9 @@ slots_that_wait() {
     for worker in worker1 worker2; do n=$((n + $(metric "$worker" 'pofr_ingest_paused_partitions{cause="shard"}'))); done
     printf '%d' "$n"
 }
+some_slot_waits() { [[ $(slots_that_wait) -gt 0 ]]; }
 no_slot_waits() { [[ $(slots_that_wait) -eq 0 ]]; }
 
-cases a_shard_that_is_away_makes_only_its_own_slots_wait a_log_that_was_cut_before_it_was_stored_is_a_gap \
+cases what_comes_while_workers_take_their_slots_is_read a_shard_that_is_away_makes_only_its_own_slots_wait \
+    a_log_that_was_cut_before_it_was_stored_is_a_gap a_log_that_was_cut_under_a_worker_is_a_gap \
     a_log_that_was_replaced_is_read_from_its_start
