@@ -26,6 +26,15 @@ progress() {
     printf '[%4d.%d s] %-10s %s\n' "$((ms / 1000))" "$((ms % 1000 / 100))" "$part" "$*" >&2
 }
 
+# tree_files: what belongs to the tree, with or without git; names from the root, a NUL behind each
+tree_files() {
+    local file
+    {
+        git -C "$POFR_TREE" ls-files -z -co --exclude-standard 2>/dev/null ||
+            (cd -- "$POFR_TREE" && find . \( -path ./build -o -path ./.pofr -o -path ./.git \) -prune -o -type f -printf '%P\0')
+    } | while IFS= read -r -d '' file; do [[ ! -e $POFR_TREE/$file ]] || printf '%s\0' "$file"; done
+}
+
 # last_lines FILE [N]: the end of a log, indented
 last_lines() {
     [[ -s $1 ]] || return 0

@@ -4,8 +4,12 @@
 # timeout: 400
 # long-timeout: 1500
 # order: 45
+source "$(dirname -- "${BASH_SOURCE[0]}")/../support/chroot.sh"
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"
+source "$(dirname -- "${BASH_SOURCE[0]}")/../support/box.sh"
+source "$(dirname -- "${BASH_SOURCE[0]}")/../support/services.sh"
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/packages.sh"
+trap 'box_end; suite_finish' EXIT
 
 DAEMONS=(agent gateway worker merger)
 OUT=$POFR_TREE/build/packages
@@ -93,4 +97,174 @@ QUICK=(packages_are_built each_file_is_in_the_package_of_its_program first_confi
 if [[ $POFR_TEST_ONLY != "  " && $POFR_TEST_ONLY != *packages_are_built* ]]; then
     packages_are_built >/dev/null
 fi
-cases "${QUICK[@]}"
+each_case "${QUICK[@]}"
+if ! is_more_wanted "${QUICK[@]}"; then
+    [[ $suite_failures -eq 0 ]]
+    exit
+fi
+
+# --- in a clean system, with the commands of docs/OPERATING.md ----------------------------------------------------
+#
+# Kafka and MariaDB are the suite's own cluster, on this machine; the box has nothing but Debian.
+
+PACKAGES=(pofr pofr-agent pofr-common pofr-gateway pofr-merger pofr-worker pofrctl)
+HERE=/var/tmp/debs # in the box: where an operator would have copied them
+
+# box_block N: the Nth block of commands of the page
+box_block() { in_box env DEBIAN_FRONTEND=noninteractive sh -exc "cd $HERE; $(packages_block "$1")"; }
+
+# box_packages: the newest build is what lies there
+box_packages() {
+    local package
+    rm -rf -- "$BOX$HERE"
+    mkdir -p -- "$BOX$HERE"
+    for package in "${PACKAGES[@]}"; do cp -- "$(package_file "$OUT" "$package")" "$BOX$HERE/"; done
+}
+
+# installed_version: of all packages, which is one
+installed_version() { in_box dpkg-query -W -f '${db:Status-Abbrev}${Version}\n' "${PACKAGES[@]}" | sort -u; }
+
+no_unit_failed() { equal "$(in_box systemctl --failed --no-legend)" "" "failed units"; }
+
+# what_is_kept: of what the host and the gateway are known by, and what was stored
+what_is_kept() {
+    (cd -- "$BOX" && sha256sum var/lib/pofr/agent/host.uuid var/lib/pofr/gateway/host_key && find var/lib/pofr/agent -maxdepth 1 -name '*key*' -exec sha256sum {} +) | sort
+    sql 'SELECT host, host_uuid FROM host ORDER BY host'
+}
+
+a_new_installation_starts_nothing_and_nothing_fails() {
+    local unit user
+    box_packages
+    box_block 1
+    equal "$(installed_version)" "ii $(deploy/packages/build --version --suffix +test1)" "what is installed"
+    for unit in pofr-collector pofr-shipper pofr-gateway.socket pofr-gateway pofr.target; do
+        equal "$(show "$unit" ActiveState)" inactive "$unit"
+    done
+    equal "$(in_box systemctl list-units --all --no-legend --plain 'pofr-worker@*' 'pofr-merger@*')" "" "instances"
+    equal "$(in_box systemctl is-enabled pofr-agent pofr-gateway.socket pofr-gateway pofr.target | tr '\n' ' ')" \
+        "enabled disabled disabled disabled " "what starts at boot"
+    equal "$(show pofr-collector ConditionResult)" no "collector of a machine that is not enrolled"
+    no_unit_failed
+    equal "$(in_box dpkg --verify "${PACKAGES[@]}")" "" "what dpkg finds altered"
+    for user in collector shipper gateway worker merger; do in_box id "pofr-$user"; done
+    equal "$(in_box stat -c '%a %U %n' /etc/pofr /etc/pofr/secrets /var/lib/pofr /var/lib/pofr/agent /var/lib/pofr/agent/spool /var/lib/pofr/gateway | tr '\n' ' ')" \
+        "755 root /etc/pofr 700 root /etc/pofr/secrets 755 root /var/lib/pofr 755 pofr-collector /var/lib/pofr/agent 2750 pofr-collector /var/lib/pofr/agent/spool 750 pofr-gateway /var/lib/pofr/gateway " folders
+}
+
+configured_services_run_and_record() {
+    in_box systemctl daemon-reload
+    box_block 2
+    (umask 077 && ctl token create --output "$BOX$HERE/token")
+    in_box hostname box
+    box_block 3
+    [[ ! -e $BOX$HERE/token ]]
+    wait_until 60 all_are_active
+    witness p1
+    no_unit_failed
+}
+
+# dpkg may call them again at any time: after a run that was cut off, by dpkg-reconfigure.
+maintainer_scripts_can_be_repeated() {
+    local package before
+    before=$(what_is_kept)
+    for package in "${PACKAGES[@]}"; do
+        [[ -e $BOX/var/lib/dpkg/info/$package.postinst ]] || continue
+        in_box "/var/lib/dpkg/info/$package.postinst" configure "$(deploy/packages/build --version --suffix +test1)"
+        in_box "/var/lib/dpkg/info/$package.postinst" configure ''
+    done
+    wait_until 60 all_are_active
+    equal "$(what_is_kept)" "$before" "what is kept"
+    no_unit_failed
+}
+
+# second_version: a tree whose first configurations of agent and worker have one line more
+second_version() {
+    local tree=$POFR_TEST_WORK/tree name
+    if [[ ! -d $tree ]]; then
+        mkdir -- "$tree"
+        tree_files | tar --null -T - -cf - | tar -C "$tree" -xf -
+        for name in agent worker; do printf '# of the second version\n' >>"$tree/deploy/systemd/etc/$name.conf"; done
+    fi
+    "$tree/deploy/packages/build" --suffix +test2 --output "$OUT"
+}
+
+an_upgrade_keeps_what_was_edited_and_restarts_what_runs() {
+    local unit before knocking
+    local -A pid=()
+    second_version
+    box_packages
+    before=$(what_is_kept)
+    in_box systemctl stop pofr-worker@2 # enabled, and stopped for a reason that only its operator knows
+    for unit in "${SERVICES[@]}"; do pid[$unit]=$(show "$unit" MainPID); done
+    knock 25 >"$POFR_TEST_WORK/knocked" &
+    knocking=$!
+    box_block 4
+    equal "$(installed_version)" "ii $(deploy/packages/build --version --suffix +test2)" "what is installed"
+    wait "$knocking"
+    equal "$(cat -- "$POFR_TEST_WORK/knocked")" "0 True" "refused, and the last one was greeted"
+    for unit in "${SERVICES[@]}"; do
+        [[ $unit != pofr-worker@2 ]] || continue
+        wait_until 60 is_active "$unit"
+        fails equal "$(show "$unit" MainPID)" "${pid[$unit]}" "pid of $unit"
+    done
+    is_inactive pofr-worker@2
+    grep -q '^# of the second version' "$BOX/etc/pofr/agent.conf"       # nobody had edited it
+    fails grep -q '^# of the second version' "$BOX/etc/pofr/worker.conf" # this one, somebody had
+    grep -q '^# of the second version' "$BOX/etc/pofr/worker.conf.dpkg-dist"
+    equal "$(what_is_kept)" "$before" "what is kept"
+    in_box systemctl start pofr-worker@2
+    witness p2
+    equal "$(sql "SELECT COUNT(*) FROM gap WHERE host = 'box' AND kind = 'sequence' AND explained = 0")" 0 "bundles that are missing"
+    ctl verify box
+    no_unit_failed
+}
+
+what_was_removed_goes_on_when_it_is_back() {
+    local before kept
+    before=$(sha256sum "$BOX"/etc/pofr/*.conf "$BOX"/etc/pofr/secrets/*)
+    kept=$(what_is_kept)
+    box_block 5
+    equal "$(in_box sh -c 'ls /usr/bin/pofr* 2>/dev/null')" "" programs
+    equal "$(in_box systemctl list-units --no-legend --plain --state=active,activating,failed 'pofr*')" "" "units"
+    equal "$(in_box pgrep -c '^pofr-' || true)" 0 "processes"
+    equal "$(sha256sum "$BOX"/etc/pofr/*.conf "$BOX"/etc/pofr/secrets/*)" "$before" configuration
+    equal "$(what_is_kept)" "$kept" "what is kept"
+    box_block 1
+    wait_until 60 is_active pofr-collector # it is enrolled still
+    box_block 2
+    wait_until 60 all_are_active
+    witness p3
+    ctl verify box
+    no_unit_failed
+}
+
+purge_leaves_nothing_of_ours() {
+    local stored
+    stored=$(sql "SELECT COUNT(*) > 0 FROM bundle WHERE host = 'box'")
+    box_block 6
+    equal "$(in_box sh -c "dpkg-query -W -f '\${db:Status-Abbrev}\${Package}\n' 'pofr*' 2>/dev/null" | grep -v '^un' || true)" "" "what dpkg knows of"
+    # what this test put there as an operator would, and nothing else
+    equal "$(in_box find /etc /var/lib /usr /run /lib/systemd -xdev -iname '*pofr*' -not -path '/etc/systemd/system/*.d' | sort | tr '\n' ' ')" "/etc/pofr " "files"
+    equal "$(in_box find /etc/pofr -mindepth 1)" /etc/pofr/merger-shard2.conf "configuration"
+    equal "$(in_box pgrep -c '^pofr-' || true)" 0 "processes"
+    no_unit_failed
+    equal "$stored $(sql "SELECT COUNT(*) > 0 FROM bundle WHERE host = 'box'")" "1 1" "what is stored"
+}
+
+box_up() {
+    build_preset release
+    quickstart >/dev/null
+    quickstart kill gateway worker1 worker2 merger collector shipper
+    box_make empty
+    box_start
+}
+
+# Each needs what those before it left; one that was not asked for is made without being counted.
+box_up
+MORE=(a_new_installation_starts_nothing_and_nothing_fails configured_services_run_and_record maintainer_scripts_can_be_repeated
+    an_upgrade_keeps_what_was_edited_and_restarts_what_runs what_was_removed_goes_on_when_it_is_back purge_leaves_nothing_of_ours)
+for name in "${MORE[@]}"; do
+    if [[ $POFR_TEST_ONLY == "  " || $POFR_TEST_ONLY == *" packages/$name "* ]]; then each_case "$name"; else "$name"; fi
+    [[ $name != a_new_installation* ]] || box_configure /etc/pofr
+done
+[[ $suite_failures -eq 0 ]]

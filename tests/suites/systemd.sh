@@ -8,6 +8,7 @@
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/chroot.sh"
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/box.sh"
+source "$(dirname -- "${BASH_SOURCE[0]}")/../support/services.sh"
 trap 'box_end; suite_finish' EXIT
 
 BINDIR=$POFR_TEST_WORK/bin
@@ -76,17 +77,8 @@ first_configurations_are_good() {
 QUICK=(units_are_without_fault every_service_but_the_collector_is_closed every_open_point_of_the_collector_has_its_reason
     first_configurations_are_good)
 
-# is_more_wanted: with --long, or one of the others by name
-is_more_wanted() {
-    local name
-    for name in $POFR_TEST_ONLY; do
-        [[ " ${QUICK[*]} " == *" ${name#systemd/} "* ]] || return 0
-    done
-    [[ $POFR_TEST_ONLY == "  " && ${POFR_TEST_LONG:-no} == yes ]]
-}
-
-cases "${QUICK[@]}" || true # counted
-if ! is_more_wanted; then
+each_case "${QUICK[@]}"
+if ! is_more_wanted "${QUICK[@]}"; then
     [[ $suite_failures -eq 0 ]]
     exit
 fi
@@ -94,22 +86,6 @@ fi
 # --- under a real systemd ---------------------------------------------------------------------------------------
 #
 # Kafka and MariaDB are the suite's own cluster, on this machine; all of ours runs in the box, as units.
-
-SERVICES=(pofr-collector pofr-shipper pofr-gateway pofr-worker@1 pofr-worker@2 pofr-merger@shard1 pofr-merger@shard2)
-
-sql() { quickstart sql -N "$1"; }
-answers_to() { [[ $(sql "$1") == "$2" ]]; }
-ctl() { build/release/ctl/pofrctl --config "$POFR_TEST_WORK/ctl.conf" "$@"; }
-show() { in_box systemctl show -P "$2" "$1"; }
-is_inactive() { [[ $(show "$1" ActiveState) == inactive ]]; }
-is_active() { [[ $(show "$1" ActiveState) == active ]]; }
-said() { in_box journalctl --no-pager -o cat -u "$1"; }
-has_said() { said "$1" | grep -qE -- "$2"; }
-
-all_are_active() {
-    local unit
-    for unit in "${SERVICES[@]}"; do is_active "$unit" || return 1; done
-}
 
 # drop_in UNIT LINE...: in section [Service]
 drop_in() {
@@ -124,44 +100,18 @@ drop_out() {
     in_box systemctl daemon-reload
 }
 
-# box_configure: as an operator would, beginning with what was installed
-box_configure() {
-    local kafka head part etc=$BOX/etc/pofr
-    kafka=127.0.0.1:$(part_field kafka 3)
-    head=127.0.0.1:$(part_field head 3)
-    GATEWAY=$(free_port)
-    METRICS=$(free_port "$GATEWAY")
-    install -d -m 755 -- "$etc"
-    install -d -m 700 -- "$etc/secrets"
-    for part in gateway worker merger; do
-        install -m 600 -- "$POFR_STATE/secrets/$part.pw" "$etc/secrets/$part.pw"
-        sed -e "s/^brokers = .*/brokers = $kafka/" -e "s/^address = .*/address = $head/" -e "s/:9465/:$METRICS/" \
-            "$BOX/usr/local/share/pofr/etc/$part.conf" >"$etc/$part.conf"
-    done
-    printf '\n[metrics]\nlisten = 127.0.0.101:%s\n' "$METRICS" >>"$etc/gateway.conf"
-    printf '\n[metrics]\nlisten = 127.0.0.102:%s\n' "$METRICS" >>"$etc/merger.conf"
-    sed "s/127.0.0.102/127.0.0.103/" "$etc/merger.conf" >"$etc/merger-shard2.conf"
-    mkdir -p -- "$BOX/etc/systemd/system/pofr-gateway.socket.d" "$BOX/etc/systemd/system/pofr-merger@shard2.service.d"
-    printf '[Socket]\nListenStream=\nListenStream=127.0.0.1:%s\n' "$GATEWAY" >"$BOX/etc/systemd/system/pofr-gateway.socket.d/port.conf"
-    printf '[Service]\nEnvironment=POFR_CONF=/etc/pofr/merger-shard2.conf\n' >"$BOX/etc/systemd/system/pofr-merger@shard2.service.d/conf.conf"
-    sed -e "s/^addresses = .*/addresses = 127.0.0.1:$GATEWAY/" \
-        -e "s|^host_key_file = .*|host_key_file = $BOX/var/lib/pofr/gateway/host_key.pub|" "$POFR_STATE/etc/ctl.conf" >"$POFR_TEST_WORK/ctl.conf"
-}
-
 box_up() {
     build_preset release
     quickstart >/dev/null
     quickstart kill gateway worker1 worker2 merger collector shipper
-    box_make
-    box_configure
+    box_make full
+    box_configure /usr/local/share/pofr/etc
     box_start
 }
 
 services_start() {
     in_box systemctl start pofr-gateway pofr-worker@1 pofr-worker@2 pofr-merger@shard1 pofr-merger@shard2
-    (umask 077 && ctl token create --output "$BOX/var/tmp/token")
-    in_box pofr-agent enrol --config /etc/pofr/agent.conf --token-file /var/tmp/token --name box
-    rm -- "$BOX/var/tmp/token"
+    box_enrol
     in_box systemctl start pofr-agent
     wait_until 30 all_are_active
 }
@@ -177,15 +127,6 @@ a_new_machine_is_enrolled_and_all_services_run() {
         equal "$(in_box ps -o user:32= -p "$(show "$unit" MainPID)" | tr -d ' ')" "$(show "$unit" User)" "user of $unit"
     done
     equal "$(in_box systemctl --failed --no-legend)" "" "failed units"
-}
-
-# witness NAME: a process with a program, a folder and an open file that only a sandbox would hide
-witness() {
-    in_box sh -c "mkdir -p /home/1 /root/1 && cp /bin/sleep /home/1/$1 && cd /root/1 && exec 3>/tmp/$1.file && setsid /home/1/$1 900 >/dev/null 2>&1 &"
-    wait_until 60 witness_is_found "$1" || { sql "SELECT * FROM host"; return 1; }
-}
-witness_is_found() {
-    answers_to "SELECT COUNT(*) FROM process_file WHERE host = 'box' AND exe = '/home/1/$1' AND cwd = '/root/1' AND path = '/tmp/$1.file' AND fd = 3" 1
 }
 
 what_happens_there_is_found_in_sql() {
@@ -225,29 +166,6 @@ doctor_says_the_same_with_and_without_the_sandbox() {
     grep -qx 'kcmp ok' "$POFR_TEST_WORK/with"
     grep -qx 'procfs ok' "$POFR_TEST_WORK/with"
     diff "$POFR_TEST_WORK/with" "$POFR_TEST_WORK/without"
-}
-
-# knock SECONDS: connects all the time, says how many were refused, and how many came while the gateway was not there
-knock() {
-    python3 - "$GATEWAY" "$1" <<'EOP'
-import socket, sys, time
-port, end = int(sys.argv[1]), time.monotonic() + float(sys.argv[2])
-refused = greeted = 0
-waiting = []
-while time.monotonic() < end:
-    try:
-        waiting.append(socket.create_connection(("127.0.0.1", port), 20))
-    except OSError as error:
-        refused += 1
-        print("not connected:", error, file=sys.stderr)
-    time.sleep(0.2)
-    if len(waiting) > 20:
-        waiting.pop(0).close()
-last = socket.create_connection(("127.0.0.1", port), 20)
-last.settimeout(20)
-greeted = last.recv(8) == b"SSH-2.0-"
-print(refused, greeted)
-EOP
 }
 
 a_restart_of_the_gateway_refuses_no_connection() {

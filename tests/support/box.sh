@@ -4,7 +4,7 @@
 #
 #   source …/support/chroot.sh     # for the minimal system it is made of
 #   source …/support/box.sh
-#   box_make                       # with what `cmake --install` puts there
+#   box_make full|empty            # with what `cmake --install` puts there, or without
 #   box_start                      # ends with box_end
 #   in_box COMMAND...              # as root in there
 #
@@ -64,7 +64,7 @@ box_make() {
         systemd-network-generator.service console-getty.service apt-daily.timer apt-daily-upgrade.timer; do
         ln -sf /dev/null "$BOX/etc/systemd/system/$unit"
     done
-    DESTDIR=$BOX cmake --install build/release >/dev/null
+    [[ $1 == empty ]] || DESTDIR=$BOX cmake --install build/release >/dev/null
 }
 
 in_box() {

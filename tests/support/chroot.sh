@@ -67,10 +67,7 @@ chroot_make() {
         cp -- "${HOME:-/root}/.m2/settings.xml" "$ROOT/root/.m2/"
     fi
     mkdir -p -- "$ROOT/src"
-    { git ls-files -z -co --exclude-standard 2>/dev/null ||
-        find . \( -path ./build -o -path ./.pofr -o -path ./.git \) -prune -o -type f -printf '%P\0'; } |
-        while IFS= read -r -d '' file; do [[ ! -e $file ]] || printf '%s\0' "$file"; done |
-        tar --null -T - -cf - | tar -C "$ROOT/src" -xf -
+    tree_files | tar --null -T - -cf - | tar -C "$ROOT/src" -xf -
     # the broker's jars need not come through the network twice
     if [[ -d $POFR_TREE/build/cache ]]; then
         mkdir -p -- "$ROOT/src/build"

@@ -12,3 +12,8 @@ packages_lintian() {
     printf '%s\n' "$said"
     equal "$(grep -E '^[EW]:' <<<"$said")" "" "what lintian says"
 }
+
+# packages_block N: the Nth block of commands of docs/OPERATING.md, "From packages"
+packages_block() {
+    awk -v wanted="$1" '$0 == "```shell" { n++; on = n == wanted; next } /^```/ { on = 0 } on' docs/OPERATING.md | grep .
+}

@@ -66,17 +66,24 @@ wanted() {
     fi
 }
 
-# cases FUNCTION...: one after the other; a failed one stops none. One that needs what an earlier one made
-# says so with `needs`; so a name given alone runs alone.
+# cases FUNCTION...: one after the other; a failed one stops none. The last thing of a suite, which fails as they do.
 cases() {
+    each_case "$@"
+    [[ $suite_failures -eq 0 ]]
+}
+
+# each_case FUNCTION...: the same, where the suite goes on whatever they say (suite_failures counts)
+each_case() {
     local name begin status
     for name; do
         wanted "$POFR_TEST_SUITE/$name" || continue
         printf '\n=== %s\n' "$name"
         begin=$(now_ms)
         status=0
-        # not `f || status`: in such a list bash ignores set -e inside f
+        # not `f || status`: in such a list bash ignores set -e inside f, and so it does where our caller is in one
         set +e
+        (set -e; false; exit 9)
+        [[ $? -ne 9 ]] || { printf 'cases of %s in a list or condition: nothing in them could fail\n' "$POFR_TEST_SUITE" >&2; exit 3; }
         (
             trap - EXIT
             set -eEu
@@ -92,7 +99,15 @@ cases() {
             case_result fail "$(seconds $(($(now_ms) - begin)))" "$POFR_TEST_SUITE/$name" "status $status"
         fi
     done
-    [[ $suite_failures -eq 0 ]]
+}
+
+# is_more_wanted QUICK...: with --long, or a case by name that is none of these
+is_more_wanted() {
+    local name
+    for name in $POFR_TEST_ONLY; do
+        [[ " $* " == *" ${name#*/} "* ]] || return 0
+    done
+    [[ $POFR_TEST_ONLY == "  " && ${POFR_TEST_LONG:-no} == yes ]]
 }
 
 # equal GOT WANTED WHAT
