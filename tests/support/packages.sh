@@ -5,10 +5,11 @@
 # package_file FOLDER NAME: the newest build leaves one of each
 package_file() { find "$1" -maxdepth 1 -name "$2_*.deb"; }
 
-# packages_lintian FOLDER: neither an error nor a warning
+# packages_lintian FOLDER [COMMAND...]: neither an error nor a warning; COMMAND is where it is asked
 packages_lintian() {
-    local said
-    said=$(lintian --allow-root --fail-on none "$1"/*.changes)
+    local said folder=$1
+    shift
+    said=$("$@" sh -c "lintian --allow-root --fail-on none $folder/*.changes")
     printf '%s\n' "$said"
     equal "$(grep -E '^[EW]:' <<<"$said")" "" "what lintian says"
 }
