@@ -2,6 +2,7 @@
 #include "agent/collect/sources.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/look/look_host.h"
 #include "common/os/clock.h"
@@ -20,6 +21,7 @@ struct sources {
     struct look_sock *sock;
     uint64_t socks_seen, socks_over;
     bool socks_incomplete, socks_own;
+    bool refused; /* the last look at processes lacked the right to see what some have open */
     const char *socks_mode, *socks_reason;
     struct look_host *host;
     int64_t facts_us;
@@ -197,8 +199,11 @@ static void look_processes(struct sources *s, struct coverage *coverage, struct 
                               : look_proc_limits(s->proc);
     coverage_report(coverage, "processes", whole ? "gate, list from events" : "gate, list from /proc", reason,
                     r.processes, r.blocked + r.over_limit, !r.complete);
-    coverage_report(coverage, "files", "links", r.sliced > 0 ? "large tables are read in parts" : NULL, r.files, 0,
-                    false);
+    s->refused = r.refused > 0 || !look_proc_sees_others(s->proc);
+    reason = s->refused ? "no right to see the files of other users' processes (CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH)"
+             : r.sliced > 0 ? "large tables are read in parts"
+                            : NULL;
+    coverage_report(coverage, "files", "links", reason, r.files, 0, s->refused);
 }
 
 /* --- sockets --------------------------------------------------------------------------------------------------- */
@@ -223,6 +228,26 @@ static void on_netns_end(void *ctx, const struct look_netns_result *r)
     state_sock_sink.netns_end(s->state, r);
 }
 
+#define HOLDERS "no right to see other users' processes: who holds their sockets, which network namespaces they are in"
+
+/* Both must be said, and texts are static: so each is there twice. NULL: nothing but that to say. */
+static const char *with_holders(const char *reason)
+{
+    static const char *const both[][2] = {
+        { LOOK_SOCK_REFUSED, HOLDERS "; " LOOK_SOCK_REFUSED },
+        { LOOK_SOCK_LIMIT, HOLDERS "; " LOOK_SOCK_LIMIT },
+        { LOOK_SOCK_INTERRUPTED, HOLDERS "; " LOOK_SOCK_INTERRUPTED },
+        { LOOK_SOCK_TEXT, HOLDERS "; " LOOK_SOCK_TEXT },
+    };
+
+    for (size_t i = 0; reason != NULL && i < pofr_countof(both); i++) {
+        if (strcmp(reason, both[i][0]) == 0) {
+            return both[i][1];
+        }
+    }
+    return reason != NULL ? reason : HOLDERS;
+}
+
 static void look_sockets(struct sources *s, struct coverage *coverage)
 {
     static const struct look_sock_sink sock_sink = { .socket = on_socket, .netns_end = on_netns_end };
@@ -244,8 +269,9 @@ static void look_sockets(struct sources *s, struct coverage *coverage)
     if (!s->socks_own && rc == 0) {
         return; /* not due: told with the next one */
     }
-    coverage_report(coverage, "sockets", s->socks_mode ? s->socks_mode : "sock_diag", s->socks_reason, s->socks_seen,
-                    s->socks_over, s->socks_incomplete);
+    coverage_report(coverage, "sockets", s->socks_mode ? s->socks_mode : "sock_diag",
+                    s->refused ? with_holders(s->socks_reason) : s->socks_reason, s->socks_seen, s->socks_over,
+                    s->socks_incomplete || s->refused);
     s->socks_seen = s->socks_over = 0;
     s->socks_incomplete = s->socks_own = false;
     s->socks_mode = s->socks_reason = NULL;

@@ -65,7 +65,8 @@ struct gate_entry {
     bool known;           /* it was read: start, clock, attributes hold */
     bool has_clock;       /* clock_ns holds */
     bool kernel_thread;
-    bool exited; /* a zombie that was delivered */
+    bool exited;        /* a zombie that was delivered */
+    bool files_refused; /* no right was had to list its files */
     bool hint_read, hint_thread;
     bool threads_pending; /* not all threads were compared */
     bool moved;           /* in this look: the clock is another, or there is none */

@@ -78,13 +78,12 @@ static uint64_t device_of(int fd)
     return device;
 }
 
-/* Without it the kernel shows 0 for another's exit status. */
-static bool may_see_exits(void)
+static bool has_capability(unsigned which)
 {
     struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
     struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
 
-    return syscall(SYS_capget, &header, data) == 0 && data[0].effective & 1u << CAP_SYS_PTRACE;
+    return syscall(SYS_capget, &header, data) == 0 && data[0].effective & 1u << which;
 }
 
 /* What this kernel and our rights give. */
@@ -102,7 +101,9 @@ static void probe(struct look_proc *l)
     c->pipe_device = device_of(ends[0]);
     (void)device_of(ends[1]);
     c->pidfd_ids = proc_pidfd_ids((struct look_thread *)&mark, (uint32_t)getpid(), &ids, &inode) == 0;
-    c->sees_exits = may_see_exits();
+    c->sees_exits = has_capability(CAP_SYS_PTRACE); /* without it the kernel shows 0 for another's exit status */
+    c->sees_files =                                 /* fd/ is its owner's alone */
+        c->sees_exits && (has_capability(CAP_DAC_READ_SEARCH) || has_capability(CAP_DAC_OVERRIDE));
 }
 
 static void set_defaults(struct look_proc_conf *conf)
@@ -183,6 +184,11 @@ const char *look_proc_limits(const struct look_proc *l)
         return "no right to read other processes (CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH)";
     }
     return NULL;
+}
+
+bool look_proc_sees_others(const struct look_proc *l)
+{
+    return l->c.sees_files;
 }
 
 static int add_pid(struct look_proc *l, uint32_t pid)
@@ -428,6 +434,9 @@ static void leave_behind(struct look_proc *l)
 static void finish(struct look_proc *l, struct look_result *r)
 {
     gate_drop_gone(&l->gate);
+    for (size_t i = 0; i < l->gate.count; i++) {
+        r->refused += l->gate.entries[i]->files_refused;
+    }
     r->left_behind = l->left_count;
     r->complete = l->stage == STAGE_DONE && l->code == 0;
     l->looked = l->looked || r->complete;

@@ -126,6 +126,7 @@ struct look_result {
     uint32_t over_limit;      /* processes beyond processes_max */
     uint32_t sliced;          /* tables of files that were read in part */
     uint32_t threads_pending; /* threads whose table of files is still to be compared */
+    uint32_t refused;         /* processes, read or held, whose files no right is had to list */
     uint64_t files;           /* delivered or held */
 };
 
@@ -151,3 +152,6 @@ POFR_MUST_USE int look_proc_run(struct look_proc *l, const struct look_ask *ask,
 
 /* What can be said for coverage and doctor: NULL or why something is not seen ("kcmp: ..."). Static text. */
 const char *look_proc_limits(const struct look_proc *l);
+
+/* Have we the rights with which the files of any process can be seen? (Even where they are all ours, and nothing was refused.) */
+bool look_proc_sees_others(const struct look_proc *l);

@@ -352,10 +352,10 @@ static void look_families(struct pass *p)
         }
     }
     p->result.complete = !p->result.refused && !p->result.interrupted && !p->result.over_limit;
-    p->result.reason = p->result.refused       ? "a family of sockets could not be read"
-                       : p->result.over_limit  ? "more sockets than the limit"
-                       : p->result.interrupted ? "sockets changed while they were read"
-                       : p->result.text        ? "sock_diag is refused: text of procfs"
+    p->result.reason = p->result.refused       ? LOOK_SOCK_REFUSED
+                       : p->result.over_limit  ? LOOK_SOCK_LIMIT
+                       : p->result.interrupted ? LOOK_SOCK_INTERRUPTED
+                       : p->result.text        ? LOOK_SOCK_TEXT
                                                : NULL;
     p->sink->netns_end(p->ctx, &p->result);
 }

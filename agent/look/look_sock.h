@@ -37,6 +37,12 @@ struct look_netns {
     uint32_t pid;   /* a living process in it; ignored for the own namespace */
 };
 
+/* look_netns_result.reason */
+#define LOOK_SOCK_REFUSED     "a family of sockets could not be read"
+#define LOOK_SOCK_LIMIT       "more sockets than the limit"
+#define LOOK_SOCK_INTERRUPTED "sockets changed while they were read"
+#define LOOK_SOCK_TEXT        "sock_diag is refused: text of procfs"
+
 struct look_netns_result {
     uint64_t inode;
     bool complete;    /* what was not delivered is not there any more */

@@ -122,16 +122,18 @@ static int exited(struct proc_context *c, int dir, struct gate_entry *e, struct 
     finish(c, true, false);
     gate_drop_tables(e);
     commit(c, e, g);
+    e->files_refused = false; /* it has none any more */
     e->exited = true;
     return PROC_WHOLE;
 }
 
-static int open_files(struct proc_context *c, const struct gate_entry *e, struct proc_target *x, struct rec_process *p)
+static int open_files(struct proc_context *c, struct gate_entry *e, struct proc_target *x, struct rec_process *p)
 {
     x->fds = proc_open(c->t, x->task, "fd", O_RDONLY | O_DIRECTORY);
     if (x->fds == PROC_LEFT) {
         return PROC_LEFT;
     }
+    e->files_refused = x->fds == -EACCES || x->fds == -EPERM;
     if (x->fds < 0) {
         p->unreadable |= REC_UNREADABLE_FILES;
     }

@@ -55,6 +55,7 @@ struct proc_context {
     bool pidfd_ids;         /* PIDFD_GET_INFO works here */
     bool told;              /* look_ask.told */
     bool sees_exits;        /* stat shows a zombie's exit status to us */
+    bool sees_files;        /* nobody's files are refused to us */
     bool no_kcmp;           /* the kernel or a filter refuses it for any process */
     uint32_t thread_checks; /* comparisons left in this look */
     struct proc_penalties penalties;

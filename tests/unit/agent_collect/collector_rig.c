@@ -4,6 +4,7 @@
 #include "tests/support/check.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -69,6 +70,35 @@ int collector_rig_teardown(void **state)
     return 0;
 }
 
+/* It is to run as a user that has no rights at all. */
+void collector_rig_run_as(struct collector_rig *h, const char *user)
+{
+    const struct passwd *pw = getpwnam(user);
+    char text[3 * TMPDIR_PATH_SIZE], key[TMPDIR_PATH_SIZE], uuid[TMPDIR_PATH_SIZE];
+
+    assert_non_null(pw);
+    snprintf(text, sizeof(text),
+             "[agent]\nstate_dir = %s\nruntime_dir = %s/run\n[collect]\ntick = 20ms\nbundle_age = 100ms\n"
+             "[spool]\nsegment_size = 256K\nlimit = 64M\n",
+             h->state, h->dir);
+    assert_int_equal(fsio_replace(h->conf, slice_str(text), 0644, NULL), 0);
+    assert_int_equal(chown(h->dir, pw->pw_uid, pw->pw_gid), 0);
+    assert_int_equal(chown(h->state, pw->pw_uid, pw->pw_gid), 0);
+    assert_int_equal(chown(tmpdir_join(h->state, IDENTITY_KEY, key), pw->pw_uid, pw->pw_gid), 0);
+    assert_int_equal(chown(tmpdir_join(h->state, IDENTITY_UUID, uuid), pw->pw_uid, pw->pw_gid), 0);
+    h->uid = pw->pw_uid;
+    h->gid = pw->pw_gid;
+}
+
+/* No way to the program need be open to that user: it is opened before. */
+static void become(const struct collector_rig *h)
+{
+    if (h->uid != 0 &&
+        (setgroups(0, NULL) != 0 || setresgid(h->gid, h->gid, h->gid) != 0 || setresuid(h->uid, h->uid, h->uid) != 0)) {
+        _exit(126);
+    }
+}
+
 pid_t collector_rig_start(const struct collector_rig *h, const char *stop_at)
 {
     pid_t pid = fork();
@@ -77,6 +107,8 @@ pid_t collector_rig_start(const struct collector_rig *h, const char *stop_at)
     if (pid == 0) {
         char log[TMPDIR_PATH_SIZE];
         int null = open(tmpdir_join(h->dir, "log", log), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+        int program = open(POFR_AGENT, O_RDONLY | O_CLOEXEC);
+        const char *const argv[] = { "pofr-agent", "collect", "--config", h->conf, NULL };
 
         if (stop_at != NULL && (setenv("POFR_STOP_AT", stop_at, 1) != 0)) {
             _exit(126);
@@ -84,7 +116,8 @@ pid_t collector_rig_start(const struct collector_rig *h, const char *stop_at)
         (void)setenv("ASAN_OPTIONS", "detect_leaks=0",
                      1); /* its memory is hidden from tracers, so leaks can't be looked for */
         (void)dup2(null, 2);
-        (void)execl(POFR_AGENT, "pofr-agent", "collect", "--config", h->conf, (char *)NULL);
+        become(h);
+        (void)fexecve(program, (char *const *)(uintptr_t)argv, environ);
         _exit(127);
     }
     return pid;

@@ -14,12 +14,17 @@
 struct collector_rig {
     char dir[TMPDIR_PATH_SIZE], state[TMPDIR_PATH_SIZE], spool[TMPDIR_PATH_SIZE], conf[TMPDIR_PATH_SIZE];
     struct sshkey *key;
+    uid_t uid; /* it runs as this one; 0: as whoever runs the test */
+    gid_t gid;
     uint64_t last; /* sequence committed when it was looked at last */
 };
 
 /* cmocka setup and teardown: *state is the rig. */
 int collector_rig_setup(void **state);
 int collector_rig_teardown(void **state);
+
+/* As an ordinary user, without any right. By root, before it is started for the first time. */
+void collector_rig_run_as(struct collector_rig *h, const char *user);
 
 /* stop_at: a stop point, or NULL. */
 pid_t collector_rig_start(const struct collector_rig *h, const char *stop_at);
