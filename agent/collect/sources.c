@@ -238,6 +238,7 @@ static const char *with_holders(const char *reason)
         { LOOK_SOCK_LIMIT, HOLDERS "; " LOOK_SOCK_LIMIT },
         { LOOK_SOCK_INTERRUPTED, HOLDERS "; " LOOK_SOCK_INTERRUPTED },
         { LOOK_SOCK_TEXT, HOLDERS "; " LOOK_SOCK_TEXT },
+        { LOOK_SOCK_SOME_TEXT, HOLDERS "; " LOOK_SOCK_SOME_TEXT },
     };
 
     for (size_t i = 0; reason != NULL && i < pofr_countof(both); i++) {

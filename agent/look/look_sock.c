@@ -12,25 +12,15 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <linux/inet_diag.h>
-#include <linux/netlink.h>
-#include <linux/netlink_diag.h>
-#include <linux/packet_diag.h>
-#include <linux/sock_diag.h>
-#include <linux/unix_diag.h>
-
 #include "agent/look/parse_sock.h"
+#include "agent/look/sock_diag.h"
 #include "common/base/buf.h"
 
-#define ANSWER_MAX  65536
-#define ANSWERS_MAX 1000000u
 #define TEXT_MAX    (64u * 1024u * 1024u)
 #define SEEN_MAX    4096u
-#define TCP_SKIPPED (1u << 6) /* TIME_WAIT: without owner, and tens of thousands after a storm */
 #define SOCKETS_MAX 1048576u
 
 struct seen {
@@ -41,8 +31,8 @@ struct seen {
 struct look_sock {
     struct look_sock_conf conf;
     uint64_t own;
-    int64_t own_us; /* when it was looked at last */
-    int fd;         /* sock_diag in our own namespace; -1: refused */
+    int64_t own_us;        /* when it was looked at last */
+    struct sock_diag diag; /* in our own namespace */
     struct seen seen[SEEN_MAX];
     size_t seen_count;
     struct buf text;
@@ -54,8 +44,9 @@ struct pass {
     const struct look_sock_sink *sink;
     void *ctx;
     struct look_netns_result result;
-    int fd;
-    uint32_t pid; /* for the text; 0: our own */
+    struct sock_diag *diag;
+    uint32_t texts; /* families read as text: 1u << enum look_sock_family */
+    uint32_t pid;   /* for the text; 0: our own */
 };
 
 static int64_t now_us(void)
@@ -66,190 +57,16 @@ static int64_t now_us(void)
     return t.tv_sec * 1000000LL + t.tv_nsec / 1000;
 }
 
-static void deliver(struct pass *p, const struct rec_socket *s)
+static void deliver(void *ctx, const struct rec_socket *s)
 {
+    struct pass *p = ctx;
+
     if (p->result.sockets >= p->look->conf.sockets_max) {
         p->result.over_limit++;
         return;
     }
     p->result.sockets++;
     p->sink->socket(p->ctx, s);
-}
-
-/* --- sock_diag -------------------------------------------------------------------------------------------- */
-
-static int diag_open(void)
-{
-    struct timeval limit = { .tv_sec = 1 };
-    int size = 1 << 20;
-    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-
-    if (fd >= 0) {
-        POFR_IGNORE(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)));
-        POFR_IGNORE(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)));
-    }
-    return fd;
-}
-
-typedef bool (*take_fn)(struct slice body, uint64_t netns, uint64_t protocol, struct rec_socket *out);
-
-static bool take_unix(struct slice body, uint64_t netns, uint64_t protocol, struct rec_socket *out)
-{
-    (void)protocol;
-    return parse_sock_unix(body, netns, out);
-}
-
-static bool take_packet(struct slice body, uint64_t netns, uint64_t protocol, struct rec_socket *out)
-{
-    (void)protocol;
-    return parse_sock_packet(body, netns, out);
-}
-
-static bool take_netlink(struct slice body, uint64_t netns, uint64_t protocol, struct rec_socket *out)
-{
-    (void)protocol;
-    return parse_sock_netlink(body, netns, out);
-}
-
-/* One datagram. 1: more to come; 0: done; negative: -errno of the kernel, or -EPROTO. */
-static int take_answer(struct pass *p, struct slice in, take_fn take, uint64_t protocol, bool *interrupted)
-{
-    while (in.len >= sizeof(struct nlmsghdr)) {
-        struct nlmsghdr n;
-
-        memcpy(&n, in.data, sizeof(n));
-        if (n.nlmsg_len < sizeof(n) || n.nlmsg_len > in.len) {
-            return -EPROTO;
-        }
-        *interrupted = *interrupted || (n.nlmsg_flags & NLM_F_DUMP_INTR) != 0;
-        if (n.nlmsg_type == NLMSG_DONE) {
-            return 0;
-        }
-        if (n.nlmsg_type == NLMSG_ERROR) {
-            int error = -EPROTO;
-
-            if (n.nlmsg_len >= NLMSG_LENGTH(sizeof(struct nlmsgerr))) {
-                memcpy(&error, in.data + NLMSG_HDRLEN, sizeof(error));
-            }
-            return error < 0 ? error : -EPROTO;
-        }
-        struct rec_socket s;
-
-        if (take(slice_sub(in, NLMSG_HDRLEN, n.nlmsg_len - NLMSG_HDRLEN), p->result.inode, protocol, &s)) {
-            deliver(p, &s);
-        }
-        in = slice_sub(in, NLMSG_ALIGN(n.nlmsg_len), SIZE_MAX);
-    }
-    return 1;
-}
-
-static int diag_dump(struct pass *p, uint16_t type, const void *request, size_t len, take_fn take, uint64_t protocol)
-{
-    _Alignas(struct nlmsghdr) static _Thread_local char bytes[ANSWER_MAX];
-    struct nlmsghdr head = { .nlmsg_len = (uint32_t)NLMSG_LENGTH(len),
-                             .nlmsg_type = type,
-                             .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
-                             .nlmsg_seq = 1 };
-    struct iovec out[2] = { { &head, sizeof(head) }, { (void *)request, len } };
-    struct msghdr msg = { .msg_iov = out, .msg_iovlen = 2 };
-    bool interrupted = false;
-    int rc = 1;
-
-    if (sendmsg(p->fd, &msg, 0) < 0) {
-        return -errno;
-    }
-    for (unsigned i = 0; rc == 1; i++) {
-        ssize_t n = recv(p->fd, bytes, sizeof(bytes), 0);
-
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0 || i == ANSWERS_MAX) {
-            return n < 0 ? -errno : -EPROTO;
-        }
-        rc = take_answer(p, slice_of(bytes, (size_t)n), take, protocol, &interrupted);
-    }
-    if (interrupted) {
-        p->result.interrupted = true;
-    }
-    return rc;
-}
-
-/* TCP of both families in one walk of the table: the old request, which every kernel with inet_diag has. */
-static int diag_tcp(struct pass *p)
-{
-    const struct inet_diag_req r = { .idiag_family = AF_INET,
-                                     .idiag_ext = 1u << (INET_DIAG_INFO - 1),
-                                     .idiag_states = ~TCP_SKIPPED };
-
-    return diag_dump(p, TCPDIAG_GETSOCK, &r, sizeof(r), parse_sock_inet, IPPROTO_TCP);
-}
-
-static int diag_inet(struct pass *p, uint8_t family, uint8_t protocol)
-{
-    const struct inet_diag_req_v2 r = { .sdiag_family = family, .sdiag_protocol = protocol, .idiag_states = ~0u };
-
-    return diag_dump(p, SOCK_DIAG_BY_FAMILY, &r, sizeof(r), parse_sock_inet, protocol);
-}
-
-static int diag_both(struct pass *p, uint8_t protocol)
-{
-    int rc = diag_inet(p, AF_INET, protocol);
-
-    return rc ? rc : diag_inet(p, AF_INET6, protocol);
-}
-
-static int diag_unix(struct pass *p)
-{
-    const struct unix_diag_req r = { .sdiag_family = AF_UNIX,
-                                     .udiag_states = ~0u,
-                                     .udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_PEER
-#ifdef UDIAG_SHOW_UID
-                                                   | UDIAG_SHOW_UID
-#endif
-    };
-
-    return diag_dump(p, SOCK_DIAG_BY_FAMILY, &r, sizeof(r), take_unix, 0);
-}
-
-static int diag_packet(struct pass *p)
-{
-    const struct packet_diag_req r = { .sdiag_family = AF_PACKET, .pdiag_show = PACKET_SHOW_INFO };
-
-    return diag_dump(p, SOCK_DIAG_BY_FAMILY, &r, sizeof(r), take_packet, 0);
-}
-
-static int diag_netlink(struct pass *p)
-{
-    const struct netlink_diag_req r = { .sdiag_family = AF_NETLINK, .sdiag_protocol = NDIAG_PROTO_ALL };
-
-    return diag_dump(p, SOCK_DIAG_BY_FAMILY, &r, sizeof(r), take_netlink, 0);
-}
-
-static int diag(struct pass *p, enum look_sock_family family)
-{
-    if (p->fd < 0 || p->look->conf.text_only) {
-        return -EACCES;
-    }
-    switch (family) {
-    case LOOK_SOCK_TCP:
-        return diag_tcp(p);
-    case LOOK_SOCK_UDP:
-        return diag_both(p, IPPROTO_UDP);
-    case LOOK_SOCK_UDPLITE:
-        return diag_both(p, IPPROTO_UDPLITE);
-    case LOOK_SOCK_RAW:
-        return diag_both(p, IPPROTO_RAW);
-    case LOOK_SOCK_UNIX:
-        return diag_unix(p);
-    case LOOK_SOCK_PACKET:
-        return diag_packet(p);
-    case LOOK_SOCK_NETLINK:
-        return diag_netlink(p);
-    case LOOK_SOCK_FAMILIES:
-        break;
-    }
-    return -EINVAL;
 }
 
 /* --- text of procfs ------------------------------------------------------------------------------------ */
@@ -296,7 +113,6 @@ static int text_file(struct pass *p, const char *name, uint64_t protocol)
             deliver(p, &s);
         }
     }
-    p->result.text = true;
     return b->err ? -E2BIG : 0;
 }
 
@@ -331,6 +147,13 @@ static int text(struct pass *p, enum look_sock_family family)
 
 /* --- one namespace ------------------------------------------------------------------------------------ */
 
+static int diag(struct pass *p, enum look_sock_family family)
+{
+    return p->look->conf.text_only
+               ? -EACCES
+               : sock_diag_dump(p->diag, family, p->result.inode, deliver, p, &p->result.interrupted);
+}
+
 /* No module for it: nobody can have such a socket. Asking does not load modules where we lack the right. */
 static bool kernel_lacks(int rc)
 {
@@ -340,22 +163,27 @@ static bool kernel_lacks(int rc)
 static void look_families(struct pass *p)
 {
     for (int f = 0; f < LOOK_SOCK_FAMILIES; f++) {
+        uint32_t before = p->result.sockets + p->result.over_limit;
         int rc = diag(p, (enum look_sock_family)f);
 
-        if (rc && f <= LOOK_SOCK_UNIX) {
+        /* of what the kernel has begun to tell the text would make the same sockets once more, by other names */
+        if (rc && f <= LOOK_SOCK_UNIX && before == p->result.sockets + p->result.over_limit) {
             int text_rc = text(p, (enum look_sock_family)f);
 
+            p->texts |= text_rc == 0 ? 1u << f : 0;
             rc = kernel_lacks(text_rc) && kernel_lacks(rc) ? 0 : text_rc;
         }
         if (rc && !kernel_lacks(rc)) {
             p->result.refused |= 1u << f;
         }
     }
+    p->result.text = p->texts & 1u << LOOK_SOCK_TCP;
     p->result.complete = !p->result.refused && !p->result.interrupted && !p->result.over_limit;
     p->result.reason = p->result.refused       ? LOOK_SOCK_REFUSED
                        : p->result.over_limit  ? LOOK_SOCK_LIMIT
                        : p->result.interrupted ? LOOK_SOCK_INTERRUPTED
                        : p->result.text        ? LOOK_SOCK_TEXT
+                       : p->texts              ? LOOK_SOCK_SOME_TEXT
                                                : NULL;
     p->sink->netns_end(p->ctx, &p->result);
 }
@@ -430,16 +258,15 @@ static bool enter(const struct look_sock *l, const struct look_netns *n)
 static void *visit_run(void *arg)
 {
     const struct visit *v = arg;
-    struct pass p = { .look = v->look, .sink = v->sink, .ctx = v->ctx, .fd = -1, .pid = v->netns->pid };
+    struct sock_diag diag = SOCK_DIAG_NONE;
+    struct pass p = { .look = v->look, .sink = v->sink, .ctx = v->ctx, .diag = &diag, .pid = v->netns->pid };
 
     p.result.inode = v->netns->inode;
     if (enter(v->look, v->netns)) {
-        p.fd = diag_open();
+        sock_diag_open(&diag);
     }
     look_families(&p);
-    if (p.fd >= 0) {
-        close(p.fd);
-    }
+    sock_diag_close(&diag);
     return NULL;
 }
 
@@ -471,7 +298,7 @@ int look_sock_new(const struct look_sock_conf *conf, struct look_sock **out_look
     l->conf.root = l->conf.root ? l->conf.root : "/proc";
     l->conf.sockets_max = l->conf.sockets_max ? l->conf.sockets_max : SOCKETS_MAX;
     buf_init(&l->text, TEXT_MAX);
-    l->fd = diag_open();
+    sock_diag_open(&l->diag);
     if (stat("/proc/self/ns/net", &st) == 0) {
         l->own = st.st_ino;
     }
@@ -484,9 +311,7 @@ void look_sock_free(struct look_sock *l)
     if (!l) {
         return;
     }
-    if (l->fd >= 0) {
-        close(l->fd);
-    }
+    sock_diag_close(&l->diag);
     buf_free(&l->text);
     free(l);
 }
@@ -517,12 +342,15 @@ int look_sock_run(struct look_sock *l, const struct look_netns *list, size_t cou
                   const struct look_sock_sink *sink, void *ctx, struct pofr_err *err)
 {
     int64_t begin = now_us();
-    struct pass p = { .look = l, .sink = sink, .ctx = ctx, .fd = l->fd };
+    struct pass p = { .look = l, .sink = sink, .ctx = ctx, .diag = &l->diag };
     const struct look_netns *n;
 
     p.result.inode = l->own;
     if (l->own_us == 0 || begin - l->own_us >= l->conf.own_apart_us) {
         l->own_us = begin;
+        if (l->diag.fd < 0) { /* there was no descriptor for it, maybe */
+            sock_diag_open(&l->diag);
+        }
         look_families(&p);
     }
     forget(l, list, count);

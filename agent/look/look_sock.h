@@ -42,11 +42,12 @@ struct look_netns {
 #define LOOK_SOCK_LIMIT       "more sockets than the limit"
 #define LOOK_SOCK_INTERRUPTED "sockets changed while they were read"
 #define LOOK_SOCK_TEXT        "sock_diag is refused: text of procfs"
+#define LOOK_SOCK_SOME_TEXT   "the kernel's sock_diag lacks a family: text of procfs"
 
 struct look_netns_result {
     uint64_t inode;
     bool complete;    /* what was not delivered is not there any more */
-    bool text;        /* some of it from /proc/PID/net */
+    bool text;        /* all of it from /proc/PID/net */
     bool interrupted; /* it changed under the look twice: something may have been missed */
     uint32_t refused; /* families that could be read in neither way: 1u << enum look_sock_family */
     uint32_t sockets; /* delivered */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <sys/socket.h>
@@ -314,6 +315,105 @@ static void another_namespace_is_entered_and_left_again(void **state)
     waitpid(child, NULL, 0);
 }
 
+/* --- a dump that breaks off ---------------------------------------------------------------------------------- */
+
+#define MANY 300 /* sockets: more than one datagram tells of */
+
+static int break_off; /* so many answers from now on are lost, each behind one that came */
+static int answers;   /* that came since the last one that was lost */
+
+ssize_t __real_recvfrom(int fd, void *to, size_t len, int flags, struct sockaddr *from, socklen_t *from_len);
+ssize_t __wrap_recvfrom(int fd, void *to, size_t len, int flags, struct sockaddr *from, socklen_t *from_len);
+
+ssize_t __wrap_recvfrom(int fd, void *to, size_t len, int flags, struct sockaddr *from, socklen_t *from_len)
+{
+    if (break_off > 0 && answers == 1) {
+        break_off--;
+        answers = 0;
+        errno = ENOBUFS;
+        return -1;
+    }
+    answers++;
+    return __real_recvfrom(fd, to, len, flags, from, from_len);
+}
+
+struct listeners {
+    uint16_t from; /* the lowest port, the highest */
+    uint16_t to;
+    unsigned tcp, other, text;
+    uint32_t refused;
+};
+
+static void on_listener(void *ctx, const struct rec_socket *s)
+{
+    struct listeners *l = ctx;
+
+    if (s->local_port >= l->from && s->local_port <= l->to && s->state == 10) {
+        l->tcp += s->protocol == IPPROTO_TCP && s->cookie_kind == 0;
+        l->text += s->cookie_kind != 0;
+    }
+    l->other += s->state == 10 && s->family != AF_UNIX && s->protocol != IPPROTO_TCP; /* none of these listens */
+}
+
+static void on_listeners_end(void *ctx, const struct look_netns_result *r)
+{
+    ((struct listeners *)ctx)->refused = r->refused;
+}
+
+static void a_dump_that_broke_off_is_no_answer_to_the_next_question(void **state)
+{
+    static const struct look_sock_sink many = { on_listener, on_listeners_end };
+    struct listeners seen = { .from = UINT16_MAX };
+    struct look_sock *l = NULL;
+    int fds[MANY];
+
+    (void)state;
+    for (int i = 0; i < MANY; i++) {
+        struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        socklen_t len = sizeof(a);
+
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_true(fds[i] >= 0);
+        assert_int_equal(listen(fds[i], 1), 0);
+        assert_int_equal(getsockname(fds[i], (struct sockaddr *)&a, &len), 0);
+        seen.from = ntohs(a.sin_port) < seen.from ? ntohs(a.sin_port) : seen.from;
+        seen.to = ntohs(a.sin_port) > seen.to ? ntohs(a.sin_port) : seen.to;
+    }
+    assert_int_equal(look_sock_new(NULL, &l, NULL), 0);
+    for (int times = 0; times <= 2; times++) { /* not at all; and again at once; and that breaks off too */
+        seen.tcp = seen.other = seen.text = 0;
+        break_off = times;
+        answers = 0;
+        assert_int_equal(look_sock_run(l, NULL, 0, 1000000, &many, &seen, NULL), 0);
+        assert_int_equal(break_off, 0);
+        assert_int_equal(seen.other, 0);
+        assert_int_equal(seen.text, 0);
+        assert_int_equal(seen.refused & 1u << LOOK_SOCK_TCP, times == 2 ? 1u << LOOK_SOCK_TCP : 0);
+        assert_true(times == 2 || seen.tcp >= MANY);
+    }
+    look_sock_free(l);
+    for (int i = 0; i < MANY; i++) {
+        (void)close(fds[i]);
+    }
+}
+
+static void a_raw_socket_is_seen_whatever_modules_the_kernel_has(void **state)
+{
+    struct seen seen = { 0 };
+    int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
+
+    (void)state;
+    if (fd < 0) {
+        print_message("no right to have a raw socket: not tried\n");
+        return;
+    }
+    want(&seen, fd, own_netns());
+    look_once(false, &seen, NULL, 0);
+    (void)close(fd);
+    assert_int_equal(seen.wanted[0].count, 1);
+    assert_int_equal(seen.wanted[0].last.protocol, IPPROTO_ICMP);
+}
+
 static void a_namespace_whose_process_is_gone_is_not_called_complete(void **state)
 {
     struct seen seen = { 0 };
@@ -364,6 +464,8 @@ int main(void)
         cmocka_unit_test(the_text_of_procfs_shows_the_same),
         cmocka_unit_test_setup_teardown(a_unix_path_is_the_path_and_nothing_more, tmpdir_setup, tmpdir_teardown),
         cmocka_unit_test(another_namespace_is_entered_and_left_again),
+        cmocka_unit_test(a_dump_that_broke_off_is_no_answer_to_the_next_question),
+        cmocka_unit_test(a_raw_socket_is_seen_whatever_modules_the_kernel_has),
         cmocka_unit_test(a_namespace_whose_process_is_gone_is_not_called_complete),
         cmocka_unit_test(lines_that_are_none_are_refused),
         cmocka_unit_test(messages_that_are_cut_are_refused_or_lose_attributes_alone),
