@@ -66,6 +66,14 @@ wanted() {
     fi
 }
 
+# parts_said FILE: warnings of the cluster's parts, of those that wrote anything since FILE was made: a build machine shows no more
+parts_said() {
+    local log
+    find "$POFR_STATE/log" -maxdepth 1 -name '*.log' -newer "$1" 2>/dev/null | while read -r log; do
+        grep -E '^[0-9T:.-]+Z (warn|error) ' -- "$log" | tail -n 3 | sed "s/^/${log##*/}: /"
+    done
+}
+
 # cases FUNCTION...: one after the other; a failed one stops none. The last thing of a suite, which fails as they do.
 cases() {
     each_case "$@"
@@ -74,11 +82,12 @@ cases() {
 
 # each_case FUNCTION...: the same, where the suite goes on whatever they say (suite_failures counts)
 each_case() {
-    local name begin status
+    local name begin status begun=$POFR_TEST_WORK/begun
     for name; do
         wanted "$POFR_TEST_SUITE/$name" || continue
         printf '\n=== %s\n' "$name"
         begin=$(now_ms)
+        touch -- "$begun"
         status=0
         # not `f || status`: in such a list bash ignores set -e inside f, and so it does where our caller is in one
         set +e
@@ -91,6 +100,7 @@ each_case() {
             "$name"
         ) >"$POFR_TEST_LOGS/$POFR_TEST_SUITE.$name.log" 2>&1
         status=$?
+        [[ $status -eq 0 ]] || parts_said "$begun" >>"$POFR_TEST_LOGS/$POFR_TEST_SUITE.$name.log" || true
         cat -- "$POFR_TEST_LOGS/$POFR_TEST_SUITE.$name.log"
         set -e
         if [[ $status -eq 0 ]]; then
