@@ -6,6 +6,8 @@
  * with the key that the catalog has under key_id; the chain is followed; running totals must add up; a
  * sequence that is missing must have a gap row, at the beginning too, unless the day it was stored is not kept any more; and
  * the newest that the host's state names must be there. Rows are read in order, a thousand at a time.
+ *
+ * The exit code is about what was found: a host that was enrolled a minute ago has nothing that could be wrong.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +22,7 @@
 #include "ctl/ledger.h"
 #include "ctl/lookup.h"
 #include "ctl/nouns.h"
+#include "ctl/table.h"
 
 #define PAGE      1000
 #define KEYS_MAX  1024
@@ -38,6 +41,7 @@ struct check {
     size_t keys_count;
     uint64_t bundles, problems, missing, branches;
     uint64_t dropped; /* sequences before the first that is there, of days that are not kept any more */
+    uint64_t newest;  /* that is known to have been stored, and is kept still; 0: none */
     uint64_t first_sequence, last_sequence;
     uint8_t last_digest[32];
     uint64_t last_total;
@@ -93,18 +97,18 @@ static int gap_covers(struct check *k, uint64_t first, uint64_t last, bool *out_
     return code;
 }
 
-/* Is the host older than the oldest day of the ledger that is kept? The merger drops days whole. */
+/* Bundles that were stored before this are not kept any more: the merger drops days whole. NULL: all are kept. */
+#define KEPT_FROM                                                                                                      \
+    "(SELECT CAST(REPLACE(PARTITION_DESCRIPTION, '''', '') AS DATETIME) - INTERVAL 1 DAY FROM "                        \
+    "information_schema.PARTITIONS WHERE TABLE_SCHEMA = 'pofr_store' AND TABLE_NAME = 'bundle' AND PARTITION_NAME "    \
+    "<> 'future' ORDER BY PARTITION_ORDINAL_POSITION LIMIT 1)"
+
+/* Is the host older than what is kept of the ledger? */
 static int began_before(struct check *k, bool *out_before, struct pofr_err *err)
 {
     struct db_value value = DB_V_U(k->host_id);
     struct db_result *r = NULL;
-    int code = db_run(
-        k->shard,
-        "SELECT h.enrolled < d.oldest - INTERVAL 1 DAY FROM host h JOIN (SELECT CAST(REPLACE(PARTITION_DESCRIPTION, "
-        "'''', '') AS DATETIME) AS oldest FROM information_schema.PARTITIONS WHERE TABLE_SCHEMA = 'pofr_store' AND "
-        "TABLE_NAME = 'bundle' AND PARTITION_NAME <> 'future' ORDER BY PARTITION_ORDINAL_POSITION LIMIT 1) d WHERE "
-        "h.host_id = ?",
-        &value, 1, &r, err);
+    int code = db_run(k->shard, "SELECT enrolled < " KEPT_FROM " FROM host WHERE host_id = ?", &value, 1, &r, err);
 
     *out_before = !code && db_rows(r) == 1 && db_get_u64(r, 0, 0) != 0;
     db_result_free(r);
@@ -225,14 +229,19 @@ static int verify_range(struct check *k, uint64_t from, uint64_t to, struct pofr
     return code;
 }
 
-/* The newest stored bundle, as the host's state has it: 0: none. */
-static int newest_of(struct check *k, uint64_t *out_newest, struct pofr_err *err)
+/* By the host's state, and by its boots where that is gone. */
+static int read_newest(struct check *k, struct pofr_err *err)
 {
-    struct db_value value = DB_V_U(k->host_id);
+    struct db_value values[] = { DB_V_U(k->host_id), DB_V_U(k->host_id) };
     struct db_result *r = NULL;
-    int code = db_run(k->shard, "SELECT newest_sequence FROM host_state WHERE host_id = ?", &value, 1, &r, err);
+    int code =
+        db_run(k->shard,
+               "SELECT MAX(newest) FROM (SELECT newest_sequence AS newest, last_bundle AS at FROM host_state WHERE "
+               "host_id = ? UNION ALL SELECT tip_sequence, last_tick FROM boot WHERE host_id = ?) x WHERE at >= "
+               "COALESCE(" KEPT_FROM ", at)",
+               values, 2, &r, err);
 
-    *out_newest = !code && db_rows(r) == 1 ? db_get_u64(r, 0, 0) : 0;
+    k->newest = code ? 0 : db_get_u64(r, 0, 0);
     db_result_free(r);
     return code;
 }
@@ -253,6 +262,67 @@ static int load_keys(struct check *k, struct db *catalog, struct pofr_err *err)
     return code;
 }
 
+/* Of every kind, as they are still. With a range: those that are not before its first bundle nor behind its last. */
+static int read_gaps(struct check *k, uint64_t from, uint64_t to, bool all, struct db_result **out,
+                     struct pofr_err *err)
+{
+    struct db_value values[] = { DB_V_U(k->host_id), DB_V_U(all),        DB_V_U(k->host_id), DB_V_U(from),
+                                 DB_V_U(to),         DB_V_U(k->host_id), DB_V_U(from),       DB_V_U(to) };
+
+    return db_run(
+        k->shard,
+        "SELECT kind, COUNT(*) AS gaps, SUM(lost) AS lost FROM gap WHERE host_id = ? AND explained = 0 AND (? "
+        "OR (to_time >= (SELECT MIN(captured_from) FROM bundle WHERE host_id = ? AND sequence >= ? AND "
+        "sequence <= ?) AND from_time <= (SELECT MAX(captured_to) FROM bundle WHERE host_id = ? AND sequence "
+        ">= ? AND sequence <= ?))) GROUP BY kind ORDER BY kind",
+        values, pofr_countof(values), out, err);
+}
+
+static void print_gaps(const struct db_result *gaps)
+{
+    printf("%s", db_rows(gaps) ? "; gaps:" : "; no gaps");
+    for (size_t i = 0; i < db_rows(gaps); i++) {
+        printf("%s %llu %s", i ? "," : "", (unsigned long long)db_get_u64(gaps, i, 1),
+               (const char *)db_get(gaps, i, 0).data);
+        if (db_get_u64(gaps, i, 2) > 0) {
+            printf(" (%llu record%s)", (unsigned long long)db_get_u64(gaps, i, 2),
+                   db_get_u64(gaps, i, 2) == 1 ? "" : "s");
+        }
+    }
+    printf("\n");
+}
+
+static void print_people(const struct check *k, const char *host, const struct db_result *gaps)
+{
+    const char *s = k->problems == 1 ? "" : "s";
+
+    if (k->dropped > 0) {
+        printf("%llu before the first are of days that the ledger does not keep any more\n",
+               (unsigned long long)k->dropped);
+    }
+    if (k->bundles > 0) {
+        printf("%s: %llu bundles, sequence %llu to %llu: %llu problem%s, %llu missing (in gap rows)", host,
+               (unsigned long long)k->bundles, (unsigned long long)k->first_sequence,
+               (unsigned long long)k->last_sequence, (unsigned long long)k->problems, s,
+               (unsigned long long)k->missing);
+    } else if (k->newest > 0) {
+        printf("%s: no bundle is stored in that range: %llu problem%s", host, (unsigned long long)k->problems, s);
+    } else {
+        printf("%s: no bundle is stored, nothing to verify", host);
+    }
+    print_gaps(gaps);
+}
+
+static void print_json(const struct check *k, const char *host, const struct db_result *gaps)
+{
+    printf("%s], \"host\": \"%s\", \"bundles\": %llu, \"problem_count\": %llu, \"missing\": %llu, \"branches\": %llu, "
+           "\"dropped\": %llu, \"gaps\": ",
+           k->first_shown ? "\n" : "", host, (unsigned long long)k->bundles, (unsigned long long)k->problems,
+           (unsigned long long)k->missing, (unsigned long long)k->branches, (unsigned long long)k->dropped);
+    table_print(gaps, true);
+    printf("}\n");
+}
+
 int verify_main(struct ctl *c, int argc, char **argv)
 {
     static const char *const names[] = { "from=", "to=", NULL };
@@ -262,10 +332,11 @@ int verify_main(struct ctl *c, int argc, char **argv)
     struct pofr_err err = { 0 };
     struct check *k = NULL;
     struct lookup_host host;
+    struct db_result *gaps = NULL;
     struct db *catalog = NULL;
     uint64_t from = 1;
     uint64_t to = UINT64_MAX >> 1;
-    uint64_t newest = 0;
+    bool found;
     int code;
 
     if (!ctl_options(argc, argv, names, v, args, 1, &args_count)) {
@@ -292,35 +363,25 @@ int verify_main(struct ctl *c, int argc, char **argv)
         code = load_keys(k, catalog, &err);
     }
     if (!code) {
-        code = newest_of(k, &newest, &err); /* before the ledger: it only grows meanwhile */
+        code = read_newest(k, &err); /* before the ledger: it only grows meanwhile */
     }
     if (!code) {
         printf("%s", c->json ? "{\"problems\": [" : "");
         code = verify_range(k, from, to, &err);
     }
-    if (!code && newest > k->last_sequence && newest >= from && newest <= to) {
-        problem(k, newest, "removed", "the host's state names it as the newest, and it is not there");
+    if (!code && k->newest > k->last_sequence && k->newest >= from && k->newest <= to) {
+        problem(k, k->newest, "removed", "the host's state names it as the newest, and it is not there");
     }
-    if (!code && c->json) {
-        printf("%s], \"host\": \"%s\", \"bundles\": %llu, \"problem_count\": %llu, \"missing\": %llu, \"branches\": "
-               "%llu, \"dropped\": %llu}\n",
-               k->first_shown ? "\n" : "", args[0], (unsigned long long)k->bundles, (unsigned long long)k->problems,
-               (unsigned long long)k->missing, (unsigned long long)k->branches, (unsigned long long)k->dropped);
-    } else if (!code) {
-        printf("%s: %llu bundles, sequence %llu to %llu: %llu problem%s, %llu missing (in gap rows)\n", args[0],
-               (unsigned long long)k->bundles, (unsigned long long)(k->have_last ? k->first_sequence : from),
-               (unsigned long long)k->last_sequence, (unsigned long long)k->problems, k->problems == 1 ? "" : "s",
-               (unsigned long long)k->missing);
+    if (!code) {
+        code = read_gaps(k, from, to, !v[0] && !v[1], &gaps, &err);
     }
-    if (!code && !c->json && k->dropped > 0) {
-        printf("%llu before them are of days that the ledger does not keep any more\n", (unsigned long long)k->dropped);
+    if (!code) {
+        (c->json ? print_json : print_people)(k, host.name, gaps);
     }
+    db_result_free(gaps);
     db_close(k->shard);
     db_close(catalog);
-    if (!code && k->bundles == 0) {
-        fprintf(stderr, "pofrctl: nothing of %s is stored in that range\n", args[0]);
-    }
-    from = k->problems + (k->bundles == 0);
+    found = k->problems > 0;
     free(k);
-    return code ? ctl_fail(&err) : from ? POFR_EXIT_NO : POFR_EXIT_DONE;
+    return code ? ctl_fail(&err) : found ? POFR_EXIT_NO : POFR_EXIT_DONE;
 }

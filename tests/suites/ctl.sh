@@ -311,8 +311,8 @@ bundles_of_a_host() {
     wait_until 60 stored_are 3
     quickstart kill worker1
     ctl verify golden
-    exits 1 ctl verify golden --from 100000
-    grep -q 'nothing of golden is stored in that range' "$POFR_TEST_WORK/said"
+    ctl verify golden --from 100000 | grep -x 'golden: no bundle is stored in that range: 0 problems; no gaps'
+    equal "$(ctl --json verify golden --from 100000 | jq -c '[.bundles, .problem_count, .gaps]')" '[0,0,[]]'
     exits 2 ctl verify golden --from 10 --to 2
     exits 1 ctl verify Far-1.example.org
     grep -q 'is erased' "$POFR_TEST_WORK/said"
@@ -410,6 +410,32 @@ what_is_not_the_ledgers_bundle_is_not_given() {
     ledger "DELETE FROM set_aside WHERE host_id = $id; UPDATE ingest_offset SET incarnation = incarnation - 1 WHERE slot = 3"
 }
 
+# An exit code of 1 is a finding, and nothing else is.
+verify_names_every_gap_and_finds_what_is_gone() {
+    local id
+    id=$(id_of golden)
+    ctl verify golden | tail -n 1 | tee "$POFR_TEST_WORK/shown"
+    grep -E '^golden: 3 bundles, sequence 1 to 3: 0 problems, 0 missing \(in gap rows\); gaps: 1 stopped, 1 sequence \(1 record\)$' "$POFR_TEST_WORK/shown"
+    ledger "INSERT INTO gap (host_id, boot, kind, from_time, to_time, lost, explained, noted) VALUES
+        ($id, 1, 'crash', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), NULL, 0, UTC_TIMESTAMP(6)),
+        ($id, 1, 'ticks', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), 3, 0, UTC_TIMESTAMP(6)),
+        ($id, 1, 'ticks', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), 4, 0, UTC_TIMESTAMP(6)),
+        ($id, 1, 'spool', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), 9, 1, UTC_TIMESTAMP(6)),
+        ($id, 1, 'stopped', '2001-01-01', '2001-01-02', NULL, 0, UTC_TIMESTAMP(6))"
+    ctl verify golden | tail -n 1 | grep -F '; gaps: 2 stopped, 1 crash, 2 ticks (7 records), 1 sequence (1 record)'
+    ledger "DELETE FROM gap WHERE host_id = $id AND from_time > '2002-01-01'"
+    ctl verify golden --from 2 | tail -n 1 | grep -F 'golden: 2 bundles, sequence 2 to 3: 0 problems, 0 missing (in gap rows); no gaps'
+    equal "$(ctl --json verify golden | jq -c '.gaps')" '[{"kind":"stopped","gaps":1,"lost":null}]'
+    ctl verify vm-1.example.org | grep -x 'vm-1.example.org: no bundle is stored, nothing to verify; no gaps' # as of a host that is new
+    # what once was stored, and is gone
+    ledger "CREATE DATABASE kept; CREATE TABLE kept.ledger AS SELECT * FROM bundle WHERE host_id = $id; DELETE FROM bundle WHERE host_id = $id"
+    exits 1 ctl verify golden | grep 'sequence 3: removed'
+    ledger "CREATE TABLE kept.state AS SELECT * FROM host_state WHERE host_id = $id; DELETE FROM host_state WHERE host_id = $id"
+    exits 1 ctl verify golden | grep 'sequence 3: removed'
+    ledger "INSERT INTO bundle SELECT * FROM kept.ledger; INSERT INTO host_state SELECT * FROM kept.state; DROP DATABASE kept"
+    ctl verify golden
+}
+
 what_kafka_has_no_more_is_still_proven() {
     local offset
     source "$POFR_TREE/deploy/lib/kafka.sh"
@@ -449,4 +475,5 @@ cases one_shard a_shard_without_slots_can_be_removed what_was_removed_can_be_add
     a_key_is_shown_as_ssh_keygen_shows_it json_is_made_for_scripts a_host_has_a_database_of_its_own only_the_shard_of_the_host_is_asked \
     a_database_that_it_did_not_make_is_left_alone migrate_makes_them_again what_is_concealed_is_gone words_that_there_are_not_are_refused_with_those_that_there_are \
     a_token_is_not_written_over_a_file bundles_of_a_host a_bundle_comes_back_byte_for_byte statement_and_signature_are_in_the_ledger_for_ever \
-    the_keys_of_a_host_are_what_ssh_keygen_wants what_is_not_the_ledgers_bundle_is_not_given what_kafka_has_no_more_is_still_proven help_is_there_for_every_command
+    the_keys_of_a_host_are_what_ssh_keygen_wants what_is_not_the_ledgers_bundle_is_not_given \
+    verify_names_every_gap_and_finds_what_is_gone what_kafka_has_no_more_is_still_proven help_is_there_for_every_command
