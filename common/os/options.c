@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/err.h"
 #include "common/os/conf.h"
@@ -113,6 +114,10 @@ static bool read_argv(const struct options_spec *spec, int argc, char **argv, st
     n = add_long(all, n, "version", false, OPT_VERSION);
     (void)add_long(all, n, "help", false, OPT_HELP); /* the last row stays zero */
     optind = 0;                                      /* begin anew: a test parses more than once */
+    if (argc >
+        0) { /* getopt names it: by its name, not by the path that it was started with; it writes nothing there */
+        argv[0] = (char *)(uintptr_t)spec->program;
+    }
     while ((c = getopt_long(argc, argv, "+", all, NULL)) != -1) {
         switch (c) {
         case OPT_CONFIG:
@@ -153,7 +158,8 @@ static bool load_conf(const struct options_spec *spec, const struct asked *asked
     int rc = conf_load_instance(spec->conf, out->config_path, asked->instance, &out->conf, &err);
 
     if (rc != 0) {
-        (void)fprintf(stderr, "%s: %s\n", spec->program, err.text);
+        (void)fprintf(stderr, "%s: %s%s\n", spec->program, err.text,
+                      access(out->config_path, F_OK) != 0 ? "; --config FILE says where it is" : "");
         *out_exit = asked->check && rc == POFR_ECONFIG ? POFR_EXIT_NO : POFR_EXIT_USAGE;
         return false;
     }

@@ -177,6 +177,16 @@ static void wrong_use_is_exit_code_2(void **state)
     assert_non_null(strstr(said, "\"word\" is not expected"));
 }
 
+static void a_program_is_called_by_its_name_wherever_it_lies(void **state)
+{
+    const char *const argv[] = { "/somewhere/build/pofr-sample", "--nonsense", NULL };
+
+    (void)state;
+    assert_false(parse_with(&spec, 2, argv));
+    assert_non_null(strstr(said, "pofr-sample: unrecognized option"));
+    assert_null(strstr(said, "build"));
+}
+
 static void a_program_without_configuration_takes_only_its_own(void **state)
 {
     static const struct options_spec bare = { "pofrctl", "Asks.", "noun verb", NULL, NULL, 0, NULL };
@@ -215,6 +225,7 @@ int main(void)
         IN_FOLDER(print_config_shows_value_and_origin),
         cmocka_unit_test(documents_need_no_file),
         cmocka_unit_test(wrong_use_is_exit_code_2),
+        cmocka_unit_test(a_program_is_called_by_its_name_wherever_it_lies),
         cmocka_unit_test(a_program_without_configuration_takes_only_its_own),
         cmocka_unit_test(exit_codes_follow_the_class_of_the_error),
     };
