@@ -23,8 +23,20 @@ static size_t option_index(const char *const *names, const char *given, size_t g
     return i;
 }
 
-bool ctl_options(int argc, char **argv, const char *const *names, const char **values, char **args, size_t args_max,
-                 size_t *out_args)
+/* What is wrong with the option; NULL: nothing. */
+static const char *fault(bool known, bool takes, bool has_equals, bool has_next)
+{
+    if (!known) {
+        return "there is no option";
+    }
+    if (has_equals && !takes) {
+        return "no value belongs to";
+    }
+    return takes && !has_equals && !has_next ? "a value is missing behind" : NULL;
+}
+
+bool ctl_options(const struct ctl *c, int argc, char **argv, const char *const *names, const char **values, char **args,
+                 size_t args_max, size_t *out_args)
 {
     size_t count = 0;
     bool only_args = false;
@@ -34,13 +46,14 @@ bool ctl_options(int argc, char **argv, const char *const *names, const char **v
     }
     for (int i = 1; i < argc; i++) {
         const char *equals;
+        const char *wrong;
         bool takes = false;
         size_t len;
         size_t at;
 
         if (only_args || strncmp(argv[i], "--", 2) != 0) {
             if (count == args_max) {
-                ctl_usage("%s: \"%s\" is one argument too many", argv[0], argv[i]);
+                ctl_usage(c, "\"%s\" is one argument too many", argv[i]);
                 return false;
             }
             args[count++] = argv[i];
@@ -53,8 +66,9 @@ bool ctl_options(int argc, char **argv, const char *const *names, const char **v
         equals = strchr(argv[i], '=');
         len = equals ? (size_t)(equals - argv[i]) - 2 : strlen(argv[i]) - 2;
         at = option_index(names, argv[i] + 2, len, &takes);
-        if (!names[at] || (equals && !takes) || (takes && !equals && i + 1 >= argc)) {
-            ctl_usage("%s: option \"%s\" is not known or lacks its value", argv[0], argv[i]);
+        wrong = fault(names[at] != NULL, takes, equals != NULL, i + 1 < argc);
+        if (wrong) {
+            ctl_usage(c, "%s %.*s", wrong, (int)len + 2, argv[i]);
             return false;
         }
         values[at] = !takes ? "" : equals ? equals + 1 : argv[++i];
@@ -63,7 +77,7 @@ bool ctl_options(int argc, char **argv, const char *const *names, const char **v
     return true;
 }
 
-bool ctl_choice(const char *option, const char *given, const char *const *words)
+bool ctl_choice(const struct ctl *c, const char *option, const char *given, const char *const *words)
 {
     char list[256] = "";
     size_t len = 0;
@@ -76,7 +90,7 @@ bool ctl_choice(const char *option, const char *given, const char *const *words)
             len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", i ? ", " : "", words[i]);
         }
     }
-    ctl_usage("%s \"%s\" is none of %s", option, given, list);
+    ctl_usage(c, "%s \"%s\" is none of %s", option, given, list);
     return false;
 }
 

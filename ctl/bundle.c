@@ -56,14 +56,14 @@ int bundle_list(struct ctl *c, int argc, char **argv)
     uint64_t last;
     int code;
 
-    if (!ctl_options(argc, argv, names, v, args, 1, &args_count)) {
+    if (!ctl_options(c, argc, argv, names, v, args, 1, &args_count)) {
         return POFR_EXIT_USAGE;
     }
     last = v[0] || v[1] ? LIST_MAX : LAST_DEFAULT;
     if (args_count != 1 || (v[0] && parse_u64(slice_str(v[0]), SEQUENCE_MAX, &from)) ||
         (v[1] && parse_u64(slice_str(v[1]), SEQUENCE_MAX, &to)) ||
         (v[2] && parse_u64(slice_str(v[2]), LIST_MAX, &last))) {
-        return ctl_usage("bundle list HOST [--from SEQUENCE] [--to SEQUENCE] [--last N]; N is at most %d", LIST_MAX);
+        return ctl_usage(c, "bundle list HOST [--from SEQUENCE] [--to SEQUENCE] [--last N]; N is at most %d", LIST_MAX);
     }
     code = lookup_host(c, args[0], &catalog, &h, &err);
     if (!code) {
@@ -78,7 +78,7 @@ int bundle_list(struct ctl *c, int argc, char **argv)
     if (!code) {
         table_print(r, c->json);
         if (db_rows(r) == LIST_MAX) {
-            fprintf(stderr, "pofrctl: only the last %d of them\n", LIST_MAX);
+            ctl_warn("only the last %d of them", LIST_MAX);
         }
     }
     db_result_free(r);
@@ -324,16 +324,16 @@ static int put_out(const struct buf *block, const char *file, struct pofr_err *e
 static bool read_arguments(const struct ctl *c, size_t count, char **args, const char **v, struct wanted *out)
 {
     if (count != 2 || parse_u64(slice_str(args[1]), SEQUENCE_MAX, &out->sequence)) {
-        ctl_usage("bundle get HOST SEQUENCE --output FILE; pofrctl bundle list HOST shows the sequences");
+        ctl_usage(c, "bundle get HOST SEQUENCE --output FILE; pofrctl bundle list HOST shows the sequences");
         return false;
     }
     out->one = v[1] != NULL;
     if (v[1] && hex_decode(slice_str(v[1]), out->digest, sizeof(out->digest))) {
-        ctl_usage("bundle get: --digest is 64 hex digits, as pofrctl bundle list shows them");
+        ctl_usage(c, "bundle get: --digest is 64 hex digits, as pofrctl bundle list shows them");
         return false;
     }
     if (!v[0] && (c->json || isatty(STDOUT_FILENO))) {
-        ctl_usage("bundle get: a bundle is not text: give --output FILE%s", c->json ? "" : ", or redirect");
+        ctl_usage(c, "bundle get: a bundle is not text: give --output FILE%s", c->json ? "" : ", or redirect");
         return false;
     }
     return true;
@@ -353,7 +353,7 @@ int bundle_get(struct ctl *c, int argc, char **argv)
     const char *source = "";
     int code = 0;
 
-    if (!ctl_options(argc, argv, names, v, args, 2, &args_count) || !read_arguments(c, args_count, args, v, &w)) {
+    if (!ctl_options(c, argc, argv, names, v, args, 2, &args_count) || !read_arguments(c, args_count, args, v, &w)) {
         return POFR_EXIT_USAGE;
     }
     if (v[0] && !v[3] && ctl_is_taken(v[0])) {

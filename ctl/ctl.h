@@ -14,6 +14,7 @@
 
 struct ctl {
     const struct ctl_conf *conf;
+    const char *noun, *verb; /* of the command that was given: "" where there is none such */
     bool json;
     bool quiet; /* no progress lines */
 };
@@ -65,8 +66,10 @@ int ctl_show_catalog(const struct ctl *c, const char *sql, const struct db_value
 
 /* Say what went wrong on stderr and give the exit code that fits. */
 int ctl_fail(const struct pofr_err *err);
-/* "pofrctl: text" on stderr, exit code 2. */
-int ctl_usage(const char *fmt, ...) POFR_PRINTF(1, 2);
+/* "pofrctl: text; see pofrctl NOUN VERB --help" on stderr, exit code 2. */
+int ctl_usage(const struct ctl *c, const char *fmt, ...) POFR_PRINTF(2, 3);
+/* "pofrctl: text" on stderr, whatever it may hold. */
+void ctl_warn(const char *fmt, ...) POFR_PRINTF(1, 2);
 /* A progress line on stderr, unless quiet. */
 void ctl_say(const struct ctl *c, const char *fmt, ...) POFR_PRINTF(2, 3);
 
@@ -75,11 +78,11 @@ void ctl_say(const struct ctl *c, const char *fmt, ...) POFR_PRINTF(2, 3);
  * value, "" for a flag, NULL where not given. Positional arguments move to args (at most args_max). False:
  * wrong use, said so.
  */
-bool ctl_options(int argc, char **argv, const char *const *names, const char **values, char **args, size_t args_max,
-                 size_t *out_args);
+bool ctl_options(const struct ctl *c, int argc, char **argv, const char *const *names, const char **values, char **args,
+                 size_t args_max, size_t *out_args);
 
 /* Is given one of the words (the list ends with NULL), or NULL? False: wrong use, said with the words that there are. */
-bool ctl_choice(const char *option, const char *given, const char *const *words);
+bool ctl_choice(const struct ctl *c, const char *option, const char *given, const char *const *words);
 
 /* Would a file at path take the place of something? An empty file, as mktemp makes it, is nothing that could be lost. */
 bool ctl_is_taken(const char *path);

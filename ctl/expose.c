@@ -335,7 +335,7 @@ int expose_all(struct ctl *c, struct db *catalog, struct db *head, struct pofr_e
             code = make(head, &e, err);
         }
         if (code == POFR_EREFUSED) {
-            fprintf(stderr, "pofrctl: host_id %" PRIu64 ": %s\n", e.host_id, err->text);
+            ctl_warn("host_id %" PRIu64 ": %s", e.host_id, err->text);
             *err = (struct pofr_err){ 0 };
             code = 0;
         }
@@ -371,14 +371,14 @@ int host_expose(struct ctl *c, int argc, char **argv)
     struct db *head = NULL;
     int code;
 
-    if (!ctl_options(argc, argv, names, v, args, 1, &count)) {
+    if (!ctl_options(c, argc, argv, names, v, args, 1, &count)) {
         return POFR_EXIT_USAGE;
     }
     if (count != 1) {
-        return ctl_usage("host expose HOST [--database NAME]");
+        return ctl_usage(c, "host expose HOST [--database NAME]");
     }
     if (v[0] && !name_is_database(v[0])) {
-        return ctl_usage("host expose: a database's name is of " NAME_DATABASE_GRAMMAR);
+        return ctl_usage(c, "host expose: a database's name is of " NAME_DATABASE_GRAMMAR);
     }
     code = lookup_host(c, args[0], &catalog, &h, &err);
     if (!code && strcmp(h.state, "erased") == 0) {
@@ -415,11 +415,11 @@ int host_conceal(struct ctl *c, int argc, char **argv)
     struct db *catalog = NULL;
     int code;
 
-    if (!ctl_options(argc, argv, names, v, args, 1, &count)) {
+    if (!ctl_options(c, argc, argv, names, v, args, 1, &count)) {
         return POFR_EXIT_USAGE;
     }
     if (count != 1) {
-        return ctl_usage("host conceal HOST");
+        return ctl_usage(c, "host conceal HOST");
     }
     code = lookup_host(c, args[0], &catalog, &h, &err);
     if (!code) {

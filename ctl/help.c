@@ -92,6 +92,13 @@ static const struct ctl_verb *find(const char *noun, const char *verb, const str
     return first;
 }
 
+bool help_is_noun(const char *word)
+{
+    const struct ctl_verb *v;
+
+    return find(word, NULL, &v) != NULL;
+}
+
 /* Where the noun is, behind the options of all; of these two take a value. */
 static int first_word(int argc, char **argv)
 {
@@ -151,7 +158,10 @@ bool help_answers(int argc, char **argv, int *out_exit)
         } else if (words == 2 && strcmp(argv[1], "all") == 0) {
             print_all();
         } else if (!explain(argv[1], words > 2 ? argv[2] : NULL)) {
-            *out_exit = ctl_usage("no such command: %s%s%s", argv[1], words > 2 ? " " : "", words > 2 ? argv[2] : "");
+            struct ctl c = { .noun = help_is_noun(argv[1]) ? argv[1] : "", .verb = "" };
+
+            *out_exit =
+                ctl_usage(&c, "no such command: %s%s%s", argv[1], words > 2 ? " " : "", words > 2 ? argv[2] : "");
         }
         return true;
     }

@@ -17,5 +17,8 @@ void help_commands(FILE *to);
  */
 bool help_answers(int argc, char **argv, int *out_exit);
 
+/* Are there commands of that noun? */
+bool help_is_noun(const char *word);
+
 /* Was --help given before the noun? */
 bool help_is_general(int argc, char **argv);

@@ -19,15 +19,16 @@
 
 #define NOTICE_S 10 /* every worker and gateway has taken notice of a change in the catalog after this */
 
-static bool one_argument(int argc, char **argv, const char *const *names, const char **values, char **out_arg)
+static bool one_argument(const struct ctl *c, int argc, char **argv, const char *const *names, const char **values,
+                         char **out_arg)
 {
     size_t count;
 
-    if (!ctl_options(argc, argv, names, values, out_arg, 1, &count)) {
+    if (!ctl_options(c, argc, argv, names, values, out_arg, 1, &count)) {
         return false;
     }
     if (count != 1) {
-        ctl_usage("host %s needs a host: its name, host_id or uuid", argv[0]);
+        ctl_usage(c, "host %s needs a host: its name, host_id or uuid", argv[0]);
         return false;
     }
     return true;
@@ -42,7 +43,8 @@ int host_list(struct ctl *c, int argc, char **argv)
     size_t args_count;
     struct db_value values[2];
 
-    if (!ctl_options(argc, argv, names, v, args, 0, &args_count) || !ctl_choice("host list: --state", v[0], states)) {
+    if (!ctl_options(c, argc, argv, names, v, args, 0, &args_count) ||
+        !ctl_choice(c, "host list: --state", v[0], states)) {
         return POFR_EXIT_USAGE;
     }
     values[0] = v[0] ? DB_V_C(v[0]) : DB_V_NULL;
@@ -86,7 +88,7 @@ int host_show(struct ctl *c, int argc, char **argv)
     struct db *head = NULL;
     int code;
 
-    if (!one_argument(argc, argv, names, v, &arg)) {
+    if (!one_argument(c, argc, argv, names, v, &arg)) {
         return POFR_EXIT_USAGE;
     }
     code = lookup_host(c, arg, &catalog, &h, &err);
@@ -153,7 +155,7 @@ int host_key(struct ctl *c, int argc, char **argv)
     struct db *catalog = NULL;
     int code;
 
-    if (!one_argument(argc, argv, names, v, &arg)) {
+    if (!one_argument(c, argc, argv, names, v, &arg)) {
         return POFR_EXIT_USAGE;
     }
     code = lookup_host(c, arg, &catalog, &h, &err);
@@ -227,7 +229,7 @@ int host_approve(struct ctl *c, int argc, char **argv)
     struct db *catalog = NULL;
     int code;
 
-    if (!one_argument(argc, argv, names, v, &arg)) {
+    if (!one_argument(c, argc, argv, names, v, &arg)) {
         return POFR_EXIT_USAGE;
     }
     code = lookup_host(c, arg, &catalog, &h, &err);
@@ -255,14 +257,14 @@ int host_rename(struct ctl *c, int argc, char **argv)
     struct db *catalog = NULL;
     int code;
 
-    if (!ctl_options(argc, argv, names, v, args, 2, &count)) {
+    if (!ctl_options(c, argc, argv, names, v, args, 2, &count)) {
         return POFR_EXIT_USAGE;
     }
     if (count < 1 || (count == 1 && !v[0]) || (count == 2 && args[1][0] == 0)) {
-        return ctl_usage("host rename HOST NEW_NAME [--group GROUP], or host rename HOST --group GROUP");
+        return ctl_usage(c, "host rename HOST NEW_NAME [--group GROUP], or host rename HOST --group GROUP");
     }
     if (count == 2 && !name_is_host(args[1])) {
-        return ctl_usage("host rename: a name is of " NAME_GRAMMAR);
+        return ctl_usage(c, "host rename: a name is of " NAME_GRAMMAR);
     }
     code = lookup_host(c, args[0], &catalog, &h, &err);
     if (!code) {
@@ -300,7 +302,7 @@ int host_retire(struct ctl *c, int argc, char **argv)
     struct db *catalog = NULL;
     int code;
 
-    if (!one_argument(argc, argv, names, v, &arg)) {
+    if (!one_argument(c, argc, argv, names, v, &arg)) {
         return POFR_EXIT_USAGE;
     }
     code = lookup_host(c, arg, &catalog, &h, &err);
@@ -380,13 +382,13 @@ int host_erase(struct ctl *c, int argc, char **argv)
     char database[NAME_DATABASE_SIZE];
     int code;
 
-    if (!one_argument(argc, argv, names, v, &arg)) {
+    if (!one_argument(c, argc, argv, names, v, &arg)) {
         return POFR_EXIT_USAGE;
     }
     code = lookup_host(c, arg, &catalog, &h, &err);
     if (!code && !v[0]) {
         db_close(catalog);
-        return ctl_usage("host erase deletes all rows of host %s for ever; say so with --yes", h.name);
+        return ctl_usage(c, "host erase deletes all rows of host %s for ever; say so with --yes", h.name);
     }
     if (!code) {
         code = lookup_shard(c, catalog, h.slot, &shard, &err);

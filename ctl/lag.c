@@ -145,7 +145,7 @@ int topic_lag_main(struct ctl *c, int argc, char **argv)
     bool partial = false;
     int code;
 
-    if (!ctl_options(argc, argv, names, v, args, 0, &args_count)) {
+    if (!ctl_options(c, argc, argv, names, v, args, 0, &args_count)) {
         return POFR_EXIT_USAGE;
     }
     code = lag_read(c, &slots, &count, &partial, &err);
@@ -167,7 +167,7 @@ int topic_lag_main(struct ctl *c, int argc, char **argv)
                count, shown, (long long)sum, partial ? " (not complete)" : "");
     }
     if (partial) {
-        fprintf(stderr, "pofrctl: not complete: %s\n", err.text);
+        ctl_warn("not complete: %s", err.text);
     }
     free(slots);
     return partial ? POFR_EXIT_RETRY : POFR_EXIT_DONE;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* main.c -- pofrctl NOUN VERB: find the command, run it. */
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,37 +9,6 @@
 #include "common/os/options.h"
 #include "ctl/ctl.h"
 #include "ctl/help.h"
-
-int ctl_fail(const struct pofr_err *err)
-{
-    fprintf(stderr, "pofrctl: %s\n", err->text[0] ? err->text : pofr_err_text(err->code));
-    return options_exit_of(err->code);
-}
-
-int ctl_usage(const char *fmt, ...)
-{
-    va_list args;
-
-    fputs("pofrctl: ", stderr);
-    va_start(args, fmt);
-    vfprintf(stderr, fmt, args);
-    va_end(args);
-    fputs("; see pofrctl --help\n", stderr);
-    return POFR_EXIT_USAGE;
-}
-
-void ctl_say(const struct ctl *c, const char *fmt, ...)
-{
-    va_list args;
-
-    if (c->quiet) {
-        return;
-    }
-    va_start(args, fmt);
-    vfprintf(stderr, fmt, args);
-    va_end(args);
-    fputc('\n', stderr);
-}
 
 static const struct ctl_verb *find_verb(int argc, char **argv, int *out_used)
 {
@@ -73,13 +41,13 @@ int main(int argc, char **argv)
         .libraries = libraries,
     };
     struct options options = { 0 };
-    struct ctl c = { 0 };
+    struct ctl c = { .noun = "", .verb = "" };
     const struct ctl_verb *v;
     int used = 0;
     int rc;
 
     if (argc == 1) {
-        return ctl_usage("a command is needed"); /* before a missing configuration is complained of */
+        return ctl_usage(&c, "a command is needed"); /* before a missing configuration is complained of */
     }
     if (help_answers(argc, argv, &rc)) {
         return rc;
@@ -107,9 +75,12 @@ int main(int argc, char **argv)
     }
     v = find_verb(argc, argv, &used);
     if (!v) {
-        rc = argc < 1 ? ctl_usage("a command is needed")
-                      : ctl_usage("no such command: %s%s%s", argv[0], argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
+        c.noun = argc > 0 && help_is_noun(argv[0]) ? argv[0] : "";
+        rc = argc < 1 ? ctl_usage(&c, "a command is needed")
+                      : ctl_usage(&c, "no such command: %s%s%s", argv[0], argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
     } else {
+        c.noun = v->noun;
+        c.verb = v->verb;
         rc = v->run(&c, argc - used, argv + used);
     }
     conf_free(options.conf);

@@ -304,7 +304,7 @@ static int note_identity(struct ctl *c, struct db *catalog, const struct ctl_sha
     if (!code) {
         code = identity_is_new(catalog, s, &id, err);
         if (code == POFR_EREFUSED) {
-            fprintf(stderr, "pofrctl: shard %s: %s\n", s->name, err->text);
+            ctl_warn("shard %s: %s", s->name, err->text);
             *err = (struct pofr_err){ 0 };
             code = 0;
         }
@@ -324,7 +324,7 @@ int migrate_main(struct ctl *c, int argc, char **argv)
     size_t count = 0;
     int code;
 
-    if (!ctl_options(argc, argv, names, values, args, 0, &args_count)) {
+    if (!ctl_options(c, argc, argv, names, values, args, 0, &args_count)) {
         return POFR_EXIT_USAGE;
     }
     code = migrate_catalog(c, &err);

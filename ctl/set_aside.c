@@ -40,12 +40,12 @@ int set_aside_list(struct ctl *c, int argc, char **argv)
     uint64_t limit = 100;
     int code;
 
-    if (!ctl_options(argc, argv, names, v, args, 0, &args_count) ||
-        !ctl_choice("set-aside list: --reason", v[1], reasons)) {
+    if (!ctl_options(c, argc, argv, names, v, args, 0, &args_count) ||
+        !ctl_choice(c, "set-aside list: --reason", v[1], reasons)) {
         return POFR_EXIT_USAGE;
     }
     if (v[2] && parse_u64(slice_str(v[2]), 100000, &limit)) {
-        return ctl_usage("set-aside list: --limit is at most 100000");
+        return ctl_usage(c, "set-aside list: --limit is at most 100000");
     }
     code = ctl_head(c, "pofr", &head, &err);
     if (!code) {
@@ -81,12 +81,12 @@ int set_aside_show(struct ctl *c, int argc, char **argv)
     FILE *to = stdout;
     int code;
 
-    if (!ctl_options(argc, argv, names, v, args, 1, &args_count)) {
+    if (!ctl_options(c, argc, argv, names, v, args, 1, &args_count)) {
         return POFR_EXIT_USAGE;
     }
     if (args_count != 1 || !parse_place(args[0], &at)) {
         return ctl_usage(
-            "set-aside show SLOT:INCARNATION:OFFSET [--output FILE]; pofrctl set-aside list shows the places");
+            c, "set-aside show SLOT:INCARNATION:OFFSET [--output FILE]; pofrctl set-aside list shows the places");
     }
     code = ctl_head(c, "pofr", &head, &err);
     if (!code) {
@@ -159,13 +159,13 @@ int set_aside_replay(struct ctl *c, int argc, char **argv)
     uint64_t requested = 0;
     int code;
 
-    if (!ctl_options(argc, argv, names, v, args, 1, &args_count)) {
+    if (!ctl_options(c, argc, argv, names, v, args, 1, &args_count)) {
         return POFR_EXIT_USAGE;
     }
     if ((args_count == 1) == (v[0] != NULL) || (args_count == 1 && !parse_place(args[0], &at))) {
-        return ctl_usage("set-aside replay SLOT:INCARNATION:OFFSET, or set-aside replay --reason REASON");
+        return ctl_usage(c, "set-aside replay SLOT:INCARNATION:OFFSET, or set-aside replay --reason REASON");
     }
-    if (!ctl_choice("set-aside replay: --reason", v[0], reasons)) {
+    if (!ctl_choice(c, "set-aside replay: --reason", v[0], reasons)) {
         return POFR_EXIT_USAGE;
     }
     code = ctl_catalog(c, &catalog, &err);

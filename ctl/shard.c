@@ -20,7 +20,7 @@ int shard_list(struct ctl *c, int argc, char **argv)
     char *args[1];
     size_t args_count;
 
-    if (!ctl_options(argc, argv, names, values, args, 0, &args_count)) {
+    if (!ctl_options(c, argc, argv, names, values, args, 0, &args_count)) {
         return POFR_EXIT_USAGE;
     }
     return ctl_show_catalog(
@@ -180,13 +180,13 @@ int shard_add(struct ctl *c, int argc, char **argv)
     struct db *catalog = NULL;
     int code;
 
-    if (!ctl_options(argc, argv, names, values, args, 1, &args_count)) {
+    if (!ctl_options(c, argc, argv, names, values, args, 1, &args_count)) {
         return POFR_EXIT_USAGE;
     }
     if (args_count != 1 || !name_ok(args[0]) || !values[0] || hostport_parse(slice_str(values[0]), 3306, &hp) ||
         (values[2] && strcmp(values[2], "update") != 0)) {
-        return ctl_usage("shard add NAME --address HOST:PORT [--slots even|none|0-31,40] [--if-exists update]; "
-                         "a name is of a-z, 0-9, _ and -");
+        return ctl_usage(c, "shard add NAME --address HOST:PORT [--slots even|none|0-31,40] [--if-exists update]; "
+                            "a name is of a-z, 0-9, _ and -");
     }
     snprintf(s.name, sizeof(s.name), "%s", args[0]);
     snprintf(s.address, sizeof(s.address), "%s", hp.host);
@@ -251,11 +251,11 @@ int shard_remove(struct ctl *c, int argc, char **argv)
     uint64_t slots = 0;
     int code;
 
-    if (!ctl_options(argc, argv, names, values, args, 1, &args_count)) {
+    if (!ctl_options(c, argc, argv, names, values, args, 1, &args_count)) {
         return POFR_EXIT_USAGE;
     }
     if (args_count != 1) {
-        return ctl_usage("shard remove NAME; pofrctl shard list shows them");
+        return ctl_usage(c, "shard remove NAME; pofrctl shard list shows them");
     }
     code = ctl_catalog(c, &catalog, &err);
     if (!code) {

@@ -31,7 +31,8 @@ static const struct part parts[] = {
       true },
     { "freshness_seconds", "freshness of reporting hosts, seconds",
       "SELECT ROUND(MIN(age), 1) AS best, ROUND(AVG(age), 1) AS mean, ROUND(MAX(age), 1) AS worst FROM (SELECT "
-      "TIMESTAMPDIFF(MICROSECOND, last_tick, UTC_TIMESTAMP(6)) / 1000000 AS age FROM host@ WHERE state = 'active' AND "
+      "GREATEST(TIMESTAMPDIFF(MICROSECOND, last_tick, UTC_TIMESTAMP(6)), 0) / 1000000 AS age FROM host@ WHERE state = "
+      "'active' AND "
       "last_tick >= "
       "UTC_TIMESTAMP(6) - INTERVAL ? SECOND AND last_tick >= UTC_TIMESTAMP(6) - INTERVAL ? SECOND) x",
       true },
@@ -99,7 +100,7 @@ static int reach_read(struct ctl *c, struct reach *k, struct pofr_err *err)
             buf_printf(&k->partitions, "%s`%s`", k->up_count++ ? ", " : "", shards[i].name);
         } else if (!code) {
             buf_printf(&k->down, "%s\"%s\"", k->down_count++ ? ", " : "", shards[i].name);
-            fprintf(stderr, "pofrctl: not complete: %s\n", why.text);
+            ctl_warn("not complete: %s", why.text);
         }
         db_close(shard);
         db_result_free(r);
@@ -172,7 +173,7 @@ static int lag_part(struct ctl *c, bool told, struct pofr_err *err)
     int code = lag_read(c, &slots, &count, &partial, err);
 
     if (code) {
-        printf(c->json ? "\"lag\": null}\n" : "lag: not known: %s\n", err->text);
+        printf(c->json ? "\"lag\": null}\n" : "lag: not known\n");
         return code;
     }
     for (size_t i = 0; i < count; i++) {
@@ -193,7 +194,7 @@ static int lag_part(struct ctl *c, bool told, struct pofr_err *err)
         printf("%s\n", partial ? " (not complete)" : "");
     }
     if (partial && !told) {
-        fprintf(stderr, "pofrctl: not complete: %s\n", err->text);
+        ctl_warn("not complete: %s", err->text);
     }
     free(slots);
     return partial ? POFR_EDBBUSY : 0;
@@ -212,7 +213,7 @@ int status_main(struct ctl *c, int argc, char **argv)
     bool failed = false;
     int code;
 
-    if (!ctl_options(argc, argv, names, v, args, 0, &args_count)) {
+    if (!ctl_options(c, argc, argv, names, v, args, 0, &args_count)) {
         return POFR_EXIT_USAGE;
     }
     code = ctl_head(c, "pofr", &head, &err);
@@ -220,7 +221,7 @@ int status_main(struct ctl *c, int argc, char **argv)
         return ctl_fail(&err);
     }
     if (reach_read(c, &k, &err)) {
-        fprintf(stderr, "pofrctl: which shards answer is not known: %s\n", err.text);
+        ctl_warn("which shards answer is not known: %s", err.text);
     }
     if (c->json) {
         printf("{\"complete\": %s, \"unreachable\": [%.*s], ", k.down_count ? "false" : "true",
@@ -229,7 +230,7 @@ int status_main(struct ctl *c, int argc, char **argv)
     for (size_t i = 0; i < pofr_countof(parts); i++) {
         code = one_part(c, head, &parts[i], &k, &why);
         if (code) {
-            fprintf(stderr, "pofrctl: %s: %s\n", parts[i].title, why.text);
+            ctl_warn("%s: %s", parts[i].title, why.text);
             failed = true;
         }
     }

@@ -129,20 +129,20 @@ int token_create(struct ctl *c, int argc, char **argv)
     struct db *catalog = NULL;
     int code;
 
-    if (!ctl_options(argc, argv, names, v, args, 0, &args_count)) {
+    if (!ctl_options(c, argc, argv, names, v, args, 0, &args_count)) {
         return POFR_EXIT_USAGE;
     }
     if ((v[USES] && (parse_u64(slice_str(v[USES]), 1000000, &uses) || uses == 0)) ||
         (v[EXPIRES] && !parse_expiry(v[EXPIRES], &seconds)) || (v[HOST] && uses != 1)) {
         return ctl_usage(
-            "token create: --uses is 1 to 1000000 (1 where --host names the host), --expires is like 30m, 12h, 7d");
+            c, "token create: --uses is 1 to 1000000 (1 where --host names the host), --expires is like 30m, 12h, 7d");
     }
     if (v[HOST] && !name_is_host(v[HOST])) {
-        return ctl_usage("token create: --host is a name of " NAME_GRAMMAR);
+        return ctl_usage(c, "token create: --host is a name of " NAME_GRAMMAR);
     }
     if (!v[KEY_FILE] && !c->conf->gateway_key_file[0]) {
-        return ctl_usage("token create needs the gateways' public host key: option [gateway] host_key_file, or "
-                         "--gateway-key-file FILE");
+        return ctl_usage(c, "token create needs the gateways' public host key: option [gateway] host_key_file, or "
+                            "--gateway-key-file FILE");
     }
     if (v[OUTPUT] && !v[FORCE] && ctl_is_taken(v[OUTPUT])) {
         (void)pofr_err_set(&err, POFR_EREFUSED, "%s exists already (--force overwrites it)", v[OUTPUT]);
@@ -204,7 +204,7 @@ int token_list(struct ctl *c, int argc, char **argv)
     char *args[1];
     size_t args_count;
 
-    if (!ctl_options(argc, argv, names, v, args, 0, &args_count)) {
+    if (!ctl_options(c, argc, argv, names, v, args, 0, &args_count)) {
         return POFR_EXIT_USAGE;
     }
     return ctl_show_catalog(
@@ -230,11 +230,11 @@ int token_revoke(struct ctl *c, int argc, char **argv)
     bool was = false;
     int code;
 
-    if (!ctl_options(argc, argv, names, v, args, 1, &args_count)) {
+    if (!ctl_options(c, argc, argv, names, v, args, 1, &args_count)) {
         return POFR_EXIT_USAGE;
     }
     if (args_count != 1 || parse_u64(slice_str(args[0]), UINT32_MAX, &id)) {
-        return ctl_usage("token revoke TOKEN_ID; pofrctl token list shows them");
+        return ctl_usage(c, "token revoke TOKEN_ID; pofrctl token list shows them");
     }
     code = ctl_catalog(c, &catalog, &err);
     if (!code) {
@@ -250,7 +250,7 @@ int token_revoke(struct ctl *c, int argc, char **argv)
     db_result_free(r);
     db_close(catalog);
     if (!code && !found) {
-        fprintf(stderr, "pofrctl: no token %llu\n", (unsigned long long)id);
+        ctl_warn("no token %llu", (unsigned long long)id);
         return POFR_EXIT_NO;
     }
     if (!code) {

@@ -35,7 +35,7 @@ int topic_create_main(struct ctl *c, int argc, char **argv)
     struct topic_admin *a = NULL;
     int code;
 
-    if (!ctl_options(argc, argv, names, values, args, 0, &args_count)) {
+    if (!ctl_options(c, argc, argv, names, values, args, 0, &args_count)) {
         return POFR_EXIT_USAGE;
     }
     code = topic_admin_open(c->conf->kafka_brokers, c->conf->kafka_properties_file, &a, &err);
@@ -61,7 +61,7 @@ int topic_check_main(struct ctl *c, int argc, char **argv)
     int worst = 0;
     int code;
 
-    if (!ctl_options(argc, argv, names, values, args, 0, &args_count)) {
+    if (!ctl_options(c, argc, argv, names, values, args, 0, &args_count)) {
         return POFR_EXIT_USAGE;
     }
     code = topic_admin_open(c->conf->kafka_brokers, c->conf->kafka_properties_file, &a, &err);
@@ -84,7 +84,7 @@ int topic_check_main(struct ctl *c, int argc, char **argv)
                    f.partitions, f.replication, f.min_insync);
         }
         if (code) {
-            fprintf(stderr, "pofrctl: %s: %s\n", topics[i], err.text);
+            ctl_warn("%s: %s", topics[i], err.text);
             worst = code == POFR_ETIMEOUT ? POFR_EXIT_RETRY : POFR_EXIT_NO;
         }
     }

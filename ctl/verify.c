@@ -339,12 +339,12 @@ int verify_main(struct ctl *c, int argc, char **argv)
     bool found;
     int code;
 
-    if (!ctl_options(argc, argv, names, v, args, 1, &args_count)) {
+    if (!ctl_options(c, argc, argv, names, v, args, 1, &args_count)) {
         return POFR_EXIT_USAGE;
     }
     if (args_count != 1 || (v[0] && parse_u64(slice_str(v[0]), to, &from)) ||
         (v[1] && parse_u64(slice_str(v[1]), to, &to)) || from > to) {
-        return ctl_usage("verify HOST [--from SEQUENCE] [--to SEQUENCE]");
+        return ctl_usage(c, "verify HOST [--from SEQUENCE] [--to SEQUENCE]");
     }
     k = calloc(1, sizeof(*k));
     if (!k) {
