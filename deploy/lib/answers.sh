@@ -38,7 +38,7 @@ show_answers() {
     ask "Who talks to whom (the newest 8 open connections)" \
         "SELECT command, pid, local_address, local_port, remote_address, remote_port, first_seen FROM netinfo WHERE ended = $OPEN_END AND remote_port > 0 ORDER BY first_seen DESC LIMIT 8"
     ask "How fresh" \
-        "SELECT host, state, complete_to, TIMESTAMPDIFF(MICROSECOND, complete_to, UTC_TIMESTAMP(6)) / 1e6 AS seconds_behind FROM host"
+        "SELECT host, state, complete_to, GREATEST(TIMESTAMPDIFF(MICROSECOND, complete_to, UTC_TIMESTAMP(6)), 0) / 1e6 AS seconds_behind FROM host"
     ask "How complete (mode: how a source is used; reason: why nothing better, or why something was lost; empty is good)" \
         "SELECT source, mode, MIN(from_time) AS since, SUM(lost) AS lost, MAX(reason) AS reason FROM coverage GROUP BY source, mode"
     ask "What is known to be missing" \
@@ -109,7 +109,7 @@ show_status() {
         printf 'state folder %s, %s\n\n' "$STATE" "$(du -sh -- "$STATE" 2>/dev/null | cut -f1)"
         column -t -s $'\t' <<<"$table"
         if part_is_ready head; then
-            ask "Hosts" "SELECT host, state, last_bundle, complete_to, TIMESTAMPDIFF(MICROSECOND, complete_to, UTC_TIMESTAMP(6)) / 1e6 AS seconds_behind FROM host" 2>&1
+            ask "Hosts" "SELECT host, state, last_bundle, complete_to, GREATEST(TIMESTAMPDIFF(MICROSECOND, complete_to, UTC_TIMESTAMP(6)), 0) / 1e6 AS seconds_behind FROM host" 2>&1
             ask "Gaps" "SELECT host, kind, COUNT(*) AS gaps, SUM(lost) AS lost FROM gap GROUP BY host, kind" 2>&1
         fi
     fi

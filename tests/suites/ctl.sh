@@ -133,6 +133,9 @@ json_is_made_for_scripts() {
             complete_to, records, records_total, lost_total, bundles, recorder)
         VALUES ($id, 1, '', '', 1, 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), 1, 1, 0, 1, '{\"ticks\":7,\"version\":\"1.2\"}')"
     equal "$(ctl --json host show keyed | jq -c '.stored[0].recorder')" '{"ticks":7,"version":"1.2"}'
+    admin_sql "$part" "UPDATE pofr_store.host_state SET last_tick = UTC_TIMESTAMP(6) + INTERVAL 60 SECOND WHERE host_id = $id"
+    ctl --json status >"$POFR_TEST_WORK/shown" || true
+    equal "$(jq -c '.freshness_seconds[0] | map(floor)' "$POFR_TEST_WORK/shown")" '[0,0,0]' "a host whose clock is ahead"
     ctl host show keyed | grep -qF '{"ticks":7'
     admin_sql "$part" "UPDATE pofr_store.host_state SET recorder = '{\"ticks\":' WHERE host_id = $id" # cut: no JSON
     equal "$(ctl --json host show keyed | jq -c '.stored[0].recorder')" null
@@ -255,9 +258,40 @@ what_is_concealed_is_gone() {
     fails quickstart sql 'SELECT * FROM host_keyed.psinfo'
     equal "$(ctl --json host show keyed | jq -r '.exposed | length')" 0
     ctl host erase Far-1.example.org --yes
+    equal "$(quickstart sql -N "SELECT COUNT(*) FROM host WHERE host = 'Far-1.example.org'")" 0 "its row in SQL"
+    equal "$(ctl --json host list --state erased | jq -r '.[].host')" Far-1.example.org "the catalog's tombstone"
     equal "$(admin_sql head "SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name LIKE 'host\\_%'")" 1 "but host_vm_1_example_org"
     equal "$(grants_of_the_analyst)" '' "grants that outlive their database"
     exits 4 ctl host expose Far-1.example.org
+}
+
+# said_is TEXT: on standard error, and nothing else
+said_is() { equal "$(cat -- "$POFR_TEST_WORK/said")" "$1" "on standard error"; }
+
+wrong_use_is_told_with_the_help_that_fits() {
+    exits 2 ctl host list --nix
+    said_is 'pofrctl: there is no option --nix; see pofrctl host list --help'
+    exits 2 ctl verify keyed --from
+    said_is 'pofrctl: a value is missing behind --from; see pofrctl verify --help'
+    exits 2 ctl host erase keyed --yes=1
+    said_is 'pofrctl: no value belongs to --yes; see pofrctl host erase --help'
+    exits 2 ctl host nix
+    said_is 'pofrctl: no such command: host nix; see pofrctl host --help'
+    exits 2 ctl nix
+    said_is 'pofrctl: no such command: nix; see pofrctl --help'
+    exits 1 ctl host show $'\e[31mnix'
+    fails grep -q $'\e' "$POFR_TEST_WORK/said"
+    exits 2 "$BUILD/ctl/pofrctl" --nix
+    fails grep -qF "$BUILD" "$POFR_TEST_WORK/said"
+}
+
+what_a_host_said_does_not_reach_the_terminal_as_it_is() {
+    admin_sql "$(shard_of keyed)" "INSERT INTO pofr_store.set_aside (slot, incarnation, kafka_offset, host_id, noted, reason, detail, message_key, headers, message)
+        VALUES (3, 1, 8000, $(id_of keyed), UTC_TIMESTAMP(6), 'form', CONCAT('a ', CHAR(27), '[31m \"b\"'), '', '', 'x')"
+    "$BUILD/ctl/pofrctl" --config "$POFR_STATE/etc/ctl.conf" set-aside show 3:1:8000 --output "$POFR_TEST_WORK/message" 2>"$POFR_TEST_WORK/said"
+    equal "$(cat -- "$POFR_TEST_WORK/message")" x
+    said_is 'host keyed, form: a \x1b[31m "b"'
+    admin_sql "$(shard_of keyed)" "DELETE FROM pofr_store.set_aside WHERE kafka_offset = 8000"
 }
 
 words_that_there_are_not_are_refused_with_those_that_there_are() {
@@ -308,7 +342,11 @@ bundles_of_a_host() {
         kcat -b "127.0.0.1:$(part_field kafka 3)" -P -t pofr.snapshots -p 3 -k "$(line_of 1 host)" -X acks=all -H pofr-version=1 \
             -H "pofr-received=${EPOCHREALTIME/./}" -H pofr-gateway=suite -H pofr-peer=127.0.0.1:1 "$(golden "$n")"
     done
-    wait_until 60 stored_are 3
+    wait_until 60 stored_are 3 || {
+        ledger 'SELECT slot, state, worker, next_offset FROM ingest_offset WHERE slot = 3; SELECT kafka_offset, reason, detail FROM set_aside'
+        tail -n 30 -- "$POFR_STATE/log/worker1.log"
+        return 1
+    }
     quickstart kill worker1
     ctl verify golden
     ctl verify golden --from 100000 | grep -x 'golden: no bundle is stored in that range: 0 problems; no gaps'
@@ -473,7 +511,8 @@ cases one_shard a_shard_without_slots_can_be_removed what_was_removed_can_be_add
     slots_that_can_not_be_given_are_refused_before_anything_is_entered a_server_is_one_shard_whatever_it_is_called \
     a_shard_that_never_was_can_be_removed a_shard_that_owns_slots_is_not_removed a_name_is_a_word_whoever_gives_it \
     a_key_is_shown_as_ssh_keygen_shows_it json_is_made_for_scripts a_host_has_a_database_of_its_own only_the_shard_of_the_host_is_asked \
-    a_database_that_it_did_not_make_is_left_alone migrate_makes_them_again what_is_concealed_is_gone words_that_there_are_not_are_refused_with_those_that_there_are \
+    a_database_that_it_did_not_make_is_left_alone migrate_makes_them_again what_is_concealed_is_gone \
+    wrong_use_is_told_with_the_help_that_fits what_a_host_said_does_not_reach_the_terminal_as_it_is words_that_there_are_not_are_refused_with_those_that_there_are \
     a_token_is_not_written_over_a_file bundles_of_a_host a_bundle_comes_back_byte_for_byte statement_and_signature_are_in_the_ledger_for_ever \
     the_keys_of_a_host_are_what_ssh_keygen_wants what_is_not_the_ledgers_bundle_is_not_given \
     verify_names_every_gap_and_finds_what_is_gone what_kafka_has_no_more_is_still_proven help_is_there_for_every_command
