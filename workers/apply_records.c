@@ -4,7 +4,7 @@
  *       INSERT, an END moves exactly the row that its first_seen names, and a keyframe whose counts and digests fit is
  *       not looked at further. Nothing is read.
  * SLOW  All else goes through heal.h: after a gap (until a keyframe was compared), late, a run that names things anew,
- *       a keyframe that differs or is due for its daily compare.
+ *       a keyframe that differs or is due for its daily compare, an END whose arguments its row has.
  *
  * clean, per group, says which: set when a whole keyframe fits or was compared, cleared by every gap.
  */
@@ -14,6 +14,7 @@
 
 #include "workers/gaps.h"
 #include "workers/heal.h"
+#include "workers/stripped.h"
 #include "workers/tables.h"
 
 /* SIGHTs of one part, compared. i: index of its KEYFRAME. */
@@ -199,7 +200,21 @@ static int apply_late(struct applying *a)
     return code;
 }
 
-static bool is_simple(const struct applying *a)
+/* Is there an END without arguments whose START, in another bundle, told some? Its hash is that of its START. */
+static bool lacks_arguments(struct applying *a)
+{
+    const struct decoded *d = a->d;
+    bool lacks = false;
+
+    for (size_t i = 0; i < d->count && d->stripped_ends > 0 && !lacks; i++) {
+        const struct record *r = d->records[i].record;
+
+        lacks = stripped_is(r) && !(a->b->has_key && rec_hash(r, a->b->hash_key, &a->scratch) == r->iv.hash);
+    }
+    return lacks;
+}
+
+static bool is_simple(struct applying *a)
 {
     const struct host_boot *b = a->b;
     const struct decoded *d = a->d;
@@ -213,7 +228,10 @@ static bool is_simple(const struct applying *a)
         return false;
     }
     /* what a run without its state found may be a row of an older name */
-    return d->oldest_unseen_end > b->resumed_us || b->resumed_us == 0;
+    if (d->oldest_unseen_end <= b->resumed_us && b->resumed_us != 0) {
+        return false;
+    }
+    return !lacks_arguments(a);
 }
 
 int apply_records(struct applying *a)

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "workers/stripped.h"
+
 #define FIRST_ROOM 512u
 
 static size_t record_size(const struct record *r)
@@ -85,6 +87,7 @@ static void note(struct decoded *d, const struct record *r)
         d->named_anew++;
         d->stateless |= r->process.pid == 1; /* it lives as long as the boot: a run with its state knows it */
     }
+    d->stripped_ends += stripped_is(r);
     if (r->entity == REC_COVERAGE) {
         d->coverages++;
     } else if (r->kind == REC_GAP) {
@@ -223,6 +226,9 @@ int decode_payload(struct slice payload, const struct statement *st, size_t reco
     rc = compare_ticks(&d, st, err);
     if (rc == 0) {
         rc = compare_counts(&d, st, err);
+    }
+    if (rc == 0 && stripped_mend(&d, arena) != 0) {
+        rc = pofr_err_set(err, POFR_ENOMEM, "%zu records", d.count);
     }
     if (rc == 0) {
         *out = d;

@@ -39,6 +39,7 @@ struct decoded {
     size_t named_anew;          /* processes that its first tick names as never seen */
     size_t unseen_starts;       /* START with start_unseen */
     uint64_t oldest_unseen_end; /* smallest first_seen of an END with start_unseen; UINT64_MAX: none */
+    size_t stripped_ends;       /* ENDs without the arguments that a record in another bundle may tell (stripped.h) */
     size_t coverages;           /* records of coverage */
     size_t gaps;                /* GAP records */
     size_t keyframes;           /* KEYFRAME records */

@@ -369,7 +369,10 @@ static void update(struct healing *g, const struct timeline_row *r, enum change_
     if (r->row.first != s->row.first) {
         c.fixed = r->first;
     }
-    if (kind != CHANGE_COPY && same_row(&s->row, &r->row) && !c.volatiles) {
+    if (r->told && s->id->entity == REC_PROCESS && s->row.ended != ROW_OPEN && !s->row.inferred) {
+        c.arguments = r->told; /* the row has those of an END */
+    }
+    if (kind != CHANGE_COPY && same_row(&s->row, &r->row) && !c.volatiles && !c.arguments) {
         return;
     }
     if (r->row.names_count > 0 && row_newest_name(&r->row) > g->h->boot->resumed_us) {
@@ -378,17 +381,6 @@ static void update(struct healing *g, const struct timeline_row *r, enum change_
     }
     doubt(g, s->id->entity, s->row.ended == ROW_OPEN, r->row.ended == ROW_OPEN);
     changes_add(g->h->changes, &c);
-}
-
-/* Is there a later row that the same stored row becomes? */
-static bool claimed_again(const struct timeline *t, size_t i)
-{
-    for (size_t j = i + 1; j < t->rows_count; j++) {
-        if (t->rows[j].stored == t->rows[i].stored) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static void remove_unclaimed(struct healing *g, const struct entry *e, size_t n)
@@ -422,7 +414,7 @@ static void differences(struct healing *g, const struct entry *e, size_t n)
     struct timeline *t = &g->t;
 
     for (size_t i = 0; i < t->rows_count; i++) {
-        if (t->rows[i].stored >= 0 && claimed_again(t, i)) {
+        if (t->rows[i].stored >= 0 && !timeline_is_heir(t, i)) {
             if (t->rows[i].any) {
                 t->rows[i].stored = -1;
             } else {
@@ -432,7 +424,7 @@ static void differences(struct healing *g, const struct entry *e, size_t n)
     }
     remove_unclaimed(g, e, n);
     for (size_t i = 0; i < t->rows_count; i++) {
-        if (t->rows[i].stored >= 0 && !claimed_again(t, i)) {
+        if (t->rows[i].stored >= 0 && timeline_is_heir(t, i)) {
             update(g, &t->rows[i], CHANGE_UPDATE);
         }
     }

@@ -102,5 +102,6 @@ struct change {
     int64_t key_first, key_ended;   /* of the stored row that is meant, as in struct stored_row */
     const struct record *volatiles; /* UPDATE: and has the volatile fields of this record; NULL: keeps its own */
     const struct record *fixed;     /* UPDATE: and has the fixed fields of this record; NULL: keeps its own */
+    const struct record *arguments; /* UPDATE: and has its arguments, with what belongs to them; NULL: keeps its own */
     struct row row;
 };

@@ -353,6 +353,8 @@ static bool belongs(enum table_statement s, const struct change *c)
         return c->kind == CHANGE_UPDATE && c->volatiles;
     case TABLE_FIXED:
         return c->kind == CHANGE_UPDATE && c->fixed;
+    case TABLE_ARGUMENTS:
+        return c->kind == CHANGE_UPDATE && c->arguments;
     case TABLE_UPDATE:
         return c->kind == CHANGE_UPDATE;
     default:
@@ -408,6 +410,9 @@ static void put_change(struct rows *r, struct bulk *b, enum table_statement s, c
     case TABLE_FIXED:
         put_key(r, b, put_columns(r, b, t, COLUMN_FIXED, c, c->fixed), t, c);
         break;
+    case TABLE_ARGUMENTS:
+        put_key(r, b, put_columns(r, b, t, COLUMN_ARGUMENTS, c, c->arguments), t, c);
+        break;
     default: /* UPDATE, COPY */
         put_key(r, b, put_row(r, b, 0, c), t, c);
         break;
@@ -441,9 +446,9 @@ static int run(struct rows *r, struct bulk *b, enum table_statement s, size_t t,
     return 0;
 }
 
-/* volatiles and fixed columns first: the update may change the key that they are found by */
-static const enum table_statement order[] = { TABLE_COPY,  TABLE_DELETE, TABLE_END,   TABLE_VOLATILE,
-                                              TABLE_FIXED, TABLE_UPDATE, TABLE_INSERT };
+/* volatiles and others by themselves first: the update may change the key that they are found by */
+static const enum table_statement order[] = { TABLE_COPY,  TABLE_DELETE,    TABLE_END,    TABLE_VOLATILE,
+                                              TABLE_FIXED, TABLE_ARGUMENTS, TABLE_UPDATE, TABLE_INSERT };
 
 static int write_table(struct rows *r, const struct changes *c, size_t t, struct pofr_err *err)
 {
@@ -459,6 +464,7 @@ static int write_table(struct rows *r, const struct changes *c, size_t t, struct
     }
     any[TABLE_VOLATILE] &= has_role(&tables[t], COLUMN_VOLATILE);
     any[TABLE_FIXED] &= has_role(&tables[t], COLUMN_FIXED);
+    any[TABLE_ARGUMENTS] &= has_role(&tables[t], COLUMN_ARGUMENTS);
     for (size_t s = 0; s < pofr_countof(order) && code == 0; s++) {
         struct bulk *b = NULL;
 

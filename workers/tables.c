@@ -34,8 +34,8 @@ static const struct table_column psinfo[] = {
     P("exe_device", exe_device, UNLESS_EXE, ATTRIBUTE),
     P("exe_inode", exe_inode, UNLESS_EXE, ATTRIBUTE),
     P("exe_deleted", exe_deleted, U, ATTRIBUTE),
-    P("arguments", arguments, BYTES_NULL, ATTRIBUTE),
-    P("arguments_cut", arguments_cut, U, ATTRIBUTE),
+    P("arguments", arguments, BYTES_NULL, ARGUMENTS),
+    P("arguments_cut", arguments_cut, U, ARGUMENTS),
     P("cwd_id", cwd, STRING_NULL, ATTRIBUTE),
     P("cgroup_id", cgroup, STRING_NULL, ATTRIBUTE),
     P("container_id", container, STRING_NULL, ATTRIBUTE),
@@ -48,7 +48,7 @@ static const struct table_column psinfo[] = {
     P("ns_cgroup", ns_cgroup, U, ATTRIBUTE),
     P("kernel_thread", kernel_thread, U, ATTRIBUTE),
     P("recorder", recorder, U, ATTRIBUTE),
-    P("unreadable", unreadable, U, ATTRIBUTE),
+    P("unreadable", unreadable, U, ARGUMENTS),
 };
 
 #define F(sql, field, kind, role) COLUMN(sql, file, field, kind, role)
@@ -326,6 +326,9 @@ size_t table_statement(const struct table *t, enum table_statement s, struct buf
         break;
     case TABLE_FIXED:
         role_text(&x, t, COLUMN_FIXED);
+        break;
+    case TABLE_ARGUMENTS:
+        role_text(&x, t, COLUMN_ARGUMENTS);
         break;
     default:
         copy_text(&x, t);

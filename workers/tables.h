@@ -35,6 +35,7 @@ enum column_role {
     COLUMN_ID,
     COLUMN_FIXED,
     COLUMN_VOLATILE,
+    COLUMN_ARGUMENTS, /* attributes that an END may lack (stripped.h) */
     COLUMN_ATTRIBUTE
 };
 
@@ -66,13 +67,14 @@ enum bulk_type table_type(enum fill fill);
 
 /* Text of a statement, and the types of its values. Their order is that of the functions in rows.c. */
 enum table_statement {
-    TABLE_INSERT,   /* host_id, boot, ID, row, rest */
-    TABLE_END,      /* DELETE of an open row: host_id, boot, ID, first_seen */
-    TABLE_DELETE,   /* host_id, boot, ID, first_seen, ended */
-    TABLE_UPDATE,   /* row, then key: host_id, boot, ID, first_seen, ended */
-    TABLE_VOLATILE, /* volatile columns, then key */
-    TABLE_FIXED,    /* fixed columns, then key */
-    TABLE_COPY,     /* row, then key */
+    TABLE_INSERT,    /* host_id, boot, ID, row, rest */
+    TABLE_END,       /* DELETE of an open row: host_id, boot, ID, first_seen */
+    TABLE_DELETE,    /* host_id, boot, ID, first_seen, ended */
+    TABLE_UPDATE,    /* row, then key: host_id, boot, ID, first_seen, ended */
+    TABLE_VOLATILE,  /* volatile columns, then key */
+    TABLE_FIXED,     /* fixed columns, then key */
+    TABLE_ARGUMENTS, /* columns of arguments, then key */
+    TABLE_COPY,      /* row, then key */
     TABLE_STATEMENTS,
 };
 size_t table_statement(const struct table *t, enum table_statement s, struct buf *sql,

@@ -9,6 +9,9 @@
  * PARTS  A look may fill several bundles. While its later ones are missing it is taken to have shown whatever the others do not
  *        end; what comes then is right: a name, or a look that shows nothing, at that look or before it.
  *
+ * STRIPPED  The END of a process may lack the arguments that its START told (stripped.h): what a START or a SIGHT says of the
+ *        attributes counts, whatever came first.
+ *
  * WHY ANY ORDER GIVES THE SAME  Facts are only ever added. Between the newest look that showed a thing and its inferred end
  *        there is no gap in what is stored, so nothing can be learned later of that time, and the end may stand for the look.
  */
@@ -18,6 +21,7 @@
 #include <string.h>
 
 #include "common/base/err.h"
+#include "workers/stripped.h"
 
 void timeline_init(struct timeline *t, struct arena *arena)
 {
@@ -120,7 +124,7 @@ static uint64_t newer(uint64_t a, uint64_t b)
 static void unite(struct timeline_name *n, const struct timeline_name *more)
 {
     n->shown = newer(n->shown, more->shown);
-    n->hash = n->hash ? n->hash : more->hash;
+    n->hash = n->hash && !(n->seen && (more->begin || more->sight)) ? n->hash : more->hash;
     n->begin = n->begin ? n->begin : more->begin;
     n->sight = more->sight ? more->sight : n->sight;
     n->over = n->over ? n->over : more->over; /* only a stored row knows it */
@@ -185,11 +189,17 @@ static uint64_t next_name(const struct timeline *t, size_t i)
 
 static bool goes_on(const struct timeline *t, size_t i)
 {
-    const struct timeline_name *n = &t->names[i], *next = n + 1;
+    struct timeline_name n = t->names[i];
+    const struct timeline_name *next = &t->names[i] + 1;
     struct timeline_none none;
 
-    return i + 1 < t->names_count && next->unseen && !n->seen && n->hash != 0 && n->hash == next->hash &&
-           !first_none(t, n, next->name, &none);
+    if (i + 1 >= t->names_count || !next->unseen || n.seen || n.hash == 0 || n.hash != next->hash) {
+        return false;
+    }
+    if (n.over == next->name) { /* because of that name alone, when less was known of it: an END without arguments */
+        n.over = 0;
+    }
+    return !first_none(t, &n, next->name, &none);
 }
 
 static void infer(struct row *row, const struct timeline_frame *f, uint64_t shown, uint64_t limit)
@@ -257,6 +267,7 @@ static void add_row(struct timeline *t, const struct timeline_frame *f, size_t f
     r.begin = a->begin;
     r.first = a->begin ? a->begin : a->sight ? a->sight : a->end;
     r.end = z->end;
+    r.told = z->begin ? z->begin : z->sight;
     end_row(t, f, last, &r.row);
     r.row.hash = row_keeps_hash(&r.row) ? r.row.hash : 0;
     t->rows[t->rows_count++] = r;
@@ -275,4 +286,21 @@ int timeline_fold(struct timeline *t, const struct timeline_frame *f)
         }
     }
     return t->err;
+}
+
+bool timeline_is_heir(const struct timeline *t, size_t i)
+{
+    const struct timeline_row *r = t->rows;
+    size_t last = i;
+
+    for (size_t k = 0; k < t->rows_count; k++) {
+        if (r[k].stored != r[i].stored) {
+            continue;
+        }
+        if (r[k].end && stripped_is(r[k].end)) {
+            return k == i;
+        }
+        last = k > last ? k : last;
+    }
+    return last == i;
 }

@@ -50,6 +50,7 @@ struct timeline_row { /* result */
     const struct record *first; /* a record of its first name, NULL: none */
     const struct record *begin; /* the START of its first name, NULL: not in this bundle */
     const struct record *end;   /* its END, NULL: not in this bundle */
+    const struct record *told;  /* the START of its last name, or a SIGHT of it; NULL: not in this bundle */
     const struct record *any;   /* a record that tells all of it, the newest; NULL: only the stored row does */
 };
 
@@ -84,3 +85,9 @@ struct timeline_frame { /* what is the same for all slots of a boot */
 
 /* After it, t->rows are in order of first; at most the last is open. */
 POFR_MUST_USE int timeline_fold(struct timeline *t, const struct timeline_frame *f);
+
+/*
+ * Of the rows that one stored row becomes, is t->rows[i] the one that it is changed into, while others are copies or made anew?
+ * It is the one whose END lacks the arguments that the stored row has, else the last.
+ */
+bool timeline_is_heir(const struct timeline *t, size_t i);

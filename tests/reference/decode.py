@@ -31,6 +31,7 @@ TABLE = os.path.join(HERE, "..", "..", "common", "record", "record.def")
 LIMITS = os.path.join(HERE, "..", "..", "common", "record", "limits.h")
 START, END, SIGHT = 0, 1, 2
 VERBS = ["start", "end", "sight"]
+UNREADABLE_ARGUMENTS = 2
 GAP_TICKS = 6  # looks that were due and not made: what is open is shown by the next one
 END_SOURCES = {1: "exit", 2: "gone", 3: "exec", 4: "change", 5: "close", 17: "reboot", 18: "retired"}
 
@@ -342,6 +343,11 @@ class Row:
             self.names.add(r["first_seen"])
         return anew
 
+    def take_arguments(self, begun):
+        """The END of a process may lack the arguments that its START told."""
+        if self.entity == "process" and not self.attributes["arguments"] and self.attributes["unreadable"] & UNREADABLE_ARGUMENTS:
+            self.attributes.update((name, begun.attributes[name]) for name in ("arguments", "arguments_cut", "unreadable"))
+
     def close(self, last_seen, ended, source, inferred):
         self.last_seen, self.ended, self.end_source, self.inferred = last_seen, ended, source, inferred
 
@@ -421,6 +427,7 @@ class Boot:
         if begun and begun.is_meant_by(r):
             del self.open[slot]
             row.first_seen, row.start_unseen, row.fixed = begun.first_seen, begun.start_unseen, begun.fixed
+            row.take_arguments(begun)
         elif begun and begun.first_seen < r["first_seen"]:
             self.displace(slot, r)
         row.close(r["last_seen"], r["ended"], END_SOURCES.get(r["end_source"], "unknown"), False)
@@ -511,23 +518,16 @@ def print_text(r):
 
 
 def as_json(value):
-    def text_of(x):
-        if isinstance(x, bytes):
-            return x.decode("latin-1")
-        if isinstance(x, dict):
-            return {k: text_of(v) for k, v in x.items()}
-        return x
-    return json.dumps(text_of(value))
+    return json.dumps(value, default=lambda x: x.decode("latin-1"))  # bytes
 
 
 def print_payload(payload, as_text):
     for r in payload:
         if as_text:
             print(print_text(r))
-        elif r.kind:
-            print(as_json({"kind": r.kind.name, **r.values, "unknown_fields": r.unknown_fields}))
         else:
-            print(as_json({"kind": r.number, "unknown": True}))
+            print(as_json({"kind": r.kind.name, **r.values, "unknown_fields": r.unknown_fields} if r.kind else
+                          {"kind": r.number, "unknown": True}))
     if as_text:
         print("end records=%d unknown_kinds=%d unknown_fields=%d" % (
             payload.count, payload.unknown_kinds, payload.unknown_fields))

@@ -17,7 +17,7 @@ void chain_case_of(struct chain_case *c, uint64_t number)
                               .bundles = 24,
                               .reach = reaches[number % 3],
                               .size = 3 + (unsigned)(number % 4),
-                              .fates = fates[number / 3 % 4],
+                              .fates = fates[number / 3 % 4] | (number % 2 ? CHAIN_FULL : 0),
                               .drop = (unsigned)(number % 5) * 8 };
 }
 
@@ -27,12 +27,26 @@ static const unsigned entities[] = {
 #undef ENTITY
 };
 
-static int print_row(const struct host_boot *b, const struct stored_row *s, uint64_t seed, FILE *out)
+static int print_arguments(struct world *w, const struct host_boot *b, const struct stored_row *s, FILE *out)
+{
+    struct chain_arguments a = { 0 };
+    int code = chain_arguments_of(w, b, s, &a);
+
+    (void)fprintf(out, " arguments=");
+    for (size_t i = 0; i < a.text.len && code == 0; i++) {
+        (void)fprintf(out, "%02x", a.text.data[i]);
+    }
+    (void)fprintf(out, "/%" PRIu64 "/%" PRIu64, a.cut, a.unreadable);
+    return code;
+}
+
+static int print_row(struct world *w, const struct host_boot *b, const struct stored_row *s, uint64_t seed, FILE *out)
 {
     struct buf id = BUF_INIT(REC_BODY_MAX);
     char uuid[UUID_TEXT_SIZE];
     char *hex;
     const struct row *r = &s->row;
+    int code = 0;
 
     rec_canonical(s->id, REC_CANONICAL_ID, &id);
     hex = malloc(HEX_TEXT_SIZE(id.len));
@@ -50,10 +64,13 @@ static int print_row(const struct host_boot *b, const struct stored_row *s, uint
     for (unsigned i = 0; i < r->names_count; i++) {
         (void)fprintf(out, "%" PRIu64 ",", r->names[i]);
     }
+    if (s->id->entity == REC_PROCESS) {
+        code = print_arguments(w, b, s, out);
+    }
     (void)fputc('\n', out);
     free(hex);
     buf_free(&id);
-    return 0;
+    return code;
 }
 
 int chain_rows_print(struct world *w, const struct host *h, uint64_t seed, FILE *out)
@@ -76,7 +93,7 @@ int chain_rows_print(struct world *w, const struct host *h, uint64_t seed, FILE 
                 }
             }
             for (size_t i = 0; i < rows.count && code == 0; i++) {
-                code = print_row(b, &rows.rows[i], seed, out);
+                code = print_row(w, b, &rows.rows[i], seed, out);
             }
         }
     }

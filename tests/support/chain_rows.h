@@ -19,5 +19,13 @@ struct chain_case {
 /* The case of a number; each is of another kind. */
 void chain_case_of(struct chain_case *c, uint64_t number);
 
+/* What a process's row says of its arguments: memory_chain and store_chain have a function each. Bytes live until the next call. */
+struct chain_arguments {
+    struct slice text;
+    uint64_t cut, unreadable;
+};
+int chain_arguments_of(struct world *w, const struct host_boot *b, const struct stored_row *s,
+                       struct chain_arguments *out);
+
 /* Every row of every boot, every fact of it that apply rests on, a line each, in no order. 0 or a negative code. */
 int chain_rows_print(struct world *w, const struct host *h, uint64_t seed, FILE *out);

@@ -12,6 +12,16 @@
 #include "tests/support/memory_world.h"
 #include "workers/apply.h"
 
+int chain_arguments_of(struct world *w, const struct host_boot *b, const struct stored_row *s,
+                       struct chain_arguments *out)
+{
+    const struct memory_row *row = memory_world_find(w, &b->row, s->id, s->key_first, s->key_ended);
+
+    *out = (struct chain_arguments){ row->record->process.arguments, row->record->process.arguments_cut,
+                                     row->record->process.unreadable };
+    return 0;
+}
+
 static void one(uint64_t number)
 {
     struct world *w = memory_world_new();

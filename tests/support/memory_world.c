@@ -299,8 +299,8 @@ static int64_t key_of(const struct row_boot *b, uint64_t us)
     return us == ROW_OPEN ? ROW_KEY_OPEN : row_wall(b, us);
 }
 
-static struct memory_row *find(struct world *w, const struct row_boot *b, const struct record *slot, int64_t first,
-                               int64_t ended)
+struct memory_row *memory_world_find(struct world *w, const struct row_boot *b, const struct record *slot,
+                                     int64_t first, int64_t ended)
 {
     for (size_t i = 0; i < w->rows_count; i++) {
         struct memory_row *r = &w->rows[i];
@@ -315,7 +315,8 @@ static struct memory_row *find(struct world *w, const struct row_boot *b, const 
 
 static void insert(struct world *w, const struct memory_row *row)
 {
-    assert_null(find(w, row->boot, row->record, key_of(row->boot, row->row.first), key_of(row->boot, row->row.ended)));
+    assert_null(memory_world_find(w, row->boot, row->record, key_of(row->boot, row->row.first),
+                                  key_of(row->boot, row->row.ended)));
     GROW(w->rows, w->rows_count, w->rows_room);
     w->rows[w->rows_count++] = *row;
 }
@@ -332,7 +333,7 @@ static void carry_out(struct world *w, const struct change *c)
 
     switch (c->kind) {
     case CHANGE_END:
-        old = find(w, c->boot, c->record, row_wall(c->boot, c->row.first), ROW_KEY_OPEN);
+        old = memory_world_find(w, c->boot, c->record, row_wall(c->boot, c->row.first), ROW_KEY_OPEN);
         if (old) {
             remove_row(w, old);
         }
@@ -342,7 +343,7 @@ static void carry_out(struct world *w, const struct change *c)
         insert(w, &new);
         break;
     default:
-        old = find(w, c->boot, c->record, c->key_first, c->key_ended);
+        old = memory_world_find(w, c->boot, c->record, c->key_first, c->key_ended);
         assert_non_null(old);
         new = *old;
         new.row = c->row;
@@ -357,6 +358,9 @@ static void carry_out(struct world *w, const struct change *c)
         }
         if (c->fixed) {
             new.fixed = c->fixed;
+        }
+        if (c->arguments) { /* all else of it is what the row has */
+            new.record = c->arguments;
         }
         insert(w, &new);
         break;
@@ -377,10 +381,11 @@ int world_flush(struct world *w, struct changes *c)
         }
         if (order[k] == CHANGE_DELETE) { /* and what ENDs take away */
             for (size_t i = 0; i < c->count; i++) {
-                struct memory_row *old = c->list[i].kind == CHANGE_END
-                                             ? find(w, c->list[i].boot, c->list[i].record,
-                                                    row_wall(c->list[i].boot, c->list[i].row.first), ROW_KEY_OPEN)
-                                             : NULL;
+                struct memory_row *old =
+                    c->list[i].kind == CHANGE_END
+                        ? memory_world_find(w, c->list[i].boot, c->list[i].record,
+                                            row_wall(c->list[i].boot, c->list[i].row.first), ROW_KEY_OPEN)
+                        : NULL;
 
                 if (old) {
                     remove_row(w, old);

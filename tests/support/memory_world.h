@@ -55,6 +55,10 @@ struct world {
 struct world *memory_world_new(void);
 void memory_world_free(struct world *w);
 
+/* The row of a primary key: key_first and key_ended as in struct stored_row; NULL: none. */
+struct memory_row *memory_world_find(struct world *w, const struct row_boot *b, const struct record *slot,
+                                     int64_t key_first, int64_t key_ended);
+
 /* All rows in an order of their own as text, one a line: what two worlds must agree on. Boots by id and branch. */
 void memory_world_print(struct world *w, struct buf *out);
 /* Unexplained gaps for missing bundles, the same way. */

@@ -3,12 +3,13 @@
  * random_bundle -- writes the bundles of a made-up host: a valid chain through restarts, crashes, lost state
  * and reboots, with keyframes in parts and over several bundles. For tests of whatever reads bundles.
  *
- *   random_bundle [--seed N] [--bundles N] [--size PROCESSES] [--key FILE] [--host UUID] [--kinds] [--calm] DIR
+ *   random_bundle [--seed N] [--bundles N] [--size PROCESSES] [--key FILE] [--host UUID] [--kinds] [--calm] [--full] DIR
  *
  * DIR gets 000001.bundle …, allowed_signers, host (its uuid), key (unless --key named one), and truth: what
  * every END record said, and what is open at the end, in the form of rec_print(). --calm: one boot, no run
  * loses its state, so that truth is exactly the rows of a perfect server. --kinds: records of every kind with
- * random fields instead, which mean nothing (and no truth).
+ * random fields instead, which mean nothing (and no truth). --full: the spool is nearly full now and then, so that some
+ * ENDs come without arguments; truth has them.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -23,11 +24,14 @@
 #include "tests/support/random_record.h"
 #include "tests/support/random_statement.h"
 #include "tests/support/random_world.h"
+#include "tests/support/random_world_dress.h"
 #include "tests/support/shell.h"
 
 struct maker {
     const char *dir;
     struct random random; /* apart from the world's */
+    struct random strips;
+    bool full;
     struct random_world world;
     struct rec_encoder *encoder;
     struct sshkey *key;
@@ -87,6 +91,7 @@ static void put_tick(struct maker *m, const struct record *r)
 static int take(const struct record *r, void *ctx)
 {
     struct maker *m = ctx;
+    struct record stripped;
 
     if (r->kind == REC_TICK) {
         put_tick(m, r);
@@ -102,6 +107,9 @@ static int take(const struct record *r, void *ctx)
     if (rec_kind_is_entity(r->kind) && r->kind % 4 == REC_END) {
         rec_print(r, &m->truth);
         buf_str(&m->truth, "\n");
+    }
+    if (m->full && random_world_strips(&m->strips, r, &stripped)) {
+        r = &stripped;
     }
     must(rec_put(m->encoder, r), rec_kind_name(r->kind));
     return 0;
@@ -244,17 +252,22 @@ static uint64_t number(const char *text)
 struct choice {
     uint64_t seed, bundles, size;
     const char *key, *host, *dir;
-    bool kinds, calm;
+    bool kinds, calm, full;
 };
 
 /* False: wrong use. */
 static bool read_choice(int argc, char **argv, struct choice *o)
 {
     static const struct option options[] = {
-        { "seed", required_argument, NULL, 's' }, { "bundles", required_argument, NULL, 'b' },
-        { "size", required_argument, NULL, 'z' }, { "key", required_argument, NULL, 'k' },
-        { "host", required_argument, NULL, 'h' }, { "kinds", no_argument, NULL, 'a' },
-        { "calm", no_argument, NULL, 'c' },       { NULL, 0, NULL, 0 },
+        { "seed", required_argument, NULL, 's' },
+        { "bundles", required_argument, NULL, 'b' },
+        { "size", required_argument, NULL, 'z' },
+        { "key", required_argument, NULL, 'k' },
+        { "host", required_argument, NULL, 'h' },
+        { "kinds", no_argument, NULL, 'a' },
+        { "calm", no_argument, NULL, 'c' },
+        { "full", no_argument, NULL, 'f' },
+        { NULL, 0, NULL, 0 },
     };
     int c;
 
@@ -282,6 +295,9 @@ static bool read_choice(int argc, char **argv, struct choice *o)
         case 'c':
             o->calm = true;
             break;
+        case 'f':
+            o->full = true;
+            break;
         default:
             return false;
         }
@@ -295,6 +311,8 @@ static void begin(struct maker *m, const struct choice *o)
     m->dir = o->dir;
     (void)mkdir(m->dir, 0777); /* may be there */
     m->random.state = ~o->seed;
+    m->strips.state = o->seed;
+    m->full = o->full;
     m->next.version = 1;
     (void)snprintf(m->next.recorder, sizeof(m->next.recorder), "random_bundle/%s", POFR_VERSION);
     random_bytes(&m->random, m->next.host.b, sizeof(m->next.host.b));
@@ -318,7 +336,7 @@ int main(int argc, char **argv)
 
     if (!read_choice(argc, argv, &o)) {
         (void)fputs("usage: random_bundle [--seed N] [--bundles N] [--size 1..200] [--key FILE] [--host UUID] "
-                    "[--kinds] [--calm] DIR\n",
+                    "[--kinds] [--calm] [--full] DIR\n",
                     stderr);
         return EXIT_FAILURE;
     }

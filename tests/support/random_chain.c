@@ -9,11 +9,14 @@
 #include "tests/support/check.h"
 #include "tests/support/random_statement.h"
 #include "tests/support/random_world.h"
+#include "tests/support/random_world_dress.h"
 
 struct maker {
     struct random_chain *chain;
     size_t room;
     struct random random;
+    struct random strips; /* apart, so that the host's life is the same */
+    bool full;
     struct random_world *world;
     struct rec_encoder *encoder;
     struct statement next; /* sequence and previous are those of the last one */
@@ -67,6 +70,7 @@ static void put_tick(struct maker *m, const struct record *r)
 static int take(const struct record *r, void *ctx)
 {
     struct maker *m = ctx;
+    struct record stripped;
 
     if (r->kind == REC_TICK) {
         put_tick(m, r);
@@ -78,6 +82,9 @@ static int take(const struct record *r, void *ctx)
     }
     if (r->kind == REC_KEYFRAME) {
         m->next.keyframe = r->keyframe.last ? 2 : 1;
+    }
+    if (m->full && random_world_strips(&m->strips, r, &stripped)) {
+        r = &stripped;
     }
     assert_int_equal(rec_put(m->encoder, r), 0);
     return 0;
@@ -130,6 +137,8 @@ void random_chain_make(struct random_chain *c, uint64_t seed, size_t bundles, un
     assert_non_null(m->world);
     m->chain = c;
     m->random.state = ~seed;
+    m->strips.state = seed + 1;
+    m->full = (fates & CHAIN_FULL) != 0;
     m->next.version = 1;
     (void)snprintf(m->next.recorder, sizeof(m->next.recorder), "random_chain/1");
     random_bytes(&m->random, m->next.host.b, sizeof(m->next.host.b));

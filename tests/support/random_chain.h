@@ -31,7 +31,8 @@ enum chain_fate {          /* what may happen to the host, or'ed */
     CHAIN_LOSES_STATE = 4, /* ... and has forgotten all */
     CHAIN_REBOOTS = 8,
     CHAIN_FORKS = 16, /* the machine is put back to an older state: its history branches */
-    CHAIN_ALL = 15,
+    CHAIN_FULL = 32,  /* its spool is nearly full now and then: ENDs come without arguments */
+    CHAIN_ALL = 15 | CHAIN_FULL,
 };
 
 /* size: about how many processes live. */

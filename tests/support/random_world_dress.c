@@ -39,6 +39,23 @@ static void dress_process(struct random_world *w, struct rec_process *p)
     p->arguments = random_chance(&w->random, 5) ? slice_of("ls\0-l\0\0", 7) : PICK(w, names);
     p->cwd = PICK(w, paths);
     p->cgroup = PICK(w, paths);
+    if (p->arguments.len == 0 &&
+        p->session % 2) { /* they could not be read, or the spool was nearly full when it began */
+        p->unreadable = REC_UNREADABLE_ARGUMENTS;
+    } else {
+        p->unreadable = 0;
+    }
+}
+
+bool random_world_strips(struct random *random, const struct record *r, struct record *out)
+{
+    if (r->kind != REC_KIND(REC_PROCESS, REC_END) || r->process.arguments.len == 0 || !random_chance(random, 40)) {
+        return false;
+    }
+    *out = *r;
+    out->process.arguments = SLICE_EMPTY;
+    out->process.unreadable |= REC_UNREADABLE_ARGUMENTS;
+    return true;
 }
 
 static void dress_file(struct random_world *w, struct rec_file *f)

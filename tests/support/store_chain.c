@@ -30,6 +30,36 @@ static void must(int code, const char *what, const struct pofr_err *err)
     }
 }
 
+int chain_arguments_of(struct world *w, const struct host_boot *b, const struct stored_row *s,
+                       struct chain_arguments *out)
+{
+    static struct db_result *result; /* until the next call */
+    const struct rec_process *p = &s->id->process;
+    char started[32], first[32], ended[32];
+    const struct db_value values[] = {
+        DB_V_U(b->row.host_id),
+        DB_V_U(b->row.number),
+        DB_V_U(p->pid),
+        world_time(row_wall(&b->row, p->start_jiffies * 10000 + p->start_number), started),
+        world_time(s->key_first, first),
+        s->key_ended == ROW_KEY_OPEN ? DB_V_C("9999-12-31 23:59:59.999999") : world_time(s->key_ended, ended),
+    };
+    int code;
+
+    db_result_free(result);
+    result = NULL;
+    code = world_run(
+        w,
+        "SELECT IFNULL(arguments, ''), arguments_cut, unreadable FROM psinfo WHERE host_id = ? AND boot = ? AND "
+        "pid = ? AND started = ? AND first_seen = ? AND ended = ?",
+        values, pofr_countof(values), &result);
+    if (code || db_rows(result) != 1) {
+        return code ? code : POFR_EFORMAT;
+    }
+    *out = (struct chain_arguments){ db_get(result, 0, 0), db_get_u64(result, 0, 1), db_get_u64(result, 0, 2) };
+    return 0;
+}
+
 /* A few bundles, one transaction; some come twice. */
 static void give(struct giving *g, const struct random_chain *chain, const size_t *list, size_t n)
 {
