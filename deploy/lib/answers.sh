@@ -6,11 +6,18 @@ readonly OPEN_END="'9999-12-31 23:59:59.999999'"
 
 analyst() { mariadb --defaults-file="$STATE/etc/analyst.cnf" --batch "$@"; }
 
-# ask TITLE STATEMENT: the statement, so that it can be typed again, and what it answers
+# ask TITLE STATEMENT: the statement, so that it can be typed again, and what it answers. A process may have any name: what
+# a terminal would obey is shown as "?"
 ask() {
-    printf '\n%s\n' "$1"
-    printf '  %s\n' "$2"
-    analyst --table -e "$2" | sed 's/^/  /' || printf '  (no answer)\n'
+    local rows
+    printf '\n%s\n  %s\n' "$1" "$2"
+    if ! rows=$(analyst --table -e "$2"); then
+        printf '  (no answer)\n'
+    elif [[ -z $rows ]]; then
+        printf '  (none)\n'
+    else
+        LC_ALL=C sed 's/\xc2[\x80-\x9f]/?/g; s/[\x01-\x08\x0b-\x1f\x7f]/?/g; s/^/  /' <<<"$rows"
+    fi
 }
 
 rows_have_come() {

@@ -286,7 +286,18 @@ an_ordinary_user_may_start_it() {
     "${as_games[@]}" destroy
 }
 
-cases servers_start_in_an_empty_folder a_second_start_changes_nothing servers_listen_on_loopback_alone \
+# A process may have any name, and a question no row.
+answers_are_fit_for_a_terminal() {
+    source "$POFR_TREE/deploy/lib/answers.sh"
+    analyst() { printf 'a\e[1mb\xc2\x9bc\xc3\xa4\n'; }
+    equal "$(ask what how | tail -n 1)" $'  a?[1mb?c\xc3\xa4'
+    analyst() { true; }
+    equal "$(ask what how | tail -n 1)" '  (none)'
+    analyst() { false; }
+    equal "$(ask what how | tail -n 1)" '  (no answer)'
+}
+
+cases answers_are_fit_for_a_terminal servers_start_in_an_empty_folder a_second_start_changes_nothing servers_listen_on_loopback_alone \
     servers_do_not_run_as_root secrets_are_for_their_owner_alone servers_have_the_settings_that_guarantees_rest_on \
     the_head_reads_a_shard_through_spider the_broker_keeps_what_it_acknowledged_when_killed \
     a_killed_shard_comes_back_with_its_rows kill_of_what_does_not_run_says_so two_quickstarts_at_once_are_one \
