@@ -63,7 +63,8 @@ int bundle_list(struct ctl *c, int argc, char **argv)
     if (args_count != 1 || (v[0] && parse_u64(slice_str(v[0]), SEQUENCE_MAX, &from)) ||
         (v[1] && parse_u64(slice_str(v[1]), SEQUENCE_MAX, &to)) ||
         (v[2] && parse_u64(slice_str(v[2]), LIST_MAX, &last))) {
-        return ctl_usage(c, "bundle list HOST [--from SEQUENCE] [--to SEQUENCE] [--last N]; N is at most %d", LIST_MAX);
+        return ctl_usage(c, "usage: bundle list HOST [--from SEQUENCE] [--to SEQUENCE] [--last N]; N is at most %d",
+                         LIST_MAX);
     }
     code = lookup_host(c, args[0], &catalog, &h, &err);
     if (!code) {
@@ -324,7 +325,7 @@ static int put_out(const struct buf *block, const char *file, struct pofr_err *e
 static bool read_arguments(const struct ctl *c, size_t count, char **args, const char **v, struct wanted *out)
 {
     if (count != 2 || parse_u64(slice_str(args[1]), SEQUENCE_MAX, &out->sequence)) {
-        ctl_usage(c, "bundle get HOST SEQUENCE --output FILE; pofrctl bundle list HOST shows the sequences");
+        ctl_usage(c, "usage: bundle get HOST SEQUENCE --output FILE; pofrctl bundle list HOST shows the sequences");
         return false;
     }
     out->one = v[1] != NULL;

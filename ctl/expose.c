@@ -375,7 +375,7 @@ int host_expose(struct ctl *c, int argc, char **argv)
         return POFR_EXIT_USAGE;
     }
     if (count != 1) {
-        return ctl_usage(c, "host expose HOST [--database NAME]");
+        return ctl_usage(c, "usage: host expose HOST [--database NAME]");
     }
     if (v[0] && !name_is_database(v[0])) {
         return ctl_usage(c, "host expose: a database's name is of " NAME_DATABASE_GRAMMAR);
@@ -419,7 +419,7 @@ int host_conceal(struct ctl *c, int argc, char **argv)
         return POFR_EXIT_USAGE;
     }
     if (count != 1) {
-        return ctl_usage(c, "host conceal HOST");
+        return ctl_usage(c, "usage: host conceal HOST");
     }
     code = lookup_host(c, args[0], &catalog, &h, &err);
     if (!code) {

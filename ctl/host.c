@@ -261,7 +261,7 @@ int host_rename(struct ctl *c, int argc, char **argv)
         return POFR_EXIT_USAGE;
     }
     if (count < 1 || (count == 1 && !v[0]) || (count == 2 && args[1][0] == 0)) {
-        return ctl_usage(c, "host rename HOST NEW_NAME [--group GROUP], or host rename HOST --group GROUP");
+        return ctl_usage(c, "usage: host rename HOST NEW_NAME [--group GROUP], or host rename HOST --group GROUP");
     }
     if (count == 2 && !name_is_host(args[1])) {
         return ctl_usage(c, "host rename: a name is of " NAME_GRAMMAR);

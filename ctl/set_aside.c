@@ -86,7 +86,8 @@ int set_aside_show(struct ctl *c, int argc, char **argv)
     }
     if (args_count != 1 || !parse_place(args[0], &at)) {
         return ctl_usage(
-            c, "set-aside show SLOT:INCARNATION:OFFSET [--output FILE]; pofrctl set-aside list shows the places");
+            c,
+            "usage: set-aside show SLOT:INCARNATION:OFFSET [--output FILE]; pofrctl set-aside list shows the places");
     }
     code = ctl_head(c, "pofr", &head, &err);
     if (!code) {
@@ -163,7 +164,7 @@ int set_aside_replay(struct ctl *c, int argc, char **argv)
         return POFR_EXIT_USAGE;
     }
     if ((args_count == 1) == (v[0] != NULL) || (args_count == 1 && !parse_place(args[0], &at))) {
-        return ctl_usage(c, "set-aside replay SLOT:INCARNATION:OFFSET, or set-aside replay --reason REASON");
+        return ctl_usage(c, "usage: set-aside replay SLOT:INCARNATION:OFFSET, or set-aside replay --reason REASON");
     }
     if (!ctl_choice(c, "set-aside replay: --reason", v[0], reasons)) {
         return POFR_EXIT_USAGE;

@@ -185,8 +185,9 @@ int shard_add(struct ctl *c, int argc, char **argv)
     }
     if (args_count != 1 || !name_ok(args[0]) || !values[0] || hostport_parse(slice_str(values[0]), 3306, &hp) ||
         (values[2] && strcmp(values[2], "update") != 0)) {
-        return ctl_usage(c, "shard add NAME --address HOST:PORT [--slots even|none|0-31,40] [--if-exists update]; "
-                            "a name is of a-z, 0-9, _ and -");
+        return ctl_usage(c,
+                         "usage: shard add NAME --address HOST:PORT [--slots even|none|0-31,40] [--if-exists update]; "
+                         "a name is of a-z, 0-9, _ and -");
     }
     snprintf(s.name, sizeof(s.name), "%s", args[0]);
     snprintf(s.address, sizeof(s.address), "%s", hp.host);
@@ -255,7 +256,7 @@ int shard_remove(struct ctl *c, int argc, char **argv)
         return POFR_EXIT_USAGE;
     }
     if (args_count != 1) {
-        return ctl_usage(c, "shard remove NAME; pofrctl shard list shows them");
+        return ctl_usage(c, "usage: shard remove NAME; pofrctl shard list shows them");
     }
     code = ctl_catalog(c, &catalog, &err);
     if (!code) {

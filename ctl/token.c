@@ -234,7 +234,7 @@ int token_revoke(struct ctl *c, int argc, char **argv)
         return POFR_EXIT_USAGE;
     }
     if (args_count != 1 || parse_u64(slice_str(args[0]), UINT32_MAX, &id)) {
-        return ctl_usage(c, "token revoke TOKEN_ID; pofrctl token list shows them");
+        return ctl_usage(c, "usage: token revoke TOKEN_ID; pofrctl token list shows them");
     }
     code = ctl_catalog(c, &catalog, &err);
     if (!code) {

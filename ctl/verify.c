@@ -344,7 +344,7 @@ int verify_main(struct ctl *c, int argc, char **argv)
     }
     if (args_count != 1 || (v[0] && parse_u64(slice_str(v[0]), to, &from)) ||
         (v[1] && parse_u64(slice_str(v[1]), to, &to)) || from > to) {
-        return ctl_usage(c, "verify HOST [--from SEQUENCE] [--to SEQUENCE]");
+        return ctl_usage(c, "usage: verify HOST [--from SEQUENCE] [--to SEQUENCE]");
     }
     k = calloc(1, sizeof(*k));
     if (!k) {
