@@ -156,8 +156,10 @@ static void report_events(struct sources *s, struct coverage *coverage, struct s
                     out->events_lost, false);
     out->arguments_lost = f.execs_missed + f.exec_events_lost - s->before.execs_missed - s->before.exec_events_lost;
     coverage_report(coverage, "arguments", events_exec_reader_there(s->events) ? "exec events" : "ticks",
-                    out->arguments_lost > 0 ? "gone before they were read" : NULL, f.execs_read - s->before.execs_read,
-                    out->arguments_lost, false);
+                    !events_exec_reader_there(s->events) ? reason
+                    : out->arguments_lost > 0            ? "gone before they were read"
+                                                         : NULL,
+                    f.execs_read - s->before.execs_read, out->arguments_lost, false);
     s->before = f;
 }
 

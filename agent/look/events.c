@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "agent/look/cn_socket.h"
-#include "agent/look/exec_reader.h"
+#include "agent/look/exec_readers.h"
 #include "agent/look/gate.h"
 #include "agent/look/parse_proc.h"
 
@@ -36,8 +36,6 @@
 #define CPUS_MAX       4096u
 #define LEADERS_MAX    1024u
 #define PROBES         8u
-#define HANG_US        INT64_C(1000000)
-#define READERS_MAX    4u
 
 struct leader { /* ended, while threads of its process went on */
     uint32_t pid, status, parent;
@@ -54,14 +52,11 @@ struct events {
     struct events_conf conf;
     struct cn_socket socket;
     bool there;
-    const char *reason, *exec_reason;
-    struct exec_reader *reader;
-    uint32_t readers_left; /* that may still be made */
-    bool exec_there;
+    const char *reason;
+    struct exec_readers readers;
     int64_t offset_ns; /* boot clock - monotonic */
     uint64_t drained_ns;
     struct events_figures figures;
-    struct exec_reader_figures old_readers; /* of those that were left behind */
     struct sequence *sequences;
     uint32_t cpus;
     struct leader leaders[LEADERS_MAX];
@@ -272,6 +267,7 @@ static void on_message(void *ctx, const struct cn_message *m)
         on_exit_message(e, m, &out);
         return;
     case CN_EXEC:
+        exec_readers_told(&e->readers, m->timestamp_ns);
         out.kind = EVENT_EXEC;
         break;
     case CN_UID:
@@ -369,25 +365,9 @@ static void open_connector(struct events *e)
 
 static void open_reader(struct events *e)
 {
-    struct exec_reader_conf conf = { .root = "/proc",
-                                     .share = e->conf.exec_share,
-                                     .buffer_bytes = e->conf.exec_ring_bytes };
-
-    if (e->readers_left == 0) {
-        e->exec_reason = "too many readings of arguments hang in the kernel";
-        return;
-    }
-    if (exec_reader_new(&conf, &e->reader, &e->exec_reason) != 0) {
-        e->reader = NULL;
-        return;
-    }
-    e->readers_left--;
-    make_probe(e);
-    e->exec_there = e->waiting_for != 0 && exec_reader_wait_for(e->reader, e->waiting_for, ANSWER_MS);
-    if (!e->exec_there) {
-        e->exec_reason = "the connector told its second socket nothing";
-        exec_reader_free(e->reader);
-        e->reader = NULL;
+    if (exec_readers_open(&e->readers, now_ns(CLOCK_MONOTONIC))) {
+        make_probe(e);
+        (void)exec_readers_confirm(&e->readers, e->waiting_for, ANSWER_MS, now_ns(CLOCK_MONOTONIC));
     }
 }
 
@@ -411,7 +391,9 @@ int events_open(const struct events_conf *conf, struct events **out_events, stru
     e->conf.exec_share = e->conf.exec_share ? e->conf.exec_share : EXEC_SHARE;
     e->conf.exec_ring_bytes = e->conf.exec_ring_bytes ? e->conf.exec_ring_bytes : EXEC_BYTES;
     e->socket = (struct cn_socket)CN_SOCKET_NONE;
-    e->readers_left = READERS_MAX;
+    exec_readers_init(&e->readers, &(struct exec_reader_conf){ .root = "/proc",
+                                                               .share = e->conf.exec_share,
+                                                               .buffer_bytes = e->conf.exec_ring_bytes });
     measure_offset(e);
     open_connector(e);
     if (e->there && !e->conf.no_exec_reader) {
@@ -427,7 +409,7 @@ void events_close(struct events *e)
     if (!e) {
         return;
     }
-    exec_reader_free(e->reader);
+    exec_readers_fini(&e->readers);
     cn_socket_close(&e->socket);
     free(e->sequences);
     free(e);
@@ -440,26 +422,28 @@ bool events_there(const struct events *e)
 
 bool events_exec_reader_there(const struct events *e)
 {
-    return e->reader != NULL;
+    return e->readers.reader != NULL;
 }
 
 const char *events_mode(const struct events *e)
 {
+    const char *class;
+
     if (!e->there) {
         return "absent";
     }
-    if (!e->reader) {
+    if (!e->readers.reader) {
         return "connector";
     }
-    if (strcmp(exec_reader_class(e->reader), "fifo") == 0) {
-        return "connector+fifo";
-    }
-    return strcmp(exec_reader_class(e->reader), "nice") == 0 ? "connector+nice" : "connector+normal";
+    class = exec_reader_class(e->readers.reader);
+    return strcmp(class, "fifo") == 0   ? "connector+fifo"
+           : strcmp(class, "nice") == 0 ? "connector+nice"
+                                        : "connector+normal";
 }
 
 const char *events_reason(const struct events *e)
 {
-    return e->reason ? e->reason : e->exec_reason;
+    return e->reason ? e->reason : e->readers.reason;
 }
 
 /* --- drain -------------------------------------------------------------------------------------------------- */
@@ -495,34 +479,6 @@ static void on_reading(void *ctx, const struct exec_reading *x)
     }
 }
 
-static void add_figures(struct exec_reader_figures *sum, const struct exec_reader_figures *f)
-{
-    sum->read += f->read;
-    sum->missed += f->missed;
-    sum->lost += f->lost;
-    sum->asleep += f->asleep;
-}
-
-static void take_readings(struct events *e, int64_t elapsed_us)
-{
-    struct exec_reader_figures f;
-
-    if (!e->reader) {
-        return;
-    }
-    exec_reader_take(e->reader, elapsed_us, on_reading, e);
-    if (!exec_reader_hangs(e->reader, HANG_US)) {
-        return;
-    }
-    exec_reader_figures(e->reader, &f);
-    f.missed++; /* the one that hangs */
-    add_figures(&e->old_readers, &f);
-    exec_reader_free(e->reader);
-    e->reader = NULL;
-    e->exec_there = false;
-    open_reader(e);
-}
-
 int events_drain(struct events *e, const struct events_sink *sink, void *ctx, uint64_t *out_lost, struct pofr_err *err)
 {
     uint64_t now = now_ns(CLOCK_MONOTONIC);
@@ -544,10 +500,13 @@ int events_drain(struct events *e, const struct events_sink *sink, void *ctx, ui
     lost = cn_socket_lost(&e->socket, &exact);
     e->figures.lost += lost;
     e->figures.malformed = e->socket.malformed;
-    take_readings(e, elapsed_us);
+    exec_readers_take(&e->readers, elapsed_us, on_reading, e);
     if (e->waiting_for != 0 && e->there && now - e->waiting_since_ns > PROBE_NS) {
         e->there = false;
         e->reason = "the connector told nothing of a child that was made to be seen";
+    }
+    if (e->there && exec_readers_due(&e->readers, now)) {
+        open_reader(e); /* makes a probe: the next drain will see it */
     }
     e->sink = &nobody;
     *out_lost = lost;
@@ -561,14 +520,11 @@ void events_probe(struct events *e)
     }
 }
 
-void events_figures(const struct events *e, struct events_figures *out)
+void events_figures(struct events *e, struct events_figures *out)
 {
-    struct exec_reader_figures f = e->old_readers, now = { 0 };
+    struct exec_reader_figures f;
 
-    if (e->reader) {
-        exec_reader_figures(e->reader, &now);
-        add_figures(&f, &now);
-    }
+    exec_readers_figures(&e->readers, &f);
     *out = e->figures;
     out->execs_read = f.read;
     out->execs_missed = f.missed;

@@ -76,9 +76,10 @@ struct events_figures {      /* totals since open */
     uint64_t received, lost; /* connector, all kinds */
     uint64_t sequence_gaps;  /* the check: gaps of the sequence numbers of each CPU, from its first message */
     uint64_t malformed;
-    uint64_t execs_read, execs_missed; /* exec reader: arguments read, not read (too late, over its share, ring full) */
-    uint64_t exec_events_lost;         /* dropped by its socket */
-    uint64_t exec_asleep;              /* times it went to sleep for its share */
+    /* exec reader: arguments read, not read (too late, over its share, ring full, it hung, or there was none) */
+    uint64_t execs_read, execs_missed;
+    uint64_t exec_events_lost; /* dropped by its socket */
+    uint64_t exec_asleep;      /* times it went to sleep for its share */
 };
 
 /*
@@ -108,4 +109,4 @@ POFR_MUST_USE int events_drain(struct events *e, const struct events_sink *sink,
 /* Make a child to be seen (after a loss, every minute); the next drains tell whether it was. events_there() may change. */
 void events_probe(struct events *e);
 
-void events_figures(const struct events *e, struct events_figures *out);
+void events_figures(struct events *e, struct events_figures *out);

@@ -14,17 +14,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -34,6 +31,7 @@
 #include "agent/look/cn_socket.h"
 #include "agent/look/parse_proc.h"
 #include "agent/look/proc_io.h"
+#include "agent/look/urgent.h"
 #include "common/base/buf.h"
 #include "common/base/hashmap.h"
 #include "common/record/limits.h"
@@ -58,6 +56,7 @@ struct exec_reader {
     int root;
     int wake;                   /* eventfd: stop, or the next allowance */
     atomic_llong busy_since_ns; /* 0: not in a reading */
+    atomic_bool left;           /* it hangs: whatever it reads from now on nobody takes */
     const char *scheduling;
     /* the thread's */
     struct cn_socket socket;
@@ -106,32 +105,6 @@ static void unref(struct exec_reader *r)
 }
 
 /* --- the thread ------------------------------------------------------------------------------------------ */
-
-/* glibc 2.36 has no sched_setattr(). */
-struct attributes {
-    uint32_t size, policy;
-    uint64_t flags;
-    int32_t nice;
-    uint32_t priority;
-    uint64_t runtime, deadline, period;
-};
-
-#define SLICE_NS UINT64_C(100000)
-
-/* Real time, else the highest of the normal with a short slice (kernel 6.12 on, ignored before). */
-static const char *schedule(void)
-{
-    struct sched_param fifo = { .sched_priority = 1 };
-    struct attributes slice = { .size = sizeof(slice), .policy = SCHED_OTHER, .nice = -20, .runtime = SLICE_NS };
-
-    if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &fifo) == 0) {
-        return "fifo";
-    }
-    if (syscall(SYS_sched_setattr, 0, &slice, 0) == 0 || setpriority(PRIO_PROCESS, 0, -20) == 0) {
-        return "nice";
-    }
-    return "normal";
-}
 
 static void count_missed(struct exec_reader *r)
 {
@@ -289,6 +262,9 @@ static void on_message(void *ctx, const struct cn_message *m)
 {
     struct exec_reader *r = ctx;
 
+    if (atomic_load(&r->left)) {
+        return;
+    }
     if (m->what == CN_SID) {
         (void)pthread_mutex_lock(&r->mutex);
         r->saw = m->pid;
@@ -331,7 +307,7 @@ static void *thread_main(void *arg)
     bool stop = false;
 
     (void)pthread_mutex_lock(&r->mutex);
-    r->scheduling = schedule();
+    r->scheduling = urgent_begin();
     r->started = true;
     (void)pthread_cond_broadcast(&r->cond);
     (void)pthread_mutex_unlock(&r->mutex);
@@ -456,17 +432,38 @@ static void wake(struct exec_reader *r)
     }
 }
 
-void exec_reader_free(struct exec_reader *r)
+static void ask_to_end(struct exec_reader *r)
 {
-    if (!r) {
-        return;
-    }
     (void)pthread_mutex_lock(&r->mutex);
     r->stop = true;
     (void)pthread_cond_broadcast(&r->cond);
     (void)pthread_mutex_unlock(&r->mutex);
     wake(r);
-    if (wait_ended(r)) {
+}
+
+void exec_reader_leave(struct exec_reader *r)
+{
+    atomic_store(&r->left, true);
+    ask_to_end(r);
+}
+
+bool exec_reader_returned(struct exec_reader *r)
+{
+    bool ended;
+
+    (void)pthread_mutex_lock(&r->mutex);
+    ended = r->ended;
+    (void)pthread_mutex_unlock(&r->mutex);
+    return ended;
+}
+
+void exec_reader_free(struct exec_reader *r)
+{
+    if (!r) {
+        return;
+    }
+    ask_to_end(r);
+    if (atomic_load(&r->left) ? exec_reader_returned(r) : wait_ended(r)) {
         (void)pthread_join(r->handle, NULL);
     } else {
         (void)pthread_detach(r->handle);

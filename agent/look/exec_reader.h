@@ -5,8 +5,8 @@
  * Its share of CPU is limited: above it, it sleeps until the owner's next exec_reader_take(), and what it did not read
  * is counted. What it reads waits in a bounded buffer until then.
  *
- * A reading can hang (arguments in memory that a FUSE server backs). Then the owner leaves the reader behind, as it is, and may make
- * another; the one left behind ends itself when it wakes.
+ * A reading can hang (arguments in memory that a FUSE server backs). Then the owner leaves the reader behind, and may make
+ * another; the one left behind reads nothing more when it wakes, and ends.
  */
 #pragma once
 
@@ -50,6 +50,11 @@ POFR_MUST_USE int exec_reader_new(const struct exec_reader_conf *conf, struct ex
 
 /* Ends it, or leaves it behind if it hangs. NULL is allowed. */
 void exec_reader_free(struct exec_reader *r);
+
+/* Leave one that hangs behind: all that may still be asked of it is what it has read, and whether it came back. */
+void exec_reader_leave(struct exec_reader *r);
+/* Has its thread ended? */
+bool exec_reader_returned(struct exec_reader *r);
 
 /* How it is scheduled: "fifo", "nice", "normal". Static. */
 const char *exec_reader_class(const struct exec_reader *r);
