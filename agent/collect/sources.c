@@ -230,7 +230,9 @@ static void on_netns_end(void *ctx, const struct look_netns_result *r)
     state_sock_sink.netns_end(s->state, r);
 }
 
-#define HOLDERS "no right to see other users' processes: who holds their sockets, which network namespaces they are in"
+#define NETNS_LIMIT "more network namespaces than the limit: those beyond are lost, at least a socket each"
+#define NETNS_WAIT  "network namespaces wait for their first look: as lost as they are many, at least a socket each"
+#define HOLDERS     "no right to see other users' processes: who holds their sockets, which network namespaces they are in"
 
 /* Both must be said, and texts are static: so each is there twice. NULL: nothing but that to say. */
 static const char *with_holders(const char *reason)
@@ -241,6 +243,8 @@ static const char *with_holders(const char *reason)
         { LOOK_SOCK_INTERRUPTED, HOLDERS "; " LOOK_SOCK_INTERRUPTED },
         { LOOK_SOCK_TEXT, HOLDERS "; " LOOK_SOCK_TEXT },
         { LOOK_SOCK_SOME_TEXT, HOLDERS "; " LOOK_SOCK_SOME_TEXT },
+        { NETNS_LIMIT, HOLDERS "; " NETNS_LIMIT },
+        { NETNS_WAIT, HOLDERS "; " NETNS_WAIT },
     };
 
     for (size_t i = 0; reason != NULL && i < pofr_countof(both); i++) {
@@ -257,6 +261,7 @@ static void look_sockets(struct sources *s, struct coverage *coverage)
     struct pofr_err err = { 0 };
     const struct look_netns *list;
     int64_t budget = s->options.tick_us * (int64_t)s->options.socket_budget / 100;
+    struct look_sock_unseen unseen;
     size_t count = 0;
     int rc;
 
@@ -272,6 +277,10 @@ static void look_sockets(struct sources *s, struct coverage *coverage)
     if (!s->socks_own && rc == 0) {
         return; /* not due: told with the next one */
     }
+    look_sock_unseen(s->sock, &unseen);
+    s->socks_over += unseen.over_limit + unseen.waiting; /* each has sockets of the kernel, if no others */
+    s->socks_incomplete |= unseen.over_limit + unseen.waiting > 0;
+    s->socks_reason = unseen.over_limit > 0 ? NETNS_LIMIT : unseen.waiting > 0 ? NETNS_WAIT : s->socks_reason;
     coverage_report(coverage, "sockets", s->socks_mode ? s->socks_mode : "sock_diag",
                     s->refused ? with_holders(s->socks_reason) : s->socks_reason, s->socks_seen, s->socks_over,
                     s->socks_incomplete || s->refused);

@@ -265,11 +265,19 @@ static bool keep_inhabited(void *value, void *arg)
     struct pick *p = arg;
     struct sock *k = value;
     const struct look_netns *list = p->s->netns.data;
+    size_t low = 0, high = p->namespaces;
 
-    for (size_t i = 0; i < p->namespaces; i++) {
-        if (list[i].inode == k->netns) {
-            return true;
+    while (low < high) { /* ascending, and there may be thousands */
+        size_t middle = low + (high - low) / 2;
+
+        if (list[middle].inode < k->netns) {
+            low = middle + 1;
+        } else {
+            high = middle;
         }
+    }
+    if (low < p->namespaces && list[low].inode == k->netns) {
+        return true;
     }
     if (k->look == p->s->t) {
         return true; /* looked at just now */

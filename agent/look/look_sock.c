@@ -15,26 +15,22 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/look/netns_turns.h"
 #include "agent/look/parse_sock.h"
 #include "agent/look/sock_diag.h"
 #include "common/base/buf.h"
 
-#define TEXT_MAX    (64u * 1024u * 1024u)
-#define SEEN_MAX    4096u
-#define SOCKETS_MAX 1048576u
-
-struct seen {
-    uint64_t inode;
-    int64_t looked_us; /* CLOCK_MONOTONIC; 0: never */
-};
+#define TEXT_MAX      (64u * 1024u * 1024u)
+#define NETNS_MAX     65536u
+#define NETNS_WAIT_US INT64_C(10000000)
+#define SOCKETS_MAX   1048576u
 
 struct look_sock {
     struct look_sock_conf conf;
     uint64_t own;
     int64_t own_us;        /* when it was looked at last */
     struct sock_diag diag; /* in our own namespace */
-    struct seen seen[SEEN_MAX];
-    size_t seen_count;
+    struct netns_turns turns;
     struct buf text;
 };
 
@@ -188,47 +184,6 @@ static void look_families(struct pass *p)
     p->sink->netns_end(p->ctx, &p->result);
 }
 
-static void mark_seen(struct look_sock *l, uint64_t inode)
-{
-    for (size_t i = 0; i < l->seen_count; i++) {
-        if (l->seen[i].inode == inode) {
-            l->seen[i].looked_us = now_us();
-            return;
-        }
-    }
-    if (l->seen_count < SEEN_MAX) {
-        l->seen[l->seen_count++] = (struct seen){ inode, now_us() };
-    }
-}
-
-static int64_t looked_at(const struct look_sock *l, uint64_t inode)
-{
-    for (size_t i = 0; i < l->seen_count; i++) {
-        if (l->seen[i].inode == inode) {
-            return l->seen[i].looked_us;
-        }
-    }
-    return 0;
-}
-
-/* Namespaces that are not in the list any more are forgotten. */
-static void forget(struct look_sock *l, const struct look_netns *list, size_t count)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < l->seen_count; i++) {
-        bool there = false;
-
-        for (size_t k = 0; k < count && !there; k++) {
-            there = list[k].inode == l->seen[i].inode;
-        }
-        if (there) {
-            l->seen[kept++] = l->seen[i];
-        }
-    }
-    l->seen_count = kept;
-}
-
 /* --- other namespaces: a thread that goes in and ends there ------------------------------------------------ */
 
 struct visit {
@@ -297,6 +252,9 @@ int look_sock_new(const struct look_sock_conf *conf, struct look_sock **out_look
     }
     l->conf.root = l->conf.root ? l->conf.root : "/proc";
     l->conf.sockets_max = l->conf.sockets_max ? l->conf.sockets_max : SOCKETS_MAX;
+    l->conf.netns_max = l->conf.netns_max ? l->conf.netns_max : NETNS_MAX;
+    l->conf.netns_wait_us = l->conf.netns_wait_us ? l->conf.netns_wait_us : NETNS_WAIT_US;
+    netns_turns_init(&l->turns, l->conf.netns_max);
     buf_init(&l->text, TEXT_MAX);
     sock_diag_open(&l->diag);
     if (stat("/proc/self/ns/net", &st) == 0) {
@@ -312,6 +270,7 @@ void look_sock_free(struct look_sock *l)
         return;
     }
     sock_diag_close(&l->diag);
+    netns_turns_fini(&l->turns);
     buf_free(&l->text);
     free(l);
 }
@@ -321,21 +280,10 @@ uint64_t look_sock_own(const struct look_sock *l)
     return l->own;
 }
 
-static const struct look_netns *oldest(const struct look_sock *l, const struct look_netns *list, size_t count,
-                                       int64_t before_us)
+void look_sock_unseen(const struct look_sock *l, struct look_sock_unseen *out)
 {
-    const struct look_netns *best = NULL;
-    int64_t best_us = before_us;
-
-    for (size_t i = 0; i < count; i++) {
-        int64_t us = looked_at(l, list[i].inode);
-
-        if (list[i].inode != l->own && list[i].inode != 0 && us < best_us) {
-            best = &list[i];
-            best_us = us;
-        }
-    }
-    return best;
+    *out = (struct look_sock_unseen){ .over_limit = l->turns.over,
+                                      .waiting = netns_turns_waiting(&l->turns, now_us() - l->conf.netns_wait_us) };
 }
 
 int look_sock_run(struct look_sock *l, const struct look_netns *list, size_t count, int64_t budget_us,
@@ -343,7 +291,7 @@ int look_sock_run(struct look_sock *l, const struct look_netns *list, size_t cou
 {
     int64_t begin = now_us();
     struct pass p = { .look = l, .sink = sink, .ctx = ctx, .diag = &l->diag };
-    const struct look_netns *n;
+    struct netns_turn *n;
 
     p.result.inode = l->own;
     if (l->own_us == 0 || begin - l->own_us >= l->conf.own_apart_us) {
@@ -353,12 +301,14 @@ int look_sock_run(struct look_sock *l, const struct look_netns *list, size_t cou
         }
         look_families(&p);
     }
-    forget(l, list, count);
-    while ((n = oldest(l, list, count, begin)) != NULL) {
-        if (!visit(l, n, sink, ctx)) {
+    if (netns_turns_update(&l->turns, list, count, l->own, begin) != 0) {
+        return pofr_err_set(err, POFR_ENOMEM, "list of network namespaces");
+    }
+    while ((n = netns_turns_next(&l->turns, begin)) != NULL) {
+        if (!visit(l, &n->netns, sink, ctx)) {
             return pofr_err_set(err, POFR_ENOMEM, "thread for another network namespace");
         }
-        mark_seen(l, n->inode);
+        n->looked_us = begin;
         if (now_us() - begin >= budget_us) {
             break;
         }

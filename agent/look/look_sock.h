@@ -25,16 +25,23 @@
 
 struct look_sock;
 
-struct look_sock_conf {   /* 0 or NULL: the default */
-    const char *root;     /* "/proc" */
-    uint32_t sockets_max; /* 1048576 of one namespace: more are counted as unseen */
-    int64_t own_apart_us; /* the own namespace too waits until its last look is so long ago; 0: each time */
-    bool text_only;       /* never sock_diag (for tests) */
+struct look_sock_conf {    /* 0 or NULL: the default */
+    const char *root;      /* "/proc" */
+    uint32_t sockets_max;  /* 1048576 of one namespace: more are counted as unseen */
+    int64_t own_apart_us;  /* the own namespace too waits until its last look is so long ago; 0: each time */
+    uint32_t netns_max;    /* 65536 namespaces besides our own: more are not looked at, and counted */
+    int64_t netns_wait_us; /* 10 s: one that waits longer for its first look is counted as unseen */
+    bool text_only;        /* never sock_diag (for tests) */
 };
 
 struct look_netns {
     uint64_t inode; /* as in rec_process.ns_net */
     uint32_t pid;   /* a living process in it; ignored for the own namespace */
+};
+
+struct look_sock_unseen { /* network namespaces */
+    uint32_t over_limit;  /* beyond netns_max: never looked at */
+    uint32_t waiting;     /* for their first look, for longer than netns_wait_us */
 };
 
 /* look_netns_result.reason */
@@ -74,6 +81,9 @@ struct look_sock_sink {
 
 POFR_MUST_USE int look_sock_new(const struct look_sock_conf *conf, struct look_sock **out_look, struct pofr_err *err);
 void look_sock_free(struct look_sock *l);
+
+/* After a look: of which namespaces none has told anything. */
+void look_sock_unseen(const struct look_sock *l, struct look_sock_unseen *out);
 
 /* Inode of the network namespace that we are in. */
 uint64_t look_sock_own(const struct look_sock *l);

@@ -425,6 +425,41 @@ static void a_namespace_whose_process_is_gone_is_not_called_complete(void **stat
     assert_false(seen.all_complete);
 }
 
+/* Namespaces that are gone: nothing but their turns matters. */
+static void every_namespace_has_its_turn_or_is_counted(void **state)
+{
+    struct look_sock_conf conf = { .netns_max = 3, .netns_wait_us = 1, .own_apart_us = INT64_C(3600000000) };
+    struct look_netns list[6];
+    struct look_sock_unseen unseen;
+    struct look_sock *l = NULL;
+    struct seen seen = { 0 };
+
+    (void)state;
+    for (uint32_t i = 0; i < 6; i++) {
+        list[i] = (struct look_netns){ i + 1, 4194303 };
+    }
+    assert_int_equal(look_sock_new(&conf, &l, NULL), 0);
+    for (uint32_t looks = 1; looks <= 3; looks++) { /* no time: one each */
+        assert_int_equal(look_sock_run(l, list, 6, 0, &sink, &seen, NULL), 0);
+        look_sock_unseen(l, &unseen);
+        assert_int_equal(seen.ends, looks + 1); /* and our own */
+        assert_int_equal(unseen.over_limit, 3);
+        assert_int_equal(unseen.waiting, 3 - looks);
+    }
+    assert_int_equal(look_sock_run(l, list, 6, INT64_C(60000000), &sink, &seen, NULL), 0); /* all, and none twice */
+    assert_int_equal(seen.ends, 7);
+    for (size_t i = 1; i < 7; i++) {
+        assert_int_equal(seen.inodes[i], (i - 1) % 3 + 1);
+    }
+    assert_int_equal(look_sock_run(l, list + 2, 3, 0, &sink, &seen, NULL),
+                     0); /* some are gone: others have their places */
+    assert_true(seen.inodes[7] == 4 || seen.inodes[7] == 5);
+    look_sock_unseen(l, &unseen);
+    assert_int_equal(unseen.over_limit, 0);
+    assert_int_equal(unseen.waiting, 1);
+    look_sock_free(l);
+}
+
 static void lines_that_are_none_are_refused(void **state)
 {
     static const char *const lines[] = {
@@ -467,6 +502,7 @@ int main(void)
         cmocka_unit_test(a_dump_that_broke_off_is_no_answer_to_the_next_question),
         cmocka_unit_test(a_raw_socket_is_seen_whatever_modules_the_kernel_has),
         cmocka_unit_test(a_namespace_whose_process_is_gone_is_not_called_complete),
+        cmocka_unit_test(every_namespace_has_its_turn_or_is_counted),
         cmocka_unit_test(lines_that_are_none_are_refused),
         cmocka_unit_test(messages_that_are_cut_are_refused_or_lose_attributes_alone),
     };
