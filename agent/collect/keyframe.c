@@ -7,6 +7,7 @@
 #include "agent/collect/keyframe.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/base/err.h"
@@ -28,7 +29,7 @@ struct gather {
     unsigned entity;
     uint64_t low, low_cookie;
     bool skip; /* the process that is being gathered is too large */
-    uint64_t left_out;
+    struct keyframe_left *left;
 };
 
 static uint64_t text_bytes(struct gather *g, struct slice s)
@@ -122,6 +123,37 @@ static int add(struct gather *g, const struct record *r, uint64_t bytes)
     return 0;
 }
 
+/* So many files of that process. */
+static void leave_out(struct gather *g, uint64_t pid, uint64_t files)
+{
+    struct keyframe_left *l = g->left;
+
+    if (l->processes == 0 || l->last_pid != pid) {
+        l->last_pid = pid;
+        l->processes++;
+    }
+    l->files += files;
+    if (l->processes <= KEYFRAME_NAMED) {
+        l->named[l->processes - 1].pid = pid;
+        l->named[l->processes - 1].files += files;
+    }
+}
+
+void keyframe_left_text(const struct keyframe_left *left, char *out, size_t size)
+{
+    uint64_t named = left->processes < KEYFRAME_NAMED ? left->processes : KEYFRAME_NAMED;
+    int n = 0;
+
+    for (uint64_t i = 0; i < named && n >= 0 && (size_t)n < size; i++) {
+        n += snprintf(out + n, size - (size_t)n, "%spid %llu has %llu open files", i > 0 ? ", " : "",
+                      (unsigned long long)left->named[i].pid, (unsigned long long)left->named[i].files);
+    }
+    if (n >= 0 && (size_t)n < size) {
+        (void)snprintf(out + n, size - (size_t)n, ": %llu processes with %llu are in no part of the keyframe",
+                       (unsigned long long)left->processes, (unsigned long long)left->files);
+    }
+}
+
 static int on_process(void *ctx, const struct record *r)
 {
     struct gather *g = ctx;
@@ -140,14 +172,18 @@ static int on_process(void *ctx, const struct record *r)
         g->skip = false;
     }
     bytes = rc == 0 && !g->skip ? bytes_of(g, r) : 0;
-    if (rc != 0 || g->skip) {
+    if (rc != 0) {
         return rc;
+    }
+    if (g->skip) {
+        leave_out(g, r->file.pid, 1);
+        return 0;
     }
     if (r->entity == REC_FILE && g->unit_bytes + bytes > PART_HARD) {
         uint64_t pid = r->file.pid;
 
         g->skip = true;
-        g->left_out++;
+        leave_out(g, pid, g->len - g->unit); /* all but its own record, and this file */
         g->bytes -= g->unit_bytes;
         g->text -= g->unit_text;
         g->len = g->unit;
@@ -200,12 +236,13 @@ static void begin_group(struct gather *g, unsigned entity)
 }
 
 int keyframe_put(struct state *s, struct pack *p, const uint8_t hash_key[16], enum rec_keyframe_reason reason,
-                 uint64_t part_bytes, uint64_t *out_left_out)
+                 uint64_t part_bytes, struct keyframe_left *out_left)
 {
-    struct gather g = { .s = s, .p = p, .part_bytes = part_bytes, .head = { .kind = REC_KEYFRAME } };
+    struct gather g = { .s = s, .p = p, .part_bytes = part_bytes, .left = out_left, .head = { .kind = REC_KEYFRAME } };
     const struct state_sum *sums = state_sums(s);
     int rc;
 
+    *out_left = (struct keyframe_left){ .processes = 0 };
     g.head.keyframe = (struct rec_keyframe){
         .reason = reason,
         .hash_key = slice_of(hash_key, 16),
@@ -238,6 +275,5 @@ int keyframe_put(struct state *s, struct pack *p, const uint8_t hash_key[16], en
         rc = write_part(&g, g.len, 0, 0, true);
     }
     free(g.list);
-    *out_left_out = g.left_out;
     return rc;
 }

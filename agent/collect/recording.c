@@ -49,7 +49,8 @@ struct recording {
     struct recording_figures figures;
     char texts[DRAFT_NOTES_MAX][256]; /* of this tick's gap records */
     char finding_text[96];
-    uint64_t unannounced; /* told of so many */
+    char left_text[512], left_told[512]; /* of the last keyframe; empty: nothing to tell */
+    uint64_t unannounced;                /* told of so many */
 
     pthread_mutex_t lock;
     struct recording_figures published;
@@ -357,16 +358,17 @@ static bool keyframe_is_due(const struct recording *c)
 static int put_keyframe(struct recording *c)
 {
     enum rec_keyframe_reason reason = c->keyframe_wanted ? c->keyframe_reason : REC_KEYFRAME_PERIOD;
-    uint64_t left_out = 0;
-    int rc = keyframe_put(c->state, c->pack, c->conf.hash_key, reason, PART_BYTES, &left_out);
+    struct keyframe_left left;
+    int rc = keyframe_put(c->state, c->pack, c->conf.hash_key, reason, PART_BYTES, &left);
 
     if (rc == 0) {
         c->keyframe_us = c->t;
         c->keyframe_wanted = false;
         c->figures.keyframes++;
     }
-    if (left_out > 0) {
-        log_warn("collect", "keyframe_left_out", "processes=%llu", (unsigned long long)left_out);
+    if (left.processes > 0) { /* nothing may follow a keyframe in its tick: the next one tells it */
+        keyframe_left_text(&left, c->left_text, sizeof(c->left_text));
+        log_warn("collect", "keyframe_cut", "what=\"%s\"", c->left_text);
     }
     return rc;
 }
@@ -414,6 +416,16 @@ static void publish(struct recording *c, uint64_t look_us)
     (void)pthread_mutex_unlock(&c->lock);
 }
 
+static int tell_left(struct recording *c)
+{
+    if (c->left_text[0] == '\0') {
+        return 0;
+    }
+    memcpy(c->left_told, c->left_text, sizeof(c->left_told)); /* another keyframe may follow in this tick */
+    c->left_text[0] = '\0';
+    return put_finding(c, "keyframe_cut", c->left_told);
+}
+
 static int tell_before_look(struct recording *c, const struct writer_news *news, uint64_t skipped)
 {
     int rc = 0;
@@ -429,6 +441,9 @@ static int tell_before_look(struct recording *c, const struct writer_news *news,
     }
     if (rc == 0) {
         rc = tell_next_key(c);
+    }
+    if (rc == 0) {
+        rc = tell_left(c);
     }
     return rc != 0 ? rc : tell_skipped(c, skipped);
 }

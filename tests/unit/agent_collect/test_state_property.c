@@ -188,7 +188,7 @@ static void tick(struct rig *g, bool first)
     bool lean = !first && random_chance(&g->world.random, was_lean ? 70 : 2);
     bool keyframe = !lean && (first || was_lean || g->out_of_step || random_chance(&g->world.random, 10));
     struct pack_figures f;
-    uint64_t left_out = 0;
+    struct keyframe_left left;
 
     g->lose = !first && !was_lean && random_chance(&g->world.random, 5);
     g->lean = lean;
@@ -199,7 +199,7 @@ static void tick(struct rig *g, bool first)
     state_settle(g->state, keyframe);
     if (keyframe && !g->lose) {
         assert_int_equal(keyframe_put(g->state, g->pack, g->key, REC_KEYFRAME_PERIOD,
-                                      300 + random_below(&g->world.random, 20000), &left_out),
+                                      300 + random_below(&g->world.random, 20000), &left),
                          0);
     }
     assert_int_equal(pack_tick_end(g->pack, 1), 0);
