@@ -223,7 +223,7 @@ static void on_netns_end(void *ctx, const struct look_netns_result *r)
 
     s->socks_own |= r->inode == look_sock_own(s->sock);
     s->socks_seen += r->sockets;
-    s->socks_over += r->over_limit;
+    s->socks_over += r->over_limit + r->doubtful;
     s->socks_incomplete |= !r->complete;
     s->socks_mode = r->text ? "text of /proc/PID/net" : s->socks_mode;
     s->socks_reason = r->reason != NULL ? r->reason : s->socks_reason;
@@ -243,6 +243,7 @@ static const char *with_holders(const char *reason)
         { LOOK_SOCK_INTERRUPTED, HOLDERS "; " LOOK_SOCK_INTERRUPTED },
         { LOOK_SOCK_TEXT, HOLDERS "; " LOOK_SOCK_TEXT },
         { LOOK_SOCK_SOME_TEXT, HOLDERS "; " LOOK_SOCK_SOME_TEXT },
+        { LOOK_SOCK_DOUBTFUL, HOLDERS "; " LOOK_SOCK_DOUBTFUL },
         { NETNS_LIMIT, HOLDERS "; " NETNS_LIMIT },
         { NETNS_WAIT, HOLDERS "; " NETNS_WAIT },
     };

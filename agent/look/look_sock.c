@@ -67,14 +67,39 @@ static void deliver(void *ctx, const struct rec_socket *s)
 
 /* --- text of procfs ------------------------------------------------------------------------------------ */
 
+static void inet_rows(struct pass *p, struct slice text, uint64_t protocol)
+{
+    while (!slice_empty(text)) {
+        struct slice line = slice_split(&text, '\n');
+        struct sock_scratch scratch;
+        struct rec_socket s;
+
+        if (parse_sock_inet_line(line, p->result.inode, protocol, &scratch, &s) &&
+            !(protocol == IPPROTO_TCP && s.state == 6)) {
+            deliver(p, &s);
+        }
+    }
+}
+
+static void unix_rows(struct pass *p, struct slice text)
+{
+    struct sock_unix_rows rows = { .rest = text };
+    struct rec_socket s;
+
+    while (parse_sock_unix_next(&rows, p->result.inode, &s)) {
+        deliver(p, &s);
+    }
+    p->result.doubtful += (uint32_t)rows.doubtful;
+}
+
 /* 0; -ENOENT: the kernel has no such family; other: refused. */
 static int text_file(struct pass *p, const char *name, uint64_t protocol)
 {
     struct buf *b = &p->look->text;
     char path[PATH_MAX];
     struct slice text;
-    bool first = true;
-    int fd;
+    ssize_t n = 1;
+    int fd, rc;
 
     if (p->pid) {
         snprintf(path, sizeof(path), "%s/%u/net/%s", p->look->conf.root, p->pid, name);
@@ -86,30 +111,27 @@ static int text_file(struct pass *p, const char *name, uint64_t protocol)
     if (fd < 0) {
         return -errno;
     }
-    for (;;) {
+    while (n > 0) {
         uint8_t *to = buf_reserve(b, 65536);
-        ssize_t n = to ? read(fd, to, 65536) : 0;
 
-        if (n <= 0) {
-            break;
+        n = to ? read(fd, to, 65536) : 0;
+        if (n > 0) {
+            buf_advance(b, (size_t)n);
         }
-        buf_advance(b, (size_t)n);
     }
+    rc = n < 0 ? -errno : b->err ? -E2BIG : 0;
     close(fd);
     text = buf_slice(b);
-    while (!slice_empty(text)) {
-        struct slice line = slice_split(&text, '\n');
-        struct sock_scratch scratch;
-        struct rec_socket s;
-        bool ok = !first && (protocol ? parse_sock_inet_line(line, p->result.inode, protocol, &scratch, &s)
-                                      : parse_sock_unix_line(line, p->result.inode, &s));
-
-        first = false;
-        if (ok && !(protocol == IPPROTO_TCP && s.state == 6)) {
-            deliver(p, &s);
-        }
+    while (text.len > 0 && text.data[text.len - 1] != '\n') { /* a row that was cut off is none */
+        text.len--;
     }
-    return b->err ? -E2BIG : 0;
+    (void)slice_split(&text, '\n'); /* the head line */
+    if (protocol) {
+        inet_rows(p, text, protocol);
+    } else {
+        unix_rows(p, text);
+    }
+    return rc;
 }
 
 static int text_both(struct pass *p, const char *v4, const char *v6, uint64_t protocol)
@@ -174,10 +196,11 @@ static void look_families(struct pass *p)
         }
     }
     p->result.text = p->texts & 1u << LOOK_SOCK_TCP;
-    p->result.complete = !p->result.refused && !p->result.interrupted && !p->result.over_limit;
-    p->result.reason = p->result.refused       ? LOOK_SOCK_REFUSED
+    p->result.complete = !p->result.refused && !p->result.interrupted && !p->result.over_limit && !p->result.doubtful;
+    p->result.reason = p->result.refused       ? p->result.doubtful ? LOOK_SOCK_DOUBTFUL : LOOK_SOCK_REFUSED
                        : p->result.over_limit  ? LOOK_SOCK_LIMIT
                        : p->result.interrupted ? LOOK_SOCK_INTERRUPTED
+                       : p->result.doubtful    ? LOOK_SOCK_DOUBTFUL
                        : p->result.text        ? LOOK_SOCK_TEXT
                        : p->texts              ? LOOK_SOCK_SOME_TEXT
                                                : NULL;

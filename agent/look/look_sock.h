@@ -49,7 +49,9 @@ struct look_sock_unseen { /* network namespaces */
 #define LOOK_SOCK_LIMIT       "more sockets than the limit"
 #define LOOK_SOCK_INTERRUPTED "sockets changed while they were read"
 #define LOOK_SOCK_TEXT        "sock_diag is refused: text of procfs"
-#define LOOK_SOCK_SOME_TEXT   "the kernel's sock_diag lacks a family: text of procfs"
+#define LOOK_SOCK_DOUBTFUL                                                                                             \
+    "text of procfs: rows that may be part of a unix socket's name, which may have newlines, are lost"
+#define LOOK_SOCK_SOME_TEXT "the kernel's sock_diag lacks a family: text of procfs"
 
 struct look_netns_result {
     uint64_t inode;
@@ -59,6 +61,7 @@ struct look_netns_result {
     uint32_t refused; /* families that could be read in neither way: 1u << enum look_sock_family */
     uint32_t sockets; /* delivered */
     uint32_t over_limit;
+    uint32_t doubtful;  /* rows of the text of unix sockets that may be part of a name: not delivered */
     const char *reason; /* why not better; NULL: nothing to say. Static text */
 };
 

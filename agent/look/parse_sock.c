@@ -316,9 +316,10 @@ bool parse_sock_inet_line(struct slice line, uint64_t netns, uint64_t protocol, 
     return true;
 }
 
-/* "Num RefCount Protocol Flags Type St Inode Path" */
-bool parse_sock_unix_line(struct slice line, uint64_t netns, struct rec_socket *out)
+/* "Num RefCount Protocol Flags Type St Inode Path". *out_name: where the path begins; NULL: it has none. */
+static bool unix_row(struct slice line, uint64_t netns, struct rec_socket *out, const uint8_t **out_name)
 {
+    const uint8_t *end = line.data + line.len;
     uint64_t flags;
     uint64_t state;
 
@@ -335,7 +336,56 @@ bool parse_sock_unix_line(struct slice line, uint64_t netns, struct rec_socket *
     out->local_address = slice_sub(line, 0, UNIX_PATH_MAX_BYTES);
     /* SS_CONNECTED 3; __SO_ACCEPTCON 0x10000: the same numbers that sock_diag gives for them */
     out->state = flags & 0x10000u ? 10 : state == 3 ? 1 : 7;
-    out->cookie = text_cookie(out);
     out->cookie_kind = 1;
+    *out_name = line.len > 0 ? line.data : end[-1] == ' ' ? end : NULL;
     return true;
+}
+
+static bool line_next(struct slice *rest, struct slice *out)
+{
+    if (slice_empty(*rest)) {
+        return false;
+    }
+    *out = slice_split(rest, '\n');
+    return true;
+}
+
+/* May this line lie in the name that begins there? */
+static bool may_be_name(const uint8_t *name, struct slice line)
+{
+    return name != NULL && line.data + line.len - name <= UNIX_PATH_MAX_BYTES;
+}
+
+/* Lines behind a row that are no rows are more of its name. */
+static void take_more_name(struct sock_unix_rows *r, uint64_t netns, struct rec_socket *out)
+{
+    struct slice rest = r->rest, line;
+    struct rec_socket other;
+    const uint8_t *other_name;
+
+    while (line_next(&rest, &line) && may_be_name(r->name, line) && !unix_row(line, netns, &other, &other_name)) {
+        out->local_address = slice_of(r->name, (size_t)(line.data + line.len - r->name));
+        r->rest = rest;
+    }
+}
+
+bool parse_sock_unix_next(struct sock_unix_rows *r, uint64_t netns, struct rec_socket *out)
+{
+    const uint8_t *name;
+    struct slice line;
+
+    while (line_next(&r->rest, &line)) {
+        bool in_name = may_be_name(r->name, line), row = unix_row(line, netns, out, &name);
+
+        if (in_name || !row) {
+            r->doubtful += row || !in_name;
+            r->name = row && name ? name : r->name; /* if it is a row, what follows may lie in its name */
+            continue;
+        }
+        r->name = name;
+        take_more_name(r, netns, out);
+        out->cookie = text_cookie(out);
+        return true;
+    }
+    return false;
 }

@@ -37,6 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct sock_scratch scratch = { { 0 }, { 0 } };
     struct rec_socket s = { .pid = 0 };
     bool parsed = false, inet = false;
+    struct sock_unix_rows rows = { .rest = text };
 
     switch (size > 0 ? data[0] : 0) {
     case 'i':
@@ -55,7 +56,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         parsed = inet = parse_sock_inet_line(text, 1, IPPROTO_UDP, &scratch, &s);
         break;
     default:
-        parsed = parse_sock_unix_line(text, 1, &s);
+        while (parse_sock_unix_next(&rows, 1, &s)) {
+            must_lie_in(s.local_address, text, &scratch);
+        }
     }
     if (parsed) {
         must_lie_in(s.local_address, text, &scratch);

@@ -128,7 +128,8 @@ static void some_sockets(struct some *s)
         }
     }
     s->unix_listener = socket(AF_UNIX, SOCK_STREAM, 0);
-    snprintf(u.sun_path + 1, sizeof(u.sun_path) - 1, "pofr-test-%d", getpid());
+    /* so long that in the text its row is no part of a name before it */
+    snprintf(u.sun_path + 1, sizeof(u.sun_path) - 1, "pofr-test-%070d", getpid());
     assert_int_equal(bind(s->unix_listener, (struct sockaddr *)&u,
                           (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(u.sun_path + 1))),
                      0);
@@ -241,7 +242,11 @@ static void a_unix_path_is_the_path_and_nothing_more(void **state)
     int listener = socket(AF_UNIX, SOCK_STREAM, 0);
     size_t len;
 
-    (void)snprintf(u.sun_path, sizeof(u.sun_path), "%s", tmpdir_join(*state, "s", path));
+    (void)tmpdir_join(*state, "s", path);
+    len = strlen(path);
+    assert_true(len < sizeof(u.sun_path));
+    memset(u.sun_path, 's', 100); /* so long that in the text its row is no part of a name before it */
+    memcpy(u.sun_path, path, len);
     len = strlen(u.sun_path);
     assert_int_equal(bind(listener, (struct sockaddr *)&u, sizeof(u)), 0);
     for (int text = 0; text < 2; text++) {
@@ -472,8 +477,73 @@ static void lines_that_are_none_are_refused(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
         assert_false(parse_sock_inet_line(slice_str(lines[i]), 1, IPPROTO_TCP, &scratch, &s));
-        assert_false(parse_sock_unix_line(slice_str(lines[i]), 1, &s));
+        assert_false(parse_sock_unix_next(&(struct sock_unix_rows){ .rest = slice_str(lines[i]) }, 1, &s));
     }
+}
+
+#define ROW(state, inode) "0000000000000000: 00000002 00000000 00010000 0001 " state " " inode
+
+/* Rows of this text: inode and name, one after the other; *out_doubtful. */
+static void check_rows(const char *text, const uint64_t *inodes, const char *const *names, size_t count,
+                       uint64_t doubtful)
+{
+    struct sock_unix_rows rows = { .rest = slice_str(text) };
+    struct rec_socket s;
+
+    for (size_t i = 0; i < count; i++) {
+        assert_true(parse_sock_unix_next(&rows, 1, &s));
+        assert_int_equal(s.inode, inodes[i]);
+        assert_true(slice_eq_str(s.local_address, names[i]));
+        assert_true(s.cookie != 0);
+    }
+    assert_false(parse_sock_unix_next(&rows, 1, &s));
+    assert_int_equal(rows.doubtful, doubtful);
+}
+
+#define LONG "/run/a/name/that/is/long/enough/to/leave/no/room/for/a/row"
+
+static void a_name_with_newlines_makes_no_rows(void **state)
+{
+    static const uint64_t inodes[] = { 11, 12, 13, 14 };
+
+    (void)state;
+    /* what can't be in a name is a row, whatever stands before it */
+    check_rows(ROW("01", "11") "\n" ROW("01", "12") " " LONG "\n" ROW("03", "13") "\n" ROW("03", "14") " /x\n", inodes,
+               (const char *const[]){ "", LONG, "", "/x" }, 4, 0);
+    /* what is no row is more of the name */
+    check_rows(ROW("01", "11") " /tmp/a\nb\n\nc\n" ROW("01", "12") " " LONG "\n", inodes,
+               (const char *const[]){ "/tmp/a\nb\n\nc", LONG }, 2, 0);
+    check_rows(ROW("01", "11") " \n\n\n" ROW("01", "12") "\n", inodes, (const char *const[]){ "\n\n" }, 1, 1);
+    /* what may be one or the other is told of nobody, and neither is what may be its name */
+    check_rows(ROW("01", "11") " /a\n" ROW("01", "99") " /b\nc\n" ROW("01", "12") " " LONG "\n" ROW("01", "13") "\n",
+               inodes, (const char *const[]){ "/a", LONG, "" }, 3, 1);
+    /* as many rows as there are, all but the first short */
+    check_rows(ROW("01", "11") " /a\n" ROW("01", "98") " /b\n" ROW("01", "99") " /c\n", inodes,
+               (const char *const[]){ "/a" }, 1, 2);
+    check_rows("nothing\n" ROW("01", "11") "\n", inodes, (const char *const[]){ "" }, 1, 1);
+}
+
+/* The same with a real socket, the kernel's own text. */
+static void a_socket_called_like_a_row_makes_no_row(void **state)
+{
+    struct sockaddr_un u = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct seen seen = { .wanted_count = 1 };
+    int len;
+
+    (void)state;
+    len = snprintf(u.sun_path + 1, sizeof(u.sun_path) - 1, "p%d\n%s", getpid(), ROW("01", "4294967295999") " /made/up");
+    assert_true(len > 0 && (size_t)len < sizeof(u.sun_path) - 1);
+    assert_int_equal(
+        bind(fd, (struct sockaddr *)&u, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len)), 0);
+    seen.wanted[0].inode = UINT64_C(4294967295999);
+    seen.wanted[0].last.netns = own_netns();
+    look_once(true, &seen, NULL, 0);
+    assert_int_equal(seen.wanted[0].count, 0);
+    assert_false(seen.all_complete);
+    look_once(false, &seen, NULL, 0);
+    assert_int_equal(seen.wanted[0].count, 0);
+    (void)close(fd);
 }
 
 static void messages_that_are_cut_are_refused_or_lose_attributes_alone(void **state)
@@ -504,6 +574,8 @@ int main(void)
         cmocka_unit_test(a_namespace_whose_process_is_gone_is_not_called_complete),
         cmocka_unit_test(every_namespace_has_its_turn_or_is_counted),
         cmocka_unit_test(lines_that_are_none_are_refused),
+        cmocka_unit_test(a_name_with_newlines_makes_no_rows),
+        cmocka_unit_test(a_socket_called_like_a_row_makes_no_row),
         cmocka_unit_test(messages_that_are_cut_are_refused_or_lose_attributes_alone),
     };
 
