@@ -16,11 +16,16 @@
 #include "common/os/log.h"
 #include "common/os/service.h"
 
-/* The folder, made where missing, belongs to who is to write it. */
+/*
+ * The folder, made where missing, belongs to who is to write it. What is above it and missing too stays root's: so it must
+ * not lose the right to be passed by others, which the mask of a service takes.
+ */
 static int give(const char *path, mode_t mode, uid_t uid, gid_t gid, struct pofr_err *err)
 {
+    mode_t mask = umask(022);
     int rc = fsio_mkdirs(path, mode & 0777, err);
 
+    (void)umask(mask);
     if (rc == 0 && geteuid() == 0 && chown(path, uid, gid) != 0) {
         rc = pofr_err_sys(err, POFR_EPERMISSION, "%s: owner", path);
     }

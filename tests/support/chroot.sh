@@ -88,11 +88,14 @@ chroot_pids() {
     done
 }
 
+chroot_is_empty() { [[ -z $(chroot_pids) ]]; }
+
 # chroot_end: end all that was started in there; the mounts end with this process
 chroot_end() {
     local pid
     [[ -n ${ROOT:-} && -d $ROOT ]] || return 0
     for pid in $(chroot_pids); do kill -KILL "$pid" 2>/dev/null || true; done
+    wait_until 10 chroot_is_empty || true # what still ends holds its folders
     umount -R -- "$ROOT/dev" "$ROOT/proc" "$ROOT/sys" 2>/dev/null || true
     rm -rf --one-file-system -- "$ROOT"
 }
