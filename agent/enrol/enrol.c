@@ -57,7 +57,7 @@ static void say(const struct enrol *e, const char *state)
                e->result.name);
     } else if (strcmp(state, "already") == 0) {
         printf("already enrolled as %s (%s)%s\n", e->result.name, uuid,
-               e->options.extra[OPTION_TOKEN_FILE] ? "; the token was not used and stays valid" : "");
+               e->options.extra[OPTION_TOKEN_FILE] ? "; the token was not used: it is as valid as before" : "");
     } else {
         printf("enrolled as %s (%s)\n", e->result.name, uuid);
     }
@@ -219,7 +219,8 @@ static int check_standing(struct enrol *e, struct pofr_err *err)
     }
     rc = ask_standing(e, err);
     if (rc != 0 && !probe_is_ended(&e->answer)) {
-        fprintf(stderr, "pofr-agent enrol: whether a gateway takes this host is not known: %s\n", err->text);
+        fprintf(stderr, "pofr-agent enrol: %s%s\n",
+                e->answer.refused ? "" : "whether a gateway takes this host is not known: ", err->text);
         return 0;
     }
     if (rc != 0) {

@@ -300,6 +300,9 @@ static void a_token_for_a_host_that_is_enrolled_is_not_used(void **state)
     set_plan(w, (struct plan){ .hang_up = true }); /* nothing for good */
     assert_int_equal(run(w, NULL, NULL), POFR_EXIT_DONE);
     expect_output(w, "is not known");
+    set_plan(w, (struct plan){ .refuse = MESSAGE_REFUSE_PENDING });
+    assert_int_equal(run(w, NULL, NULL), POFR_EXIT_DONE);
+    expect_output(w, "pofr-agent enrol: the gateway refuses: pending");
     assert_int_equal(seen_by(w).enrols, 1);
     end(w);
 }
