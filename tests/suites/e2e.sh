@@ -78,16 +78,24 @@ agents_that_were_stopped_and_started_go_on() {
     equal "$(quickstart sql -N "SELECT COUNT(*) FROM gap WHERE kind NOT IN ('stopped', 'ticks')")" 0 "other gaps"
 }
 
+# stored NAME N: so many of its bundles are
+stored() { [[ $(quickstart sql -N "SELECT COALESCE(MAX(bundles), 0) FROM host WHERE host = '$1'") -ge $2 ]]; }
+
+# Of what is stored: where nothing is, nothing is wrong.
 evidence_is_verified() {
     local name
     cluster
-    for name in $(hosts_names); do ctl verify "$name"; done
+    for name in $(hosts_names); do
+        wait_until 60 stored "$name" 4
+        ctl verify "$name"
+    done
 }
 
 # Whoever may delete rows: at the beginning and at the end, too, where nothing stands beside what is gone.
 what_was_removed_from_the_ledger_is_found() {
     local where
     cluster
+    wait_until 60 stored host8 4
     for where in "sequence = 1" "sequence <= 3" "sequence = 2" "sequence >= @n"; do
         damage "SET @n = (SELECT newest_sequence FROM pofr_store.host_state WHERE host_id = @h);
             CREATE TABLE pofr_store.kept AS SELECT * FROM pofr_store.bundle WHERE host_id = @h AND $where;
