@@ -11,7 +11,7 @@
 #define TOPIC    "pofr.snapshots"
 #define SLOTS    32u
 #define RTT_MS   150
-#define LIMIT_US (20 * CLOCK_US_PER_S)
+#define LIMIT_US (60 * CLOCK_US_PER_S)
 
 static rd_kafka_t *rk; /* the cluster's, and the producer */
 static rd_kafka_mock_cluster_t *cluster;
