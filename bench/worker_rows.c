@@ -21,7 +21,7 @@
 #include "workers/store_parts.h"
 
 #define BATCH_ITEMS   256u
-#define BATCH_RECORDS 5000u
+#define BATCH_RECORDS 10000u
 
 struct host_bundles {
     struct keys_host host;

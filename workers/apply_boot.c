@@ -87,7 +87,7 @@ int apply_close_boot(struct world *w, struct changes *changes, struct host_boot 
                          .sequence = b->tip_sequence + 1 };
     struct blind *blinds = NULL;
     size_t n = 0;
-    int code = world_flush(w, changes);
+    int code = world_flush_host(w, b, 0, changes);
 
     b->closed = how;
     b->changed = true;

@@ -8,6 +8,7 @@
 #include "common/base/siphash.h"
 
 #define FIRST_SLOTS 1024u
+#define TAKEN       UINT32_MAX /* a place whose change was taken away: no slot's, but those behind it are found */
 
 void changes_init(struct changes *c, size_t max)
 {
@@ -78,9 +79,9 @@ static uint32_t *find(struct changes *c, uint64_t hash, const struct row_boot *b
     size_t i = hash & (c->slots_room - 1);
 
     while (c->slots[i]) {
-        const struct change *at = &c->list[c->slots[i] - 1];
+        const struct change *at = c->slots[i] == TAKEN ? NULL : &c->list[c->slots[i] - 1];
 
-        if (at->boot == boot && rec_compare_id(at->record, r) == 0) {
+        if (at && at->boot == boot && rec_compare_id(at->record, r) == 0) {
             break;
         }
         i = (i + 1) & (c->slots_room - 1);
@@ -107,13 +108,17 @@ static bool grow_slots(struct changes *c)
     }
     c->slots = slots;
     c->slots_room = room;
+    c->slots_count = 0;
     for (size_t i = 0; i < count; i++) {
         uint32_t index = old[c->used[i]];
-        const struct change *at = &c->list[index - 1];
-        uint32_t *to = find(c, slot_hash(c, at->boot, at->record), at->boot, at->record);
+        const struct change *at = index == TAKEN ? NULL : &c->list[index - 1];
+        uint32_t *to = at ? find(c, slot_hash(c, at->boot, at->record), at->boot, at->record) : NULL;
 
-        *to = index;
-        used[i] = (uint32_t)(to - slots);
+        if (to) {
+            *to = index;
+            c->list[index - 1].place = (uint32_t)(to - slots) + 1;
+            used[c->slots_count++] = (uint32_t)(to - slots);
+        }
     }
     free(old);
     free(c->used);
@@ -163,6 +168,7 @@ void changes_start(struct changes *c, const struct row_boot *boot, const struct 
         c->used[c->slots_count++] = (uint32_t)(slot - c->slots);
     }
     *slot = (uint32_t)c->count;
+    new->place = (uint32_t)(slot - c->slots) + 1;
 }
 
 void changes_end(struct changes *c, const struct row_boot *boot, const struct record *r)
@@ -204,4 +210,46 @@ void changes_add(struct changes *c, const struct change *change)
         *to = *change;
         to->received_us = c->received_us;
     }
+}
+
+static bool is_of(const struct change *c, uint64_t host_id, unsigned entity)
+{
+    return c->boot->host_id == host_id && (entity == 0 || c->record->entity == entity);
+}
+
+void changes_take(struct changes *c, uint64_t host_id, unsigned entity, struct changes *out)
+{
+    size_t kept = 0;
+
+    out->err = c->err;
+    for (size_t i = 0; i < c->count && !out->err; i++) {
+        if (is_of(&c->list[i], host_id, entity)) {
+            struct change *to = add(out);
+
+            if (to) {
+                *to = c->list[i];
+                to->place = 0;
+            }
+        }
+    }
+    if (out->err || out->count == 0) {
+        return;
+    }
+    for (size_t i = 0; i < c->count; i++) {
+        struct change *change = &c->list[i];
+        uint32_t *slot = change->place ? &c->slots[change->place - 1] : NULL;
+        bool opened = slot && *slot == i + 1; /* and no other after it */
+
+        if (is_of(change, host_id, entity)) {
+            if (opened) {
+                *slot = TAKEN;
+            }
+            continue;
+        }
+        c->list[kept++] = *change;
+        if (opened) {
+            *slot = (uint32_t)kept;
+        }
+    }
+    c->count = kept;
 }

@@ -14,7 +14,7 @@
 struct changes {
     struct change *list;
     size_t count, room, max;
-    uint32_t *slots; /* open addressing: index + 1 of the change that opened a slot */
+    uint32_t *slots; /* open addressing: index + 1 of the change that opened a slot, or that it was taken away */
     uint32_t *used;  /* places in slots that are not 0, to clear them fast */
     size_t slots_room, slots_count;
     struct buf scratch;
@@ -32,3 +32,5 @@ void changes_start(struct changes *c, const struct row_boot *boot, const struct 
 void changes_end(struct changes *c, const struct row_boot *boot, const struct record *r);
 /* As it is. */
 void changes_add(struct changes *c, const struct change *change);
+/* Those of a host, and of one entity unless that is 0, go over to another, which is empty and can only be carried out. */
+void changes_take(struct changes *c, uint64_t host_id, unsigned entity, struct changes *out);

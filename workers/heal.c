@@ -560,7 +560,7 @@ static int read_boot(struct healing *g)
 int heal_slots(const struct heal *h)
 {
     struct healing g = { .h = h, .arena = world_arena(h->w) };
-    int code = world_flush(h->w, h->changes);
+    int code = world_flush_host(h->w, h->boot, h->only, h->changes);
 
     timeline_init(&g.t, g.arena);
     buf_init(&g.scratch, REC_BODY_MAX);
@@ -577,7 +577,7 @@ int heal_slots(const struct heal *h)
         code = heal_all(&g);
     }
     if (code == 0) {
-        code = world_flush(h->w, h->changes); /* what comes next must find these rows */
+        code = world_flush_host(h->w, h->boot, h->only, h->changes); /* what comes next must find these rows */
     }
     timeline_free(&g.t);
     buf_free(&g.scratch);

@@ -24,5 +24,5 @@ struct heal {
     bool late;       /* rows beyond the open ones are read: those that ended since the look before its first one */
 };
 
-/* All is carried out, what was in heal->changes first. */
+/* All is carried out, what was in heal->changes of the host first. */
 POFR_MUST_USE int heal_slots(const struct heal *h);

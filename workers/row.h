@@ -103,5 +103,6 @@ struct change {
     const struct record *volatiles; /* UPDATE: and has the volatile fields of this record; NULL: keeps its own */
     const struct record *fixed;     /* UPDATE: and has the fixed fields of this record; NULL: keeps its own */
     const struct record *arguments; /* UPDATE: and has its arguments, with what belongs to them; NULL: keeps its own */
+    uint32_t place;                 /* of changes alone: where it finds the slot that this one opened, 0: none */
     struct row row;
 };

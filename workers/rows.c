@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "common/db/db.h"
+#include "workers/ending.h"
 #include "workers/strings.h"
 
 #define DAY_US INT64_C(86400000000)
@@ -21,6 +22,7 @@ struct rows {
     struct db *db;
     struct strings *strings;
     struct bulk *statements[TABLES_COUNT][TABLE_STATEMENTS];
+    struct ending *endings[TABLES_COUNT]; /* for many ENDs at once */
     int64_t oldest_us;
     struct arena scratch; /* texts of addresses, until their statement was run */
     struct rows_figures figures;
@@ -52,6 +54,7 @@ void rows_free(struct rows *r)
         for (size_t s = 0; s < TABLE_STATEMENTS; s++) {
             bulk_free(r->statements[t][s]);
         }
+        ending_free(r->endings[t]);
     }
     arena_free(&r->scratch);
     free(r);
@@ -422,6 +425,7 @@ static void put_change(struct rows *r, struct bulk *b, enum table_statement s, c
 
 static int run(struct rows *r, struct bulk *b, enum table_statement s, size_t t, struct pofr_err *err)
 {
+    struct ending *ending = s == TABLE_END && b != r->statements[t][s] ? r->endings[t] : NULL;
     uint64_t affected = 0;
     size_t n = bulk_rows(b);
     int code;
@@ -430,9 +434,16 @@ static int run(struct rows *r, struct bulk *b, enum table_statement s, size_t t,
         bulk_reset(b);
         return pofr_err_set(err, r->scratch.err, "values of %s", tables[t].name);
     }
-    code = s == TABLE_COPY ? bulk_run_each(b, &affected, err) : bulk_run(b, &affected, err);
+    if (n == 0) {
+        return 0;
+    }
+    if (ending) {
+        code = ending_run(ending, &affected, err);
+    } else {
+        code = s == TABLE_COPY ? bulk_run_each(b, &affected, err) : bulk_run(b, &affected, err);
+    }
     arena_reset(&r->scratch);
-    r->error = bulk_error(b);
+    r->error = ending ? ending_error(ending) : bulk_error(b);
     if (code) {
         return pofr_err_prefix(err, "%s", tables[t].name);
     }
@@ -450,28 +461,45 @@ static int run(struct rows *r, struct bulk *b, enum table_statement s, size_t t,
 static const enum table_statement order[] = { TABLE_COPY,  TABLE_DELETE,    TABLE_END,    TABLE_VOLATILE,
                                               TABLE_FIXED, TABLE_ARGUMENTS, TABLE_UPDATE, TABLE_INSERT };
 
+/* Where the values of n changes are put. */
+static int statement_for(struct rows *r, size_t t, enum table_statement s, size_t n, struct bulk **out,
+                         struct pofr_err *err)
+{
+    int code = 0;
+
+    if (s != TABLE_END || n < ENDING_MANY) {
+        return statement(r, t, s, out, err);
+    }
+    if (!r->endings[t]) {
+        code = ending_new(r->db, &tables[t], &r->endings[t], err);
+        r->error = 0;
+    }
+    *out = r->endings[t] ? ending_keys(r->endings[t]) : NULL;
+    return code;
+}
+
 static int write_table(struct rows *r, const struct changes *c, size_t t, struct pofr_err *err)
 {
-    bool any[TABLE_STATEMENTS] = { false };
+    size_t wanted[TABLE_STATEMENTS] = { 0 };
     int code = 0;
 
     for (size_t i = 0; i < c->count; i++) {
         if (c->list[i].record->entity == tables[t].entity) {
             for (size_t s = 0; s < pofr_countof(order); s++) {
-                any[order[s]] |= belongs(order[s], &c->list[i]);
+                wanted[order[s]] += belongs(order[s], &c->list[i]);
             }
         }
     }
-    any[TABLE_VOLATILE] &= has_role(&tables[t], COLUMN_VOLATILE);
-    any[TABLE_FIXED] &= has_role(&tables[t], COLUMN_FIXED);
-    any[TABLE_ARGUMENTS] &= has_role(&tables[t], COLUMN_ARGUMENTS);
+    wanted[TABLE_VOLATILE] *= has_role(&tables[t], COLUMN_VOLATILE);
+    wanted[TABLE_FIXED] *= has_role(&tables[t], COLUMN_FIXED);
+    wanted[TABLE_ARGUMENTS] *= has_role(&tables[t], COLUMN_ARGUMENTS);
     for (size_t s = 0; s < pofr_countof(order) && code == 0; s++) {
         struct bulk *b = NULL;
 
-        if (!any[order[s]]) {
+        if (wanted[order[s]] == 0) {
             continue;
         }
-        code = statement(r, t, order[s], &b, err);
+        code = statement_for(r, t, order[s], wanted[order[s]], &b, err);
         for (size_t i = 0; i < c->count && code == 0; i++) {
             if (c->list[i].record->entity == tables[t].entity && belongs(order[s], &c->list[i])) {
                 put_change(r, b, order[s], &tables[t], &c->list[i]);

@@ -26,6 +26,7 @@
 
 #define DAY_US          INT64_C(86400000000)
 #define HOSTS_CACHED    50000u
+#define STATEMENTS_KEPT 48u
 #define OLDEST_EVERY_US (600 * CLOCK_US_PER_S)
 
 int store_new(const struct store_options *o, struct store **out)
@@ -37,6 +38,7 @@ int store_new(const struct store_options *o, struct store **out)
     }
     s->o = *o;
     changes_init(&s->changes, o->changes_max);
+    changes_init(&s->w.taken, o->changes_max);
     hashmap_init(&s->hosts, 10000000, 0);
     arena_init(&s->w.arena, (size_t)4 * 1024 * 1024 * 1024);
     *out = s;
@@ -80,6 +82,7 @@ void store_free(struct store *s)
     }
     store_disconnect(s);
     changes_free(&s->changes);
+    changes_free(&s->w.taken);
     hashmap_free(&s->hosts);
     arena_free(&s->w.arena);
     free(s);
@@ -98,7 +101,8 @@ static int set_session(struct db *db, struct pofr_err *err)
                 : db_script(
                       db,
                       slice_str(
-                          "SET SESSION idle_transaction_timeout = 10, innodb_lock_wait_timeout = 5, autocommit = 1"),
+                          "SET SESSION idle_transaction_timeout = 10, innodb_lock_wait_timeout = 5, autocommit = 1, "
+                          "max_heap_table_size = 67108864"), /* keys of ending.h, a round trip of the widest */
                       err);
 }
 
@@ -112,6 +116,12 @@ int store_connect(struct store *s, struct pofr_err *err)
     code = db_connect(&s->o.address, &s->db, err);
     if (code == 0) {
         code = db_connect(&s->o.address, &s->aux, err);
+    }
+    if (code == 0) {
+        code = db_keep_statements(s->db, STATEMENTS_KEPT);
+    }
+    if (code == 0) {
+        code = db_keep_statements(s->aux, STATEMENTS_KEPT);
     }
     if (code == 0) {
         code = set_session(s->db, err);
@@ -173,6 +183,7 @@ void store_roll_back(struct store *s)
     struct pofr_err ignored;
 
     changes_reset(&s->changes);
+    changes_reset(&s->w.taken);
     if (s->w.ledger) {
         bulk_reset(s->w.ledger);
     }

@@ -19,9 +19,10 @@ struct world { /* one transaction's view of the shard */
     struct db *db;
     struct rows *rows;
     struct arena arena;
-    struct bulk *ledger; /* rows pend until someone reads the ledger, or the end */
-    int64_t now_us;      /* wall clock: stored, noted */
-    int64_t received_us; /* of the bundle at hand */
+    struct changes taken; /* of one host, carried out before the rest */
+    struct bulk *ledger;  /* rows pend until someone reads the ledger, or the end */
+    int64_t now_us;       /* wall clock: stored, noted */
+    int64_t received_us;  /* of the bundle at hand */
     struct pofr_err *err;
     unsigned error; /* the server's number of the failure, 0: none */
     struct store_key keys[STORE_KEYS_MAX];

@@ -402,3 +402,21 @@ int world_move_gone(struct world *w, const struct host_boot *b, unsigned entity,
     buf_free(&sql);
     return code;
 }
+
+/* --- carrying out ---------------------------------------------------------------------------------------------------- */
+
+int world_flush(struct world *w, struct changes *c)
+{
+    int code = rows_write(w->rows, c, w->err);
+
+    if (code) {
+        w->error = rows_error(w->rows);
+    }
+    return code;
+}
+
+int world_flush_host(struct world *w, const struct host_boot *b, unsigned entity, struct changes *c)
+{
+    changes_take(c, b->row.host_id, entity, &w->taken);
+    return world_flush(w, &w->taken);
+}

@@ -463,13 +463,3 @@ int world_new_boot(struct world *w, struct host_boot **out)
     *out = calloc(1, sizeof(**out)); /* lives in the cache, longer than the transaction; freed with its host */
     return *out ? 0 : pofr_err_set(w->err, POFR_ENOMEM, "boot");
 }
-
-int world_flush(struct world *w, struct changes *c)
-{
-    int code = rows_write(w->rows, c, w->err);
-
-    if (code) {
-        w->error = rows_error(w->rows);
-    }
-    return code;
-}

@@ -56,7 +56,7 @@ static const struct conf_option options[] = {
 
     CONF_SECTION("limits", "How much is stored at once, and what may wait in memory."),
     CONF_UINT(
-        struct worker_conf, batch_records, "batch_records", "5000", "1", "1000000", "records", 0,
+        struct worker_conf, batch_records, "batch_records", "10000", "1", "1000000", "records", 0,
         "A transaction is made when its bundles hold as many records. More per transaction costs less for each, and "
         "more to do again when a shard fails in the middle of it."),
     CONF_SIZE(struct worker_conf, batch_bytes, "batch_bytes", "4M", "64K", "256M", 0,

@@ -139,6 +139,8 @@ POFR_MUST_USE int world_new_boot(struct world *w, struct host_boot **out);
 
 /* Carry out what c holds, and empty it. */
 POFR_MUST_USE int world_flush(struct world *w, struct changes *c);
+/* The same of the changes of the boot's host, and of one entity unless that is 0; the others go on waiting. */
+POFR_MUST_USE int world_flush_host(struct world *w, const struct host_boot *b, unsigned entity, struct changes *c);
 
 struct row_list {
     struct stored_row *rows;

@@ -14,12 +14,21 @@
 #include "common/base/buf.h"
 #include "common/os/fsio.h"
 
+struct kept { /* a statement that stays prepared */
+    MYSQL_STMT *stmt;
+    char *sql;
+    uint64_t used; /* when, in runs */
+};
+
 struct db {
     MYSQL *mysql;
     atomic_uint_fast64_t *beats;
     unsigned last_error;
     uint64_t affected;
     uint64_t insert_id;
+    struct kept *kept; /* NULL: none is kept */
+    size_t kept_count, kept_max;
+    uint64_t runs;
 };
 
 struct db_cell {
@@ -177,11 +186,28 @@ out:
     return code;
 }
 
+static void forget(struct kept *k)
+{
+    mysql_stmt_close(k->stmt);
+    free(k->sql);
+}
+
+int db_keep_statements(struct db *db, size_t max)
+{
+    db->kept = calloc(max, sizeof(*db->kept));
+    db->kept_max = db->kept ? max : 0;
+    return db->kept ? 0 : POFR_ENOMEM;
+}
+
 void db_close(struct db *db)
 {
     if (!db) {
         return;
     }
+    for (size_t i = 0; i < db->kept_count; i++) {
+        forget(&db->kept[i]);
+    }
+    free(db->kept);
     if (db->mysql) {
         mysql_close(db->mysql);
     }
@@ -343,26 +369,83 @@ static int take_result(struct db *db, MYSQL_STMT *stmt, MYSQL_RES *meta, struct 
     return 0;
 }
 
+/* --- statements ----------------------------------------------------------------------------------- */
+
+/* The statement goes out of the place where it is kept, if it is: its user puts it back when all went well. */
+static MYSQL_STMT *take_kept(struct db *db, const char *sql)
+{
+    for (size_t i = 0; i < db->kept_count; i++) {
+        if (strcmp(db->kept[i].sql, sql) == 0) {
+            MYSQL_STMT *stmt = db->kept[i].stmt;
+
+            free(db->kept[i].sql);
+            db->kept[i] = db->kept[--db->kept_count];
+            return stmt;
+        }
+    }
+    return NULL;
+}
+
+/* In place of the one that was not used for longest. */
+static void keep(struct db *db, const char *sql, MYSQL_STMT *stmt)
+{
+    char *copy = db->kept_max > 0 ? strdup(sql) : NULL;
+    struct kept *to;
+
+    if (!copy || mysql_stmt_free_result(stmt)) {
+        free(copy);
+        mysql_stmt_close(stmt);
+        return;
+    }
+    if (db->kept_count == db->kept_max) {
+        to = &db->kept[0];
+        for (size_t i = 1; i < db->kept_count; i++) {
+            to = db->kept[i].used < to->used ? &db->kept[i] : to;
+        }
+        forget(to);
+    } else {
+        to = &db->kept[db->kept_count++];
+    }
+    *to = (struct kept){ .stmt = stmt, .sql = copy, .used = ++db->runs };
+}
+
+static int prepared(struct db *db, const char *sql, MYSQL_STMT **out, struct pofr_err *err)
+{
+    MYSQL_STMT *stmt = take_kept(db, sql);
+
+    if (!stmt) {
+        stmt = mysql_stmt_init(db->mysql);
+        if (!stmt) {
+            return pofr_err_set(err, POFR_ENOMEM, "statement");
+        }
+        if (mysql_stmt_prepare(stmt, sql, strlen(sql))) {
+            int code = fail_statement(db, stmt, err);
+
+            mysql_stmt_close(stmt);
+            return code;
+        }
+    }
+    *out = stmt;
+    return 0;
+}
+
 int db_run(struct db *db, const char *sql, const struct db_value *values, size_t count, struct db_result **out_result,
            struct pofr_err *err)
 {
-    MYSQL_STMT *stmt = mysql_stmt_init(db->mysql);
+    MYSQL_STMT *stmt = NULL;
     MYSQL_RES *meta = NULL;
     MYSQL_BIND *binds = NULL;
     struct db_result *r = NULL;
-    int code = 0;
+    int code;
     int more;
 
     db->last_error = 0;
     if (out_result) {
         *out_result = NULL;
     }
-    if (!stmt) {
-        return pofr_err_set(err, POFR_ENOMEM, "statement");
-    }
-    if (mysql_stmt_prepare(stmt, sql, strlen(sql))) {
-        code = fail_statement(db, stmt, err);
-        goto out;
+    code = prepared(db, sql, &stmt, err);
+    if (code) {
+        return code;
     }
     if (mysql_stmt_param_count(stmt) != count) {
         code = pofr_err_set(err, POFR_EUSAGE, "statement takes %lu values, %zu given", mysql_stmt_param_count(stmt),
@@ -405,7 +488,11 @@ out:
     if (meta) {
         mysql_free_result(meta);
     }
-    mysql_stmt_close(stmt);
+    if (code) {
+        mysql_stmt_close(stmt);
+    } else {
+        keep(db, sql, stmt);
+    }
     free(binds);
     db_result_free(r);
     db_beat(db);
@@ -417,6 +504,10 @@ int db_script(struct db *db, struct slice statement, struct pofr_err *err)
     db->last_error = 0;
     if (mysql_real_query(db->mysql, (const char *)statement.data, statement.len)) {
         return fail(db, err, mysql_errno(db->mysql), mysql_error(db->mysql));
+    }
+    db->affected = 0;
+    if (mysql_field_count(db->mysql) == 0) {
+        db->affected = mysql_affected_rows(db->mysql);
     }
     do {
         MYSQL_RES *res = mysql_store_result(db->mysql);

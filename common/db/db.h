@@ -60,6 +60,9 @@ struct db_value {
 POFR_MUST_USE int db_connect(const struct db_address *address, struct db **out_db, struct pofr_err *err);
 void db_close(struct db *db); /* NULL is allowed */
 
+/* From now on the last max statements of db_run() stay prepared on the server: for who runs the same few over and over. */
+POFR_MUST_USE int db_keep_statements(struct db *db, size_t max);
+
 /* The library's own handle, for statements of arrays (workers/bulk.c), which count their own ends by db_beat(). */
 struct st_mysql *db_handle(struct db *db);
 void db_beat(struct db *db);
@@ -81,10 +84,10 @@ unsigned db_last_error(const struct db *db); /* the number behind the last failu
  */
 POFR_MUST_USE int db_run(struct db *db, const char *sql, const struct db_value *values, size_t count,
                          struct db_result **out_result, struct pofr_err *err);
-uint64_t db_affected(const struct db *db); /* rows that the last db_run() changed */
+uint64_t db_affected(const struct db *db); /* rows that the last db_run() or db_script() changed */
 uint64_t db_insert_id(const struct db *db);
 
-/* One statement of a trusted file of ours (sql/): no parameters, text protocol. */
+/* One statement of a trusted file of ours (sql/), or of a constant text: no parameters, text protocol. */
 POFR_MUST_USE int db_script(struct db *db, struct slice statement, struct pofr_err *err);
 
 size_t db_rows(const struct db_result *r);

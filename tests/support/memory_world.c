@@ -405,6 +405,18 @@ int world_flush(struct world *w, struct changes *c)
     return 0;
 }
 
+int world_flush_host(struct world *w, const struct host_boot *b, unsigned entity, struct changes *c)
+{
+    struct changes taken;
+    int code;
+
+    changes_init(&taken, 1000000);
+    changes_take(c, b->row.host_id, entity, &taken);
+    code = world_flush(w, &taken);
+    changes_free(&taken);
+    return code;
+}
+
 static void append(struct world *w, struct row_list *out, const struct memory_row *r)
 {
     struct stored_row *rows = arena_array(&w->arena, out->count + 1, sizeof(*rows));
