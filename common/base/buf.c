@@ -2,6 +2,7 @@
 #include "common/base/buf.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,14 +110,13 @@ void buf_u8(struct buf *b, uint8_t v)
     buf_bytes(b, &v, 1);
 }
 
-static void append_le(struct buf *b, uint64_t v, size_t n)
+static inline void append_le(struct buf *b, uint64_t v, size_t n)
 {
     uint8_t *to = buf_reserve(b, n);
 
     if (to) {
-        for (size_t i = 0; i < n; i++) {
-            to[i] = (uint8_t)(v >> (8 * i));
-        }
+        v = htole64(v);
+        memcpy(to, &v, n);
         b->len += n;
     }
 }
@@ -161,6 +161,18 @@ void buf_u32be(struct buf *b, uint32_t v)
 void buf_u64be(struct buf *b, uint64_t v)
 {
     append_be(b, v, 8);
+}
+
+void buf_decimal(struct buf *b, uint64_t v)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v);
+    buf_bytes(b, digits + at, sizeof(digits) - at);
 }
 
 void buf_varint(struct buf *b, uint64_t v)

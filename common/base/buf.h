@@ -64,6 +64,7 @@ void buf_u64le(struct buf *b, uint64_t v);
 void buf_u16be(struct buf *b, uint16_t v);
 void buf_u32be(struct buf *b, uint32_t v);
 void buf_u64be(struct buf *b, uint64_t v);
+void buf_decimal(struct buf *b, uint64_t v);      /* as text */
 void buf_varint(struct buf *b, uint64_t v);       /* LEB128, 1 to 10 bytes */
 void buf_svarint(struct buf *b, int64_t v);       /* zigzag, then LEB128 */
 void buf_varbytes(struct buf *b, struct slice s); /* varint length, then the bytes */

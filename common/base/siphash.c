@@ -2,6 +2,9 @@
 /* SipHash-2-4 after Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012). */
 #include "common/base/siphash.h"
 
+#include <endian.h>
+#include <string.h>
+
 #include "common/base/compiler.h"
 
 static inline uint64_t load_le(const uint8_t *p, size_t n)
@@ -12,6 +15,14 @@ static inline uint64_t load_le(const uint8_t *p, size_t n)
         v = v << 8 | p[i - 1];
     }
     return v;
+}
+
+static inline uint64_t load_le64(const uint8_t *p)
+{
+    uint64_t v;
+
+    memcpy(&v, p, sizeof(v));
+    return le64toh(v);
 }
 
 static inline uint64_t rotl(uint64_t v, unsigned n)
@@ -37,14 +48,14 @@ POFR_WRAPS static inline void rounds(uint64_t v[4], int n)
 
 uint64_t siphash24(const uint8_t key[SIPHASH_KEY_SIZE], struct slice data)
 {
-    uint64_t k0 = load_le(key, 8), k1 = load_le(key + 8, 8);
+    uint64_t k0 = load_le64(key), k1 = load_le64(key + 8);
     uint64_t v[4] = { k0 ^ UINT64_C(0x736f6d6570736575), k1 ^ UINT64_C(0x646f72616e646f6d),
                       k0 ^ UINT64_C(0x6c7967656e657261), k1 ^ UINT64_C(0x7465646279746573) };
     size_t whole = data.len / 8 * 8;
     uint64_t m;
 
     for (size_t i = 0; i < whole; i += 8) {
-        m = load_le(data.data + i, 8);
+        m = load_le64(data.data + i);
         v[3] ^= m;
         rounds(v, 2);
         v[0] ^= m;

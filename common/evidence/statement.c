@@ -38,20 +38,31 @@ static void put_hex(struct buf *out, const char *name, const uint8_t *bytes, siz
     char text[2 * 32 + 1];
 
     hex_encode(slice_of(bytes, len), text);
-    buf_printf(out, "%s %s\n", name, text);
+    buf_str(out, name);
+    buf_u8(out, ' ');
+    buf_str(out, text);
+    buf_u8(out, '\n');
 }
 
 static void put_u(struct buf *out, const char *name, uint64_t value)
 {
-    buf_printf(out, "%s %llu\n", name, (unsigned long long)value);
+    buf_str(out, name);
+    buf_u8(out, ' ');
+    buf_decimal(out, value);
+    buf_u8(out, '\n');
 }
 
 static void put_counts(struct buf *out, const char *name, const struct statement_count *counts, unsigned len)
 {
-    buf_printf(out, "%s%s", name, len ? "" : " -");
+    buf_str(out, name);
+    buf_str(out, len ? "" : " -");
     for (unsigned i = 0; i < len; i++) {
-        buf_printf(out, " %u:%llu:%llu", counts[i].kind, (unsigned long long)counts[i].here,
-                   (unsigned long long)counts[i].total);
+        buf_u8(out, ' ');
+        buf_decimal(out, counts[i].kind);
+        buf_u8(out, ':');
+        buf_decimal(out, counts[i].here);
+        buf_u8(out, ':');
+        buf_decimal(out, counts[i].total);
     }
     buf_u8(out, '\n');
 }

@@ -59,6 +59,21 @@ static void a_length_and_its_bytes_come_together_or_not_at_all(void **state)
     buf_free(&b);
 }
 
+static void numbers_are_written_as_decimals(void **state)
+{
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 32);
+    buf_decimal(&b, 0);
+    buf_u8(&b, ' ');
+    buf_decimal(&b, 10);
+    buf_u8(&b, ' ');
+    buf_decimal(&b, UINT64_MAX);
+    assert_string_equal(buf_cstr(&b), "0 10 18446744073709551615");
+    buf_free(&b);
+}
+
 static void printf_fills_to_the_last_byte(void **state)
 {
     struct buf b = BUF_INIT(5);
@@ -145,6 +160,7 @@ int main(void)
         cmocka_unit_test(bytes_stand_in_the_order_asked_for),
         cmocka_unit_test(after_the_maximum_nothing_is_appended_any_more),
         cmocka_unit_test(a_length_and_its_bytes_come_together_or_not_at_all),
+        cmocka_unit_test(numbers_are_written_as_decimals),
         cmocka_unit_test(printf_fills_to_the_last_byte),
         cmocka_unit_test(a_length_known_later_is_patched_in),
         cmocka_unit_test(consumed_bytes_make_room),
