@@ -31,6 +31,8 @@ static const struct {
     { 1180, DB_CLASS_RETRY },    /* error during COMMIT */
     { 1290, DB_CLASS_RETRY },    /* read only */
     { 1317, DB_CLASS_RETRY },    /* query was interrupted */
+    { 1461, DB_CLASS_RETRY },    /* too many prepared statements */
+    { 1615, DB_CLASS_RETRY },    /* a prepared statement's table changed again and again */
     { 1792, DB_CLASS_RETRY },    /* read only transaction */
     { 1927, DB_CLASS_RETRY },    /* connection was killed */
     { 1969, DB_CLASS_RETRY },    /* max_statement_time exceeded */

@@ -62,6 +62,9 @@ static int make(struct ending *e, struct pofr_err *err)
     buf_printf(&sql, " FROM %s LIMIT 0", e->table->name);
     code = run(e, &sql, err);
     buf_free(&sql);
+    if (code == POFR_EPERMISSION) { /* the account is older than we are */
+        (void)pofr_err_prefix(err, "temporary tables are a right that pofrctl migrate gives");
+    }
     return code == POFR_EDBREFUSED ? POFR_ECONFIG : code; /* the schema is not the one we know, no data's fault */
 }
 

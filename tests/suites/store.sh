@@ -12,7 +12,7 @@ HOSTS=${POFR_TEST_SEEDS:-48}
 ctl() { "$BUILD/ctl/pofrctl" --quiet --config "$POFR_STATE/etc/ctl.conf" "$@"; }
 
 a_shard_with_a_slot() {
-    build_preset clang --target pofrctl memory_chain store_chain
+    build_preset clang --target pofrctl memory_chain store_chain store_ending
     quickstart start head shard1
     ctl migrate
     ctl shard add shard1 --address "127.0.0.1:$(part_field shard1 3)" --if-exists update
@@ -30,4 +30,8 @@ any_order_gives_the_rows_of_the_sequence() {
     cmp "$POFR_TEST_WORK/want" "$POFR_TEST_WORK/have"
 }
 
-cases a_shard_with_a_slot any_order_gives_the_rows_of_the_sequence
+rows_that_end_at_once_go_by_one_statement() {
+    "$BUILD/tests/unit/workers/store_ending" "$(part_field shard1 3)" "$POFR_STATE/secrets/admin.pw" "$POFR_STATE/secrets/worker.pw"
+}
+
+cases a_shard_with_a_slot any_order_gives_the_rows_of_the_sequence rows_that_end_at_once_go_by_one_statement

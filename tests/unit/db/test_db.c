@@ -13,7 +13,8 @@
 /* The numbers that decide what happens to data; from MariaDB's mysqld_error.h and errmsg.h. */
 static void errors_that_go_away_are_busy_and_others_are_not(void **state)
 {
-    static const unsigned busy[] = { 1205, 1213, 1020, 1290, 1114, 1021, 2002, 2003, 2006, 2013, 1040, 1053, 1429 };
+    static const unsigned busy[] = { 1205, 1213, 1020, 1290, 1114, 1021, 2002, 2003,
+                                     2006, 2013, 1040, 1053, 1429, 1461, 1615 };
     static const unsigned refused[] = { 1062, 1264, 1366, 1406, 1048, 1064, 1146, 1054 };
 
     (void)state;
