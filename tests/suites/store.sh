@@ -20,14 +20,17 @@ a_shard_with_a_slot() {
         SELECT 0, 1, 'owned', UTC_TIMESTAMP(6) WHERE NOT EXISTS (SELECT 1 FROM pofr_store.ingest_offset WHERE slot = 0)"
 }
 
+ends_by_one_statement() { admin_sql shard1 "SHOW GLOBAL STATUS LIKE 'Com_delete_multi'" | cut -f 2; }
+
 any_order_gives_the_rows_of_the_sequence() {
     local bin=$BUILD/tests/unit/workers
     "$bin/memory_chain" 1 "$HOSTS" | sort >"$POFR_TEST_WORK/want"
     "$bin/store_chain" "$(part_field shard1 3)" pofr_admin "$POFR_STATE/secrets/admin.pw" pofr_store 1 "$HOSTS" | sort >"$POFR_TEST_WORK/have"
     diff "$POFR_TEST_WORK/want" "$POFR_TEST_WORK/have" | head -20
-    printf '%d rows\n' "$(wc -l <"$POFR_TEST_WORK/want")"
+    printf '%d rows, %d times many ends at once\n' "$(wc -l <"$POFR_TEST_WORK/want")" "$(ends_by_one_statement)"
     [[ $(wc -l <"$POFR_TEST_WORK/want") -gt 1000 ]]
     cmp "$POFR_TEST_WORK/want" "$POFR_TEST_WORK/have"
+    [[ $(ends_by_one_statement) -gt 0 ]]
 }
 
 rows_that_end_at_once_go_by_one_statement() {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * store_chain -- random hosts (tests/support/random_chain.h), their bundles in a random order, in transactions of random size,
- * into a shard by store_batch(); and the rows that are then there. memory_chain gives what they must be.
+ * store_chain -- random hosts (tests/support/random_chain.h), their bundles in a random order, in transactions of random size
+ * with several hosts in each, into a shard by store_batch(); and the rows that are then there. memory_chain gives what they must be.
  *
  *   store_chain PORT USER PASSWORD_FILE DATABASE FIRST COUNT
  *
@@ -15,11 +15,28 @@
 #include "tests/support/random.h"
 #include "workers/store_parts.h"
 
+#define TOGETHER 4u /* hosts whose bundles come in the same transactions */
+#define BATCH    24u
+
+struct giving_host {
+    uint64_t number;
+    struct keys_host host;
+    struct random_chain chain;
+    struct chain_order order;
+    size_t given;
+};
+
 struct giving {
     struct store *store;
     struct store_slot slot;
     struct random random;
-    struct keys_host host;
+    struct giving_host hosts[TOGETHER];
+    size_t hosts_count;
+};
+
+struct given { /* one message */
+    const struct giving_host *of;
+    size_t bundle;
 };
 
 static void must(int code, const char *what, const struct pofr_err *err)
@@ -61,16 +78,15 @@ int chain_arguments_of(struct world *w, const struct host_boot *b, const struct 
 }
 
 /* A few bundles, one transaction; some come twice. */
-static void give(struct giving *g, const struct random_chain *chain, const size_t *list, size_t n)
+static void give(struct giving *g, const struct given *list, size_t n)
 {
-    struct store_item *items = calloc(n, sizeof(*items)), **pointers = calloc(n, sizeof(struct store_item *));
+    struct store_item items[BATCH] = { 0 }, *pointers[BATCH];
     struct store_report report = { 0 };
     struct pofr_err err = { 0 };
     bool doubt = false;
 
-    must(items && pointers ? 0 : -1, "memory", &err);
     for (size_t i = 0; i < n; i++) {
-        const struct chain_bundle *b = chain->bundles[list[i]];
+        const struct chain_bundle *b = list[i].of->chain.bundles[list[i].bundle];
         struct message *m = NULL;
 
         must(message_new(&m), "message", &err);
@@ -79,7 +95,7 @@ static void give(struct giving *g, const struct random_chain *chain, const size_
         m->received_us = m->appended_us = (int64_t)b->view.statement.to_wall_us;
         items[i].message = m;
         items[i].verdict = (struct verdict){
-            .kind = VERDICT_GOOD, .signed_by_host = true, .view = b->view, .host_known = true, .host = g->host
+            .kind = VERDICT_GOOD, .signed_by_host = true, .view = b->view, .host_known = true, .host = list[i].of->host
         };
         items[i].decoded = b->decoded;
         pointers[i] = &items[i];
@@ -92,45 +108,77 @@ static void give(struct giving *g, const struct random_chain *chain, const size_
     for (size_t i = 0; i < n; i++) {
         message_free(items[i].message);
     }
-    free(items);
-    free(pointers);
 }
 
-static void one(struct giving *g, uint64_t number)
+static void host_begin(struct giving_host *h, uint64_t number)
 {
-    struct pofr_err err = { 0 };
-    struct store_host *touched = NULL, *h = NULL;
     struct chain_case c;
-    struct random_chain chain;
-    struct chain_order order;
 
     chain_case_of(&c, number);
-    random_chain_make(&chain, c.seed, c.bundles, c.size, c.fates);
-    chain_order_make(&order, &chain, c.seed, c.drop, c.reach);
-    g->random.state = number;
-    g->host = (struct keys_host){ .host_id = number * 1024, .state = KEYS_ACTIVE, .enrolled_us = 1700000000000000 };
-    memcpy(g->host.uuid.b, chain.bundles[0]->view.statement.host.b, sizeof(g->host.uuid.b));
-    (void)snprintf(g->host.host, sizeof(g->host.host), "chain%llu", (unsigned long long)number);
-    for (size_t i = 0; i < order.count;) {
-        size_t n = 1 + random_below(&g->random, 4);
+    random_chain_make(&h->chain, c.seed, c.bundles, c.size, c.fates);
+    chain_order_make(&h->order, &h->chain, c.seed, c.drop, c.reach);
+    h->number = number;
+    h->given = 0;
+    h->host = (struct keys_host){ .host_id = number * 1024, .state = KEYS_ACTIVE, .enrolled_us = 1700000000000000 };
+    memcpy(h->host.uuid.b, h->chain.bundles[0]->view.statement.host.b, sizeof(h->host.uuid.b));
+    (void)snprintf(h->host.host, sizeof(h->host.host), "chain%llu", (unsigned long long)number);
+}
 
-        n = n < order.count - i ? n : order.count - i;
-        give(g, &chain, order.list + i, n);
-        if (random_chance(&g->random, 20)) {
-            give(g, &chain, order.list + i, 1);
+static void host_end(struct giving *g, struct giving_host *h)
+{
+    struct pofr_err err = { 0 };
+    struct store_host *touched = NULL, *stored = NULL;
+
+    must(store_prepare(g->store, &err), "prepare", &err);
+    must(store_host_of(g->store, &h->host, &touched, &stored), "host", &err);
+    must(chain_rows_print(&g->store->w, &stored->h, h->number, stdout), "rows", &err);
+    store_forget(g->store, 0);
+    chain_order_free(&h->order);
+    random_chain_free(&h->chain);
+}
+
+/* The next bundles of hosts that still have some, in each its order; fewer than n: there are no more. */
+static size_t take(struct giving *g, struct given *list, size_t n)
+{
+    size_t left = 0, taken = 0;
+
+    for (size_t i = 0; i < g->hosts_count; i++) {
+        left += g->hosts[i].order.count - g->hosts[i].given;
+    }
+    while (taken < n && left > 0) {
+        struct giving_host *h = &g->hosts[random_below(&g->random, g->hosts_count)];
+
+        if (h->given < h->order.count) {
+            list[taken++] = (struct given){ h, h->order.list[h->given++] };
+            left--;
         }
-        if (random_chance(&g->random, 30)) { /* and what is known of the host is read anew */
+    }
+    return taken;
+}
+
+static void together(struct giving *g, uint64_t first, size_t count)
+{
+    struct given list[BATCH];
+    size_t n;
+
+    g->random.state = first;
+    g->hosts_count = count;
+    for (size_t i = 0; i < count; i++) {
+        host_begin(&g->hosts[i], first + i);
+    }
+    while ((n = take(g, list, 1 + random_below(&g->random, random_chance(&g->random, 50) ? 4 : BATCH))) > 0) {
+        give(g, list, n);
+        if (random_chance(&g->random, 20)) {
+            give(g, list, 1);
+        }
+        if (random_chance(&g->random, 30)) { /* and what is known of the hosts is read anew */
             store_forget(g->store, 0);
         }
-        i += n;
     }
     store_forget(g->store, 0);
-    must(store_prepare(g->store, &err), "prepare", &err);
-    must(store_host_of(g->store, &g->host, &touched, &h), "host", &err);
-    must(chain_rows_print(&g->store->w, &h->h, number, stdout), "rows", &err);
-    store_forget(g->store, 0);
-    chain_order_free(&order);
-    random_chain_free(&chain);
+    for (size_t i = 0; i < count; i++) {
+        host_end(g, &g->hosts[i]);
+    }
 }
 
 int main(int argc, char **argv)
@@ -153,8 +201,8 @@ int main(int argc, char **argv)
     must(store_new(&o, &g.store), "store", &err);
     must(store_connect(g.store, &err), "connect", &err);
     must(store_load(g.store, 0, &g.slot.at, &err), "slot", &err);
-    for (uint64_t i = first; i < first + count; i++) {
-        one(&g, i);
+    for (uint64_t i = 0; i < count; i += TOGETHER) {
+        together(&g, first + i, count - i < TOGETHER ? count - i : TOGETHER);
     }
     store_free(g.store);
     return 0;
