@@ -447,6 +447,7 @@ int db_run(struct db *db, const char *sql, const struct db_value *values, size_t
     }
     code = prepared(db, sql, &stmt, err);
     if (code) {
+        db_beat(db);
         return code;
     }
     if (mysql_stmt_param_count(stmt) != count) {
