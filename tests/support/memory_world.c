@@ -326,45 +326,31 @@ static void remove_row(struct world *w, struct memory_row *r)
     *r = w->rows[--w->rows_count];
 }
 
+/* A copy, a deletion or an update. */
 static void carry_out(struct world *w, const struct change *c)
 {
-    struct memory_row new = { c->boot, c->record, c->record, c->record, c->row };
-    struct memory_row *old;
+    struct memory_row *old = memory_world_find(w, c->boot, c->record, c->key_first, c->key_ended);
+    struct memory_row new;
 
-    switch (c->kind) {
-    case CHANGE_END:
-        old = memory_world_find(w, c->boot, c->record, row_wall(c->boot, c->row.first), ROW_KEY_OPEN);
-        if (old) {
-            remove_row(w, old);
-        }
-        insert(w, &new);
-        break;
-    case CHANGE_INSERT:
-        insert(w, &new);
-        break;
-    default:
-        old = memory_world_find(w, c->boot, c->record, c->key_first, c->key_ended);
-        assert_non_null(old);
-        new = *old;
-        new.row = c->row;
-        if (c->kind != CHANGE_COPY) {
-            remove_row(w, old);
-        }
-        if (c->kind == CHANGE_DELETE) {
-            break;
-        }
-        if (c->volatiles) {
-            new.volatiles = c->volatiles;
-        }
-        if (c->fixed) {
-            new.fixed = c->fixed;
-        }
-        if (c->arguments) { /* all else of it is what the row has */
-            new.record = c->arguments;
-        }
-        insert(w, &new);
-        break;
+    assert_non_null(old);
+    new = *old;
+    new.row = c->row;
+    if (c->kind != CHANGE_COPY) {
+        remove_row(w, old);
     }
+    if (c->kind == CHANGE_DELETE) {
+        return;
+    }
+    if (c->volatiles) {
+        new.volatiles = c->volatiles;
+    }
+    if (c->fixed) {
+        new.fixed = c->fixed;
+    }
+    if (c->arguments) { /* all else of it is what the row has */
+        new.record = c->arguments;
+    }
+    insert(w, &new);
 }
 
 /* In the order that rows.c keeps. */
