@@ -416,26 +416,26 @@ topic_limit() {
         --entity-type topics --entity-name pofr.snapshots --add-config "max.message.bytes=$1"
 }
 
-# The first of three in flight is refused by the broker; those behind it may be there before the client knows
+# The first of four in flight is refused by the broker; those behind it may be there before the client knows
 after_a_delivery_that_failed_nothing_is_acked_and_all_comes_again() {
     local status=0
     cluster
     gateway
     host undelivered >/dev/null
-    spool undelivered 1 4 1000
+    spool undelivered 1 5 1000
     spool undelivered 2 2 400000
     ship undelivered 1 1 >"$W/out"
     topic_limit 200000
-    ship undelivered 2 4 >"$W/out" || status=$?
+    ship undelivered 2 5 >"$W/out" || status=$?
     topic_limit 16777216
     equal "$status" 1 "the session ended"
     equal "$(acks "$W/out")" "" acks
     grep -q '^refuse 0 unavailable later' "$W/out"
     [[ $(figure 'pofr_kafka_delivery_errors_total{code="size"}') -ge 1 ]]
-    ship undelivered 2 4 >"$W/out"
-    equal "$(acks "$W/out" | tr '\n' ' ')" "2 3 4 " acks
+    ship undelivered 2 5 >"$W/out"
+    equal "$(acks "$W/out" | tr '\n' ' ')" "2 3 4 5 " acks
     published undelivered >"$W/published"
-    equal "$(sort -nu "$W/published" | tr '\n' ' ')" "1 2 3 4 " published
+    equal "$(sort -nu "$W/published" | tr '\n' ' ')" "1 2 3 4 5 " published
     gateway_is_sound
 }
 
