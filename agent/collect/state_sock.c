@@ -119,13 +119,22 @@ static void own_end(struct state *s, struct sock *k, struct sock_owner *o, uint6
     state_emit(s, &r);
 }
 
+/*
+ * What waited for its holder is said to have begun behind the look before the one that tells it, as all is that a START tells
+ * (docs/RECORD.md): what a look shows is what was told up to then.
+ */
+static uint64_t told_from(const struct state *s, const struct sock *k)
+{
+    return k->first_us > s->t_before ? k->first_us : s->t_before + 1;
+}
+
 /* The socket is over. One that nobody was told of is told now, without an owner. */
 static void sock_finish(struct state *s, struct sock *k, uint64_t at_us, uint64_t last_seen, uint64_t source)
 {
     struct sock_owner nobody = { 0 };
 
     if (k->owners_len == 0) {
-        own_start(s, k, &nobody, k->first_us < at_us ? k->first_us : at_us - 1);
+        own_start(s, k, &nobody, told_from(s, k) < at_us ? told_from(s, k) : at_us - 1);
         own_end(s, k, &nobody, at_us, last_seen, source);
     }
     for (uint32_t i = 0; i < k->owners_len; i++) {
@@ -477,7 +486,7 @@ static void resolve(struct state *s, struct sock *k)
     }
     for (uint32_t i = 0; i < made_len; i++) {
         if (made[i].keep == 2) {
-            own_start(s, k, &made[i], k->owners_len == 0 && k->first_us != 0 ? k->first_us : s->t);
+            own_start(s, k, &made[i], k->owners_len == 0 && k->first_us != 0 ? told_from(s, k) : s->t);
         }
         made[i].keep = 0;
     }

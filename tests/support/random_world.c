@@ -331,14 +331,11 @@ static int begin_boot(struct random_world *w, random_world_fn fn, void *ctx)
     return begin(w, &r, w->boot_us, fn, ctx);
 }
 
-/* When a new thing is said to have begun. A socket that nobody owns is told a look late: its owner was waited for. */
-static uint64_t begins_at(struct random_world *w, const struct record *r)
+/* When a new thing is said to have begun: behind the look before, if there was one. */
+static uint64_t begins_at(struct random_world *w)
 {
     if (is_first_look(w)) {
         return w->boot_us;
-    }
-    if (r->entity == REC_SOCKET && r->socket.pid == 0 && !w->first_look && w->before_us > 0) {
-        return w->before_us;
     }
     return between(w, w->before_us + 1, w->boot_us);
 }
@@ -366,7 +363,7 @@ static int begin_some(struct random_world *w, random_world_fn fn, void *ctx)
         }
         processes += process;
         r.iv.start_unseen = is_first_look(w);
-        rc = begin(w, &r, begins_at(w, &r), fn, ctx);
+        rc = begin(w, &r, begins_at(w), fn, ctx);
         if (rc == 0 && !is_first_look(w) && random_chance(&w->random, 10)) { /* came and went */
             rc = end_somehow(w, &w->open[w->open_len - 1], fn, ctx);
         }
