@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * STEPS   1  carry out what is pending, so that reading shows it
- *         2  read the rows: all of a compared range, else those of the slots that records name
+ *         2  read the rows (heal_rows.c): all of a compared range, else those of the slots that records name
  *         3  sort rows and records by slot; turn those of each slot into facts, and fold them
  *         4  where rows differ from what the fold gives, add a change
  *
@@ -15,123 +15,7 @@
 #include <string.h>
 
 #include "workers/gaps.h"
-
-struct entry { /* one row or one record of a slot */
-    const struct record *id;
-    int row;    /* index in rows, -1: a record */
-    size_t rec; /* index in d->records */
-};
-
-struct healing {
-    const struct heal *h;
-    struct arena *arena;
-    struct row_list rows;
-    struct entry *entries;
-    size_t count;
-    struct timeline_frame frame;
-    struct keyframe_mark *keyframes, *own; /* of the ledger, of the bundle */
-    size_t keyframes_count, own_count;
-    uint64_t look_before; /* the newest one stored before the bundle's first tick */
-    struct run_row *runs;
-    size_t runs_count;
-    struct timeline t;
-    struct buf scratch;
-};
-
-static const unsigned entities[] = {
-#define ENTITY(number, lower, UPPER) number,
-    POFR_ENTITIES(ENTITY)
-#undef ENTITY
-};
-
-/* --- 2: rows ------------------------------------------------------------------------------------------- */
-
-static bool compared(const struct heal *h, const struct record *r)
-{
-    for (size_t i = 0; i < h->marks_count; i++) {
-        if (keyframe_covers(&h->marks[i], r)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool taken(const struct heal *h, const struct record *r)
-{
-    return r->entity != 0 && (h->only == 0 || r->entity == h->only);
-}
-
-static int by_id(const void *pa, const void *pb)
-{
-    const struct record *const *a = pa, *const *b = pb;
-
-    return rec_compare_id(*a, *b);
-}
-
-/* The slots that records of an entity name outside of compared ranges, each once. */
-static int named_slots(struct healing *g, unsigned entity, const struct record ***out, size_t *out_count)
-{
-    const struct heal *h = g->h;
-    const struct record **slots = NULL;
-    size_t n = 0, unique = 0;
-
-    for (size_t i = h->first; i < h->end; i++) {
-        n += h->d->records[i].record->entity == entity;
-    }
-    *out_count = 0;
-    if (n == 0) {
-        return 0;
-    }
-    slots = arena_array(g->arena, n, sizeof(*slots));
-    if (!slots) {
-        return g->arena->err;
-    }
-    n = 0;
-    for (size_t i = h->first; i < h->end; i++) {
-        const struct record *r = h->d->records[i].record;
-
-        if (r->entity == entity && taken(h, r) && !compared(h, r)) {
-            slots[n++] = r;
-        }
-    }
-    qsort(slots, n, sizeof(*slots), by_id);
-    for (size_t i = 0; i < n; i++) {
-        if (unique == 0 || rec_compare_id(slots[unique - 1], slots[i]) != 0) {
-            slots[unique++] = slots[i];
-        }
-    }
-    *out = slots;
-    *out_count = unique;
-    return 0;
-}
-
-static int read_rows(struct healing *g)
-{
-    const struct heal *h = g->h;
-    uint64_t from = h->late ? g->look_before : ROW_OPEN;
-
-    for (size_t e = 0; e < pofr_countof(entities); e++) {
-        const struct record **slots = NULL;
-        size_t n = 0;
-        int code = named_slots(g, entities[e], &slots, &n);
-
-        if (code == 0 && n > 0) {
-            code = world_rows(h->w, h->boot, entities[e], slots, n, from, &g->rows);
-        }
-        for (size_t i = 0; i < h->marks_count && code == 0; i++) {
-            if (keyframe_of_entity(&h->marks[i], entities[e])) {
-                code = world_range(h->w, h->boot, entities[e], &h->marks[i], from, &g->rows);
-            }
-        }
-        if (code == 0 && h->late) {
-            code = world_inferred_at(h->w, h->boot, entities[e], h->before, &g->rows);
-        }
-        if (code) {
-            return code;
-        }
-    }
-    return 0;
-}
+#include "workers/heal_parts.h"
 
 /* --- 3: slots ------------------------------------------------------------------------------------------- */
 
@@ -170,7 +54,7 @@ static int collect(struct healing *g)
         g->entries[g->count++] = (struct entry){ g->rows.rows[i].id, (int)i, 0 };
     }
     for (size_t i = h->first; i < h->end; i++) {
-        if (taken(h, h->d->records[i].record)) {
+        if (heal_takes(h, h->d->records[i].record)) {
             g->entries[g->count++] = (struct entry){ h->d->records[i].record, -1, i };
         }
     }
@@ -210,6 +94,18 @@ static uint64_t before_over(const struct healing *g, const struct stored_row *s)
     return s->row.before;
 }
 
+/*
+ * The i-th name of a row was not shown any more at that moment. An inferred end says less: it is the last of the looks that
+ * told nothing of it, and of one of them a part may still come.
+ */
+static uint64_t over_at(const struct row *r, unsigned i)
+{
+    if (i < r->names_count) {
+        return r->names[i];
+    }
+    return !r->inferred ? r->ended : r->before ? r->before : ROW_OPEN;
+}
+
 /* A stored row as the names and looks that made it. */
 static void facts_of_row(struct healing *g, int stored)
 {
@@ -220,13 +116,12 @@ static void facts_of_row(struct healing *g, int stored)
         bool last = i == r->names_count;
         uint64_t name = i == 0 ? r->first : r->names[i - 1];
         struct timeline_name n = { .name = name,
-                                   .shown = shown_at(g, s->id, name, last ? r->ended : r->names[i]),
+                                   .shown = shown_at(g, s->id, name, over_at(r, i)),
                                    .hash = r->hash,
                                    .unseen = i > 0 || r->unseen,
                                    .stored = stored };
 
         if (last && r->inferred) {
-            n.shown = r->ended;
             n.over = r->before;
             n.over_before = before_over(g, s);
         } else if (last && r->ended != ROW_OPEN) {
@@ -568,7 +463,7 @@ int heal_slots(const struct heal *h)
         code = read_boot(&g);
     }
     if (code == 0) {
-        code = read_rows(&g);
+        code = heal_read_rows(&g);
     }
     if (code == 0) {
         code = collect(&g);

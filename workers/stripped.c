@@ -27,8 +27,7 @@ static bool tells(const struct record *r)
     return r->entity == REC_PROCESS && (r->verb == REC_START || r->verb == REC_SIGHT);
 }
 
-/* All STARTs and SIGHTs of processes, sorted. */
-static int tellers_of(const struct decoded *d, struct arena *arena, const struct record ***out, size_t *out_count)
+int stripped_tellers(const struct decoded *d, struct arena *arena, const struct record ***out, size_t *out_count)
 {
     const struct record **list;
     size_t n = 0;
@@ -36,6 +35,7 @@ static int tellers_of(const struct decoded *d, struct arena *arena, const struct
     for (size_t i = 0; i < d->count; i++) {
         n += tells(d->records[i].record);
     }
+    *out = NULL;
     *out_count = n;
     if (n == 0) {
         return 0;
@@ -52,6 +52,29 @@ static int tellers_of(const struct decoded *d, struct arena *arena, const struct
     }
     qsort(*out, n, sizeof(**out), by_interval);
     return 0;
+}
+
+struct interval { /* what is looked for */
+    const struct record *slot;
+    uint64_t first_seen;
+};
+
+static int of_interval(const void *pkey, const void *pteller)
+{
+    const struct interval *key = pkey;
+    const struct record *const *teller = pteller;
+    int c = rec_compare_id(key->slot, *teller);
+
+    return c != 0 ? c : (key->first_seen > (*teller)->iv.first_seen) - (key->first_seen < (*teller)->iv.first_seen);
+}
+
+const struct record *stripped_teller(const struct record *const *tellers, size_t n, const struct record *slot,
+                                     uint64_t first_seen)
+{
+    const struct interval key = { slot, first_seen };
+    const struct record *const *at = n > 0 ? bsearch(&key, tellers, n, sizeof(*tellers), of_interval) : NULL;
+
+    return at ? *at : NULL;
 }
 
 static const struct record *mended(const struct record *end, const struct record *from, struct arena *arena)
@@ -73,18 +96,18 @@ int stripped_mend(struct decoded *d, struct arena *arena)
 {
     const struct record **tellers = NULL;
     size_t n = 0, ends = d->stripped_ends;
-    int code = ends > 0 ? tellers_of(d, arena, &tellers, &n) : 0;
+    int code = ends > 0 ? stripped_tellers(d, arena, &tellers, &n) : 0;
 
     for (size_t i = 0; i < d->count && ends > 0 && code == 0; i++) {
         struct decoded_record *end = &d->records[i];
-        const struct record **from = NULL;
+        const struct record *from;
 
         if (!stripped_is(end->record)) {
             continue;
         }
-        from = tellers ? bsearch(&end->record, tellers, n, sizeof(*tellers), by_interval) : NULL;
+        from = stripped_teller(tellers, n, end->record, end->record->iv.first_seen);
         if (from) {
-            end->record = mended(end->record, *from, arena);
+            end->record = mended(end->record, from, arena);
             code = end->record ? 0 : arena->err;
             d->stripped_ends--;
         }

@@ -19,3 +19,10 @@ bool stripped_is(const struct record *r);
  * d->stripped_ends. POFR_ENOMEM.
  */
 POFR_MUST_USE int stripped_mend(struct decoded *d, struct arena *arena);
+
+/* The records of d that tell arguments: STARTs and SIGHTs of processes, sorted for stripped_teller(). POFR_ENOMEM. */
+POFR_MUST_USE int stripped_tellers(const struct decoded *d, struct arena *arena, const struct record ***out,
+                                   size_t *out_count);
+/* Of the interval of slot that is named so; NULL: none. */
+const struct record *stripped_teller(const struct record *const *tellers, size_t n, const struct record *slot,
+                                     uint64_t first_seen);
