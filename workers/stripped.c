@@ -36,7 +36,7 @@ int stripped_tellers(const struct decoded *d, struct arena *arena, const struct 
         n += tells(d->records[i].record);
     }
     *out = NULL;
-    *out_count = n;
+    *out_count = 0;
     if (n == 0) {
         return 0;
     }
@@ -45,6 +45,7 @@ int stripped_tellers(const struct decoded *d, struct arena *arena, const struct 
         return arena->err;
     }
     *out = list;
+    *out_count = n;
     for (size_t i = 0; i < d->count; i++) {
         if (tells(d->records[i].record)) {
             *list++ = d->records[i].record;
@@ -72,7 +73,7 @@ const struct record *stripped_teller(const struct record *const *tellers, size_t
                                      uint64_t first_seen)
 {
     const struct interval key = { slot, first_seen };
-    const struct record *const *at = n > 0 ? bsearch(&key, tellers, n, sizeof(*tellers), of_interval) : NULL;
+    const struct record *const *at = tellers ? bsearch(&key, tellers, n, sizeof(*tellers), of_interval) : NULL;
 
     return at ? *at : NULL;
 }

@@ -20,7 +20,7 @@ bool stripped_is(const struct record *r);
  */
 POFR_MUST_USE int stripped_mend(struct decoded *d, struct arena *arena);
 
-/* The records of d that tell arguments: STARTs and SIGHTs of processes, sorted for stripped_teller(). POFR_ENOMEM. */
+/* The records of d that tell arguments: STARTs and SIGHTs of processes, sorted for stripped_teller(); NULL: none. POFR_ENOMEM. */
 POFR_MUST_USE int stripped_tellers(const struct decoded *d, struct arena *arena, const struct record ***out,
                                    size_t *out_count);
 /* Of the interval of slot that is named so; NULL: none. */
