@@ -224,8 +224,8 @@ static void on_netns_end(void *ctx, const struct look_netns_result *r)
     s->socks_own |= r->inode == look_sock_own(s->sock);
     s->socks_seen += r->sockets;
     s->socks_over += r->over_limit + r->doubtful;
-    s->socks_incomplete |= !r->complete;
-    s->socks_mode = r->text ? "text of /proc/PID/net" : s->socks_mode;
+    s->socks_incomplete |= r->whole != LOOK_SOCK_ALL;
+    s->socks_mode = r->texts & 1u << LOOK_SOCK_TCP ? "text of /proc/PID/net" : s->socks_mode;
     s->socks_reason = r->reason != NULL ? r->reason : s->socks_reason;
     state_sock_sink.netns_end(s->state, r);
 }

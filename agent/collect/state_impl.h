@@ -111,6 +111,7 @@ struct sock {
     uint32_t owners_len;
     uint32_t state;
     uint8_t bytes_known, start_unseen, fresh;
+    uint8_t missed; /* by the text of procfs, which may miss one that is there: the next look decides */
 };
 
 struct fact {

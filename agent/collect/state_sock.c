@@ -239,7 +239,7 @@ static void on_socket(void *ctx, const struct rec_socket *r)
 /* Takes out of the map, and into s->order, all that pick names. */
 struct pick {
     struct state *s;
-    uint64_t netns;
+    const struct look_netns_result *result; /* of netns */
     size_t namespaces;
 };
 
@@ -257,12 +257,22 @@ static bool keep_shown(void *value, void *arg)
 {
     struct pick *p = arg;
     struct sock *k = value;
+    uint32_t family;
 
-    if (k->netns != p->netns) {
+    if (k->netns != p->result->inode) {
         return true;
     }
     if (k->look == p->s->t) {
         k->last_seen = p->s->t;
+        k->missed = 0;
+        return true;
+    }
+    family = 1u << look_sock_family(k->family, k->protocol, k->type);
+    if (!(p->result->whole & family)) {
+        return true;
+    }
+    if (p->result->texts & family && !k->missed) {
+        k->missed = 1;
         return true;
     }
     pick_out(p, k);
@@ -308,13 +318,11 @@ static void finish_picked(struct state *s)
 static void on_netns_end(void *ctx, const struct look_netns_result *result)
 {
     struct state *s = ctx;
-    struct pick p = { .s = s, .netns = result->inode };
+    struct pick p = { .s = s, .result = result };
 
     s->order.len = 0;
-    if (result->complete) {
-        (void)hashmap_retain(&s->socks, keep_shown, &p);
-        finish_picked(s);
-    }
+    (void)hashmap_retain(&s->socks, keep_shown, &p);
+    finish_picked(s);
 }
 
 const struct look_sock_sink state_sock_sink = { .socket = on_socket, .netns_end = on_netns_end };

@@ -41,8 +41,7 @@ struct pass {
     void *ctx;
     struct look_netns_result result;
     struct sock_diag *diag;
-    uint32_t texts; /* families read as text: 1u << enum look_sock_family */
-    uint32_t pid;   /* for the text; 0: our own */
+    uint32_t pid; /* for the text; 0: our own */
 };
 
 static int64_t now_us(void)
@@ -92,25 +91,40 @@ static void unix_rows(struct pass *p, struct slice text)
     p->result.doubtful += (uint32_t)rows.doubtful;
 }
 
+static int text_open(const struct pass *p, const char *name)
+{
+    char path[PATH_MAX];
+    int fd;
+
+    if (p->pid) {
+        snprintf(path, sizeof(path), "%s/%u/net/%s", p->look->conf.root, p->pid, name);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd >= 0 || errno != ENOENT) {
+            return fd < 0 ? -errno : fd;
+        }
+    }
+    snprintf(path, sizeof(path), "%s/self/net/%s", p->look->conf.root, name);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || p->pid == 0) {
+        return fd < 0 ? -errno : fd;
+    }
+    close(fd);
+    return -ESRCH; /* the kernel has it, so the process is gone that was to show it */
+}
+
 /* 0; -ENOENT: the kernel has no such family; other: refused. */
 static int text_file(struct pass *p, const char *name, uint64_t protocol)
 {
     struct buf *b = &p->look->text;
-    char path[PATH_MAX];
     struct slice text;
     ssize_t n = 1;
-    int fd, rc;
+    int fd = text_open(p, name);
+    int rc;
 
-    if (p->pid) {
-        snprintf(path, sizeof(path), "%s/%u/net/%s", p->look->conf.root, p->pid, name);
-    } else {
-        snprintf(path, sizeof(path), "%s/self/net/%s", p->look->conf.root, name);
+    if (fd < 0) {
+        return fd;
     }
     buf_reset(b);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return -errno;
-    }
     while (n > 0) {
         uint8_t *to = buf_reserve(b, 65536);
 
@@ -167,9 +181,12 @@ static int text(struct pass *p, enum look_sock_family family)
 
 static int diag(struct pass *p, enum look_sock_family family)
 {
-    return p->look->conf.text_only
-               ? -EACCES
-               : sock_diag_dump(p->diag, family, p->result.inode, deliver, p, &p->result.interrupted);
+    bool interrupted = false;
+    int rc =
+        p->look->conf.text_only ? -EACCES : sock_diag_dump(p->diag, family, p->result.inode, deliver, p, &interrupted);
+
+    p->result.interrupted |= interrupted ? 1u << family : 0;
+    return rc;
 }
 
 /* No module for it: nobody can have such a socket. Asking does not load modules where we lack the right. */
@@ -188,22 +205,24 @@ static void look_families(struct pass *p)
         if (rc && f <= LOOK_SOCK_UNIX && before == p->result.sockets + p->result.over_limit) {
             int text_rc = text(p, (enum look_sock_family)f);
 
-            p->texts |= text_rc == 0 ? 1u << f : 0;
+            p->result.texts |= text_rc == 0 ? 1u << f : 0;
             rc = kernel_lacks(text_rc) && kernel_lacks(rc) ? 0 : text_rc;
         }
         if (rc && !kernel_lacks(rc)) {
             p->result.refused |= 1u << f;
         }
     }
-    p->result.text = p->texts & 1u << LOOK_SOCK_TCP;
-    p->result.complete = !p->result.refused && !p->result.interrupted && !p->result.over_limit && !p->result.doubtful;
+    if (!p->result.over_limit) { /* else nobody knows whose sockets were left out */
+        p->result.whole = LOOK_SOCK_ALL & ~p->result.refused & ~p->result.interrupted;
+        p->result.whole &= p->result.doubtful ? ~(1u << LOOK_SOCK_UNIX) : LOOK_SOCK_ALL;
+    }
     p->result.reason = p->result.refused       ? p->result.doubtful ? LOOK_SOCK_DOUBTFUL : LOOK_SOCK_REFUSED
                        : p->result.over_limit  ? LOOK_SOCK_LIMIT
                        : p->result.interrupted ? LOOK_SOCK_INTERRUPTED
                        : p->result.doubtful    ? LOOK_SOCK_DOUBTFUL
-                       : p->result.text        ? LOOK_SOCK_TEXT
-                       : p->texts              ? LOOK_SOCK_SOME_TEXT
-                                               : NULL;
+                       : p->result.texts & 1u << LOOK_SOCK_TCP ? LOOK_SOCK_TEXT
+                       : p->result.texts                       ? LOOK_SOCK_SOME_TEXT
+                                                               : NULL;
     p->sink->netns_end(p->ctx, &p->result);
 }
 
@@ -296,6 +315,27 @@ void look_sock_free(struct look_sock *l)
     netns_turns_fini(&l->turns);
     buf_free(&l->text);
     free(l);
+}
+
+enum look_sock_family look_sock_family(uint64_t family, uint64_t protocol, uint64_t type)
+{
+    switch (family) {
+    case AF_INET:
+    case AF_INET6: /* a raw socket's protocol is any */
+        return type == SOCK_RAW              ? LOOK_SOCK_RAW
+               : protocol == IPPROTO_TCP     ? LOOK_SOCK_TCP
+               : protocol == IPPROTO_UDP     ? LOOK_SOCK_UDP
+               : protocol == IPPROTO_UDPLITE ? LOOK_SOCK_UDPLITE
+                                             : LOOK_SOCK_FAMILIES;
+    case AF_UNIX:
+        return LOOK_SOCK_UNIX;
+    case AF_PACKET:
+        return LOOK_SOCK_PACKET;
+    case AF_NETLINK:
+        return LOOK_SOCK_NETLINK;
+    default:
+        return LOOK_SOCK_FAMILIES;
+    }
 }
 
 uint64_t look_sock_own(const struct look_sock *l)

@@ -55,11 +55,14 @@ struct look_sock_unseen { /* network namespaces */
 
 struct look_netns_result {
     uint64_t inode;
-    bool complete;    /* what was not delivered is not there any more */
-    bool text;        /* all of it from /proc/PID/net */
-    bool interrupted; /* it changed under the look twice: something may have been missed */
-    uint32_t refused; /* families that could be read in neither way: 1u << enum look_sock_family */
-    uint32_t sockets; /* delivered */
+    /* Families, as 1u << enum look_sock_family: */
+    uint32_t
+        whole; /* what was not delivered is not there any more (of texts: if the next look does not show it either) */
+    uint32_t
+        texts; /* from /proc/PID/net: the kernel tells a page at a time, and one row may be missing where another went */
+    uint32_t refused;     /* could be read in neither way */
+    uint32_t interrupted; /* changed under the look twice: something may have been missed */
+    uint32_t sockets;     /* delivered */
     uint32_t over_limit;
     uint32_t doubtful;  /* rows of the text of unix sockets that may be part of a name: not delivered */
     const char *reason; /* why not better; NULL: nothing to say. Static text */
@@ -75,6 +78,11 @@ enum look_sock_family {
     LOOK_SOCK_NETLINK,
     LOOK_SOCK_FAMILIES
 };
+
+#define LOOK_SOCK_ALL ((1u << LOOK_SOCK_FAMILIES) - 1)
+
+/* Which of them a socket is of, by AF_*, IPPROTO_* and SOCK_*; LOOK_SOCK_FAMILIES: of none. */
+enum look_sock_family look_sock_family(uint64_t family, uint64_t protocol, uint64_t type);
 
 struct look_sock_sink {
     void (*socket)(void *ctx, const struct rec_socket *s);

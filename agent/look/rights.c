@@ -179,8 +179,8 @@ static void no_socket(void *ctx, const struct rec_socket *s)
 static void on_netns(void *ctx, const struct look_netns_result *n)
 {
     *(struct sockets_seen *)ctx = (struct sockets_seen){ .any = true,
-                                                         .text = n->text,
-                                                         .complete = n->complete,
+                                                         .text = n->texts & 1u << LOOK_SOCK_TCP,
+                                                         .complete = n->whole == LOOK_SOCK_ALL,
                                                          .refused = n->refused,
                                                          .sockets = n->sockets,
                                                          .reason = n->reason };

@@ -326,7 +326,7 @@ static void sockets(struct world *w, struct state *s, bool first)
 {
     state_sockets_begin(s, first);
     for (uint64_t netns = 1; netns <= 2; netns++) {
-        struct look_netns_result result = { .inode = netns, .complete = true };
+        struct look_netns_result result = { .inode = netns, .whole = LOOK_SOCK_ALL };
 
         if (netns == 2 && random_chance(&w->random, 50)) {
             continue; /* not its turn */

@@ -11,7 +11,8 @@
 #define OTHER        200u
 
 struct told { /* of START records of sockets */
-    unsigned count;
+    unsigned count, ends;
+    uint64_t end_protocol, end_seen; /* of the last END */
     uint64_t pids[16], since[16];
 };
 
@@ -23,6 +24,10 @@ static int note(void *ctx, const struct record *r)
         assert_true(t->count < 16);
         t->since[t->count] = r->iv.first_seen;
         t->pids[t->count++] = r->socket.pid;
+    } else if (r->entity == REC_SOCKET && r->verb == REC_END) {
+        t->ends++;
+        t->end_protocol = r->socket.protocol;
+        t->end_seen = r->iv.last_seen;
     }
     return 0;
 }
@@ -53,7 +58,7 @@ static void a_socket_in_a_file_system_makes_nobody_owner_of_another_one(void **s
     const struct rec_socket tcp = {
         .netns = 1, .cookie = 5, .family = 2, .protocol = 6, .local_port = 22, .inode = SOCKET_INODE
     };
-    const struct look_netns_result whole = { .inode = 1, .complete = true };
+    const struct look_netns_result whole = { .inode = 1, .whole = LOOK_SOCK_ALL };
     struct told told = { 0 };
     struct state_conf conf = { .emit = note, .ctx = &told };
     struct state *s = NULL;
@@ -85,7 +90,7 @@ static void what_waits_for_its_holder_begins_behind_the_look_before(void **state
     const struct rec_socket tcp = {
         .netns = 1, .cookie = 5, .family = 2, .protocol = 6, .local_port = 22, .inode = SOCKET_INODE
     };
-    const struct look_netns_result whole = { .inode = 1, .complete = true };
+    const struct look_netns_result whole = { .inode = 1, .whole = LOOK_SOCK_ALL };
     struct told told = { 0 };
     struct state_conf conf = { .emit = note, .ctx = &told };
     struct state *s = NULL;
@@ -112,11 +117,88 @@ static void what_waits_for_its_holder_begins_behind_the_look_before(void **state
     state_free(s);
 }
 
+/* Looks at seconds 1, 2, 3 ...; what they show: a TCP and a UDP socket where there is one. */
+struct shown {
+    bool tcp, udp;
+    uint32_t whole, texts;
+};
+
+static void looks(const struct shown *list, size_t count, struct told *told)
+{
+    struct state_conf conf = { .emit = note, .ctx = told };
+    struct state *s = NULL;
+
+    assert_int_equal(state_new(&conf, &s), 0);
+    for (uint64_t i = 0; i < count; i++) {
+        const struct look_netns_result result = { .inode = 1, .whole = list[i].whole, .texts = list[i].texts };
+        const struct rec_socket tcp = {
+            .netns = 1, .cookie = 5, .family = 2, .protocol = 6, .type = 1, .local_port = 22
+        };
+        const struct rec_socket udp = {
+            .netns = 1, .cookie = 6, .family = 2, .protocol = 17, .type = 2, .local_port = 53
+        };
+
+        state_tick_begin(s, (i + 1) * 1000000, false);
+        state_events_apply(s, false);
+        state_look_begin(s, false);
+        state_look_end(s, false); /* or the namespace would be over, as nobody lives in it */
+        state_sockets_begin(s, false);
+        if (list[i].tcp) {
+            state_sock_sink.socket(s, &tcp);
+        }
+        if (list[i].udp) {
+            state_sock_sink.socket(s, &udp);
+        }
+        state_sock_sink.netns_end(s, &result);
+        state_sockets_end(s);
+        state_settle(s, true);
+        assert_int_equal(state_tick_end(s), 0);
+    }
+    state_free(s);
+}
+
+/* Text of procfs tells nothing of packet sockets: that says nothing of the others. */
+static void what_a_whole_family_does_not_show_is_over(void **state)
+{
+    const uint32_t tcp = 1u << LOOK_SOCK_TCP;
+    const struct shown list[] = { { true, true, tcp, 0 }, { true, true, tcp, 0 }, { false, false, tcp, 0 } };
+    struct told told = { 0 };
+
+    (void)state;
+    looks(list, pofr_countof(list), &told);
+    assert_int_equal(told.count, 2);
+    assert_int_equal(told.ends, 1);
+    assert_int_equal(told.end_protocol, 6);
+    assert_int_equal(told.end_seen, 2000000);
+}
+
+static void what_one_look_at_the_text_does_not_show_may_be_there(void **state)
+{
+    const uint32_t all = LOOK_SOCK_ALL;
+    const struct shown missed[] = {
+        { true, true, all, all }, { true, false, all, all }, { true, true, all, all }, { true, false, all, all }
+    };
+    const struct shown gone[] = { { true, true, all, all }, { true, false, all, all }, { true, false, all, all } };
+    struct told told = { 0 };
+
+    (void)state;
+    looks(missed, pofr_countof(missed), &told);
+    assert_int_equal(told.count, 2);
+    assert_int_equal(told.ends, 0);
+    told = (struct told){ 0 };
+    looks(gone, pofr_countof(gone), &told);
+    assert_int_equal(told.ends, 1);
+    assert_int_equal(told.end_protocol, 17);
+    assert_int_equal(told.end_seen, 1000000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_socket_in_a_file_system_makes_nobody_owner_of_another_one),
         cmocka_unit_test(what_waits_for_its_holder_begins_behind_the_look_before),
+        cmocka_unit_test(what_a_whole_family_does_not_show_is_over),
+        cmocka_unit_test(what_one_look_at_the_text_does_not_show_may_be_there),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,7 +20,6 @@
 #include <cmocka.h>
 
 #include "agent/look/look_sock.h"
-#include "agent/look/parse_sock.h"
 #include "tests/support/tmpdir.h"
 
 #define WANTED_MAX 8
@@ -37,7 +36,8 @@ struct seen {
     size_t wanted_count;
     size_t sockets, ends;
     uint64_t inodes[16];
-    bool text, all_complete;
+    bool text;
+    uint32_t whole; /* families, in all namespaces */
 };
 
 static void keep(uint8_t *to, struct slice *s)
@@ -75,8 +75,8 @@ static void on_end(void *ctx, const struct look_netns_result *r)
         seen->inodes[seen->ends] = r->inode;
     }
     seen->ends++;
-    seen->text = seen->text || r->text;
-    seen->all_complete = (seen->ends == 1 || seen->all_complete) && r->complete;
+    seen->text = seen->text || r->texts & 1u << LOOK_SOCK_TCP;
+    seen->whole = (seen->ends == 1 ? LOOK_SOCK_ALL : seen->whole) & r->whole;
 }
 
 static const struct look_sock_sink sink = { on_socket, on_end };
@@ -419,15 +419,30 @@ static void a_raw_socket_is_seen_whatever_modules_the_kernel_has(void **state)
     assert_int_equal(seen.wanted[0].last.protocol, IPPROTO_ICMP);
 }
 
-static void a_namespace_whose_process_is_gone_is_not_called_complete(void **state)
+static void of_a_namespace_whose_process_is_gone_nothing_is_called_whole(void **state)
 {
-    struct seen seen = { 0 };
     const struct look_netns list[1] = { { 1, 4194303 } };
 
     (void)state;
-    look_once(false, &seen, list, 1);
-    assert_int_equal(seen.ends, 2);
-    assert_false(seen.all_complete);
+    for (int text_only = 0; text_only <= 1; text_only++) {
+        struct seen seen = { 0 };
+
+        look_once(text_only, &seen, list, 1);
+        assert_int_equal(seen.ends, 2);
+        /* but of what this kernel does not have */
+        assert_int_equal(
+            seen.whole & (1u << LOOK_SOCK_TCP | 1u << LOOK_SOCK_UDP | 1u << LOOK_SOCK_RAW | 1u << LOOK_SOCK_UNIX), 0);
+    }
+}
+
+static void text_is_whole_family_by_family(void **state)
+{
+    struct seen seen = { 0 };
+
+    (void)state;
+    look_once(true, &seen, NULL, 0);
+    assert_int_equal(seen.whole | 1u << LOOK_SOCK_UNIX,
+                     LOOK_SOCK_ALL & ~(1u << LOOK_SOCK_PACKET | 1u << LOOK_SOCK_NETLINK));
 }
 
 /* Namespaces that are gone: nothing but their turns matters. */
@@ -465,65 +480,8 @@ static void every_namespace_has_its_turn_or_is_counted(void **state)
     look_sock_free(l);
 }
 
-static void lines_that_are_none_are_refused(void **state)
-{
-    static const char *const lines[] = {
-        "", "0:", "0: 0100007F:1F90", "0: 0100007:1F90 00000000:0000 0A 0:0 0:0 0 0 0 5",
-        "0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 -1 0 5"
-    };
-    struct sock_scratch scratch;
-    struct rec_socket s;
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-        assert_false(parse_sock_inet_line(slice_str(lines[i]), 1, IPPROTO_TCP, &scratch, &s));
-        assert_false(parse_sock_unix_next(&(struct sock_unix_rows){ .rest = slice_str(lines[i]) }, 1, &s));
-    }
-}
-
 #define ROW(state, inode) "0000000000000000: 00000002 00000000 00010000 0001 " state " " inode
 
-/* Rows of this text: inode and name, one after the other; *out_doubtful. */
-static void check_rows(const char *text, const uint64_t *inodes, const char *const *names, size_t count,
-                       uint64_t doubtful)
-{
-    struct sock_unix_rows rows = { .rest = slice_str(text) };
-    struct rec_socket s;
-
-    for (size_t i = 0; i < count; i++) {
-        assert_true(parse_sock_unix_next(&rows, 1, &s));
-        assert_int_equal(s.inode, inodes[i]);
-        assert_true(slice_eq_str(s.local_address, names[i]));
-        assert_true(s.cookie != 0);
-    }
-    assert_false(parse_sock_unix_next(&rows, 1, &s));
-    assert_int_equal(rows.doubtful, doubtful);
-}
-
-#define LONG "/run/a/name/that/is/long/enough/to/leave/no/room/for/a/row"
-
-static void a_name_with_newlines_makes_no_rows(void **state)
-{
-    static const uint64_t inodes[] = { 11, 12, 13, 14 };
-
-    (void)state;
-    /* what can't be in a name is a row, whatever stands before it */
-    check_rows(ROW("01", "11") "\n" ROW("01", "12") " " LONG "\n" ROW("03", "13") "\n" ROW("03", "14") " /x\n", inodes,
-               (const char *const[]){ "", LONG, "", "/x" }, 4, 0);
-    /* what is no row is more of the name */
-    check_rows(ROW("01", "11") " /tmp/a\nb\n\nc\n" ROW("01", "12") " " LONG "\n", inodes,
-               (const char *const[]){ "/tmp/a\nb\n\nc", LONG }, 2, 0);
-    check_rows(ROW("01", "11") " \n\n\n" ROW("01", "12") "\n", inodes, (const char *const[]){ "\n\n" }, 1, 1);
-    /* what may be one or the other is told of nobody, and neither is what may be its name */
-    check_rows(ROW("01", "11") " /a\n" ROW("01", "99") " /b\nc\n" ROW("01", "12") " " LONG "\n" ROW("01", "13") "\n",
-               inodes, (const char *const[]){ "/a", LONG, "" }, 3, 1);
-    /* as many rows as there are, all but the first short */
-    check_rows(ROW("01", "11") " /a\n" ROW("01", "98") " /b\n" ROW("01", "99") " /c\n", inodes,
-               (const char *const[]){ "/a" }, 1, 2);
-    check_rows("nothing\n" ROW("01", "11") "\n", inodes, (const char *const[]){ "" }, 1, 1);
-}
-
-/* The same with a real socket, the kernel's own text. */
 static void a_socket_called_like_a_row_makes_no_row(void **state)
 {
     struct sockaddr_un u = { .sun_family = AF_UNIX };
@@ -540,25 +498,11 @@ static void a_socket_called_like_a_row_makes_no_row(void **state)
     seen.wanted[0].last.netns = own_netns();
     look_once(true, &seen, NULL, 0);
     assert_int_equal(seen.wanted[0].count, 0);
-    assert_false(seen.all_complete);
+    assert_int_equal(seen.whole & 1u << LOOK_SOCK_UNIX, 0);
+    assert_int_not_equal(seen.whole & 1u << LOOK_SOCK_TCP, 0);
     look_once(false, &seen, NULL, 0);
     assert_int_equal(seen.wanted[0].count, 0);
     (void)close(fd);
-}
-
-static void messages_that_are_cut_are_refused_or_lose_attributes_alone(void **state)
-{
-    uint8_t bytes[256];
-    struct rec_socket s;
-
-    (void)state;
-    memset(bytes, 2, sizeof(bytes)); /* AF_INET; attributes of length 514: too long for what is left */
-    for (size_t len = 0; len <= sizeof(bytes); len++) {
-        (void)parse_sock_inet(slice_of(bytes, len), 1, IPPROTO_TCP, &s);
-        assert_false(parse_sock_unix(slice_of(bytes, len), 1, &s));
-        assert_false(parse_sock_packet(slice_of(bytes, len), 1, &s));
-        assert_false(parse_sock_netlink(slice_of(bytes, len), 1, &s));
-    }
 }
 
 int main(void)
@@ -571,12 +515,10 @@ int main(void)
         cmocka_unit_test(another_namespace_is_entered_and_left_again),
         cmocka_unit_test(a_dump_that_broke_off_is_no_answer_to_the_next_question),
         cmocka_unit_test(a_raw_socket_is_seen_whatever_modules_the_kernel_has),
-        cmocka_unit_test(a_namespace_whose_process_is_gone_is_not_called_complete),
+        cmocka_unit_test(of_a_namespace_whose_process_is_gone_nothing_is_called_whole),
+        cmocka_unit_test(text_is_whole_family_by_family),
         cmocka_unit_test(every_namespace_has_its_turn_or_is_counted),
-        cmocka_unit_test(lines_that_are_none_are_refused),
-        cmocka_unit_test(a_name_with_newlines_makes_no_rows),
         cmocka_unit_test(a_socket_called_like_a_row_makes_no_row),
-        cmocka_unit_test(messages_that_are_cut_are_refused_or_lose_attributes_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
