@@ -16,6 +16,11 @@ static const struct conf_option options[] = {
                 "what it was started as. As an ordinary user without capabilities it sees only that user's files."),
     CONF_STRING(struct agent_conf, shipper_user, "shipper_user", "", 0,
                 "The shipper becomes this user, without any capability. Empty: it stays what it was started as."),
+    CONF_BOOL(struct agent_conf, container, "container", "no", 0,
+              "yes: the agent runs in a container and records the machine around it. The container must have the "
+              "machine's process and network namespaces; what the machine says of itself in files (users, groups, "
+              "logins, its system) is then read where process 1 sees it, and names of the machine and of control "
+              "groups are those that process 1 knows."),
 
     CONF_SECTION("collect", "What is captured, and what it may cost."),
     CONF_USEC(struct agent_conf, tick_us, "tick", "300ms", "10ms", "1h", CONF_RELOAD,

@@ -15,6 +15,7 @@ struct agent_conf {
     const char *runtime_dir;    /* the socket between collector and shipper */
     const char *collector_user; /* empty: stay as started */
     const char *shipper_user;
+    bool container; /* record the machine around the container that we are in: see agent/machine.h */
 
     /* [collect] */
     int64_t tick_us;

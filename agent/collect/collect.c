@@ -23,6 +23,7 @@
 #include "agent/collect/writer.h"
 #include "agent/commands.h"
 #include "agent/identity.h"
+#include "agent/machine.h"
 #include "common/os/clock.h"
 #include "common/os/fsio.h"
 #include "common/os/log.h"
@@ -344,6 +345,9 @@ static int start(struct run *r, struct pofr_err *err)
 {
     int rc = service_setup(err);
 
+    if (rc == 0 && r->conf->container && machine_join(err) != 0) { /* the record is poorer by names */
+        log_warn("collect", "machine_not_joined", "error=\"%s\"", err->text);
+    }
     if (rc == 0) {
         (void)service_raise_nofile(65536);
         rc = take_lock(r, err);

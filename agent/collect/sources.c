@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/look/look_host.h"
+#include "agent/machine.h"
 #include "common/os/clock.h"
 #include "common/os/log.h"
 
@@ -34,6 +35,7 @@ struct sources {
 
 int sources_new(const struct agent_conf *options, struct sources **out_sources, struct pofr_err *err)
 {
+    const struct look_host_conf hc = { .root = machine_root(options->container) };
     struct sources *s = calloc(1, sizeof(*s));
     int rc;
 
@@ -41,7 +43,7 @@ int sources_new(const struct agent_conf *options, struct sources **out_sources, 
         return pofr_err_set(err, POFR_ENOMEM, "sources");
     }
     s->options = *options;
-    rc = look_host_new(NULL, &s->host, err);
+    rc = look_host_new(&hc, &s->host, err);
     if (rc != 0) {
         sources_close(s);
         return rc;

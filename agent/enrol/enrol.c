@@ -12,6 +12,7 @@
 #include "agent/enrol/facts.h"
 #include "agent/enrol/register.h"
 #include "agent/identity.h"
+#include "agent/machine.h"
 #include "agent/ship/ssh_client.h"
 #include "common/base/buf.h"
 #include "common/base/err.h"
@@ -158,7 +159,7 @@ static int enrol(struct enrol *e, struct pofr_err *err)
     if (rc != 0) {
         return rc;
     }
-    facts_read(&e->facts);
+    facts_read(machine_root(e->conf->container), &e->facts);
     if (e->options.extra[OPTION_NAME]) {
         snprintf(e->facts.hostname, sizeof(e->facts.hostname), "%s", e->options.extra[OPTION_NAME]);
     }

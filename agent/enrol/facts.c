@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "agent/enrol/facts.h"
 
+#include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -57,7 +59,16 @@ void facts_os_release(struct slice text, const char *name, char *out, size_t siz
     }
 }
 
-void facts_read(struct facts *out)
+/* A file of the machine, if it can be read. */
+static bool read_file(const char *root, const char *path, struct buf *out)
+{
+    char full[PATH_MAX];
+
+    buf_reset(out);
+    return snprintf(full, sizeof(full), "%s%s", root, path) < (int)sizeof(full) && fsio_read(full, out, NULL) == 0;
+}
+
+void facts_read(const char *root, struct facts *out)
 {
     static const char *const releases[] = { "/etc/os-release", "/usr/lib/os-release" };
     struct buf text = BUF_INIT(FILE_MAX);
@@ -69,15 +80,14 @@ void facts_read(struct facts *out)
         snprintf(out->hostname, sizeof(out->hostname), "%s", u.nodename);
         snprintf(out->kernel, sizeof(out->kernel), "%s", u.release);
     }
-    if (fsio_read("/etc/machine-id", &text, NULL) == 0) {
+    if (read_file(root, "/etc/machine-id", &text)) {
         id = slice_trim(buf_slice(&text));
         if (facts_is_machine_id(id)) {
             snprintf(out->machine_id, sizeof(out->machine_id), "%.*s", SLICE_FMT(id));
         }
     }
     for (size_t i = 0; i < pofr_countof(releases) && out->os[0] == '\0'; i++) {
-        buf_reset(&text);
-        if (fsio_read(releases[i], &text, NULL) == 0) {
+        if (read_file(root, releases[i], &text)) {
             facts_os_release(buf_slice(&text), "PRETTY_NAME", out->os, sizeof(out->os));
         }
     }

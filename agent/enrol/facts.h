@@ -15,8 +15,8 @@ struct facts {
     char kernel[FACTS_SIZE];
 };
 
-/* What can't be found stays empty. */
-void facts_read(struct facts *out);
+/* root: in front of every path. What can't be found stays empty. */
+void facts_read(const char *root, struct facts *out);
 
 /* The value of NAME= in a file like os-release, without its quotes, into out, cut to fit. Empty where there is none. */
 void facts_os_release(struct slice text, const char *name, char *out, size_t size);

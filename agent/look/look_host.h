@@ -29,7 +29,7 @@ enum look_fact {
 };
 
 struct look_host_conf { /* NULL: the default */
-    const char *root;   /* "" : in front of every path (tests) */
+    const char *root;   /* "": in front of every path (agent/machine.h, tests); lives as long as the look */
     uint32_t ids_max;   /* 4096: ids asked of NSS that are remembered */
 };
 
