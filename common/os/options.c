@@ -7,8 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/buf.h"
 #include "common/base/err.h"
-#include "common/os/conf.h"
+#include "common/os/conf_parts.h"
+#include "common/os/health.h"
+#include "common/os/log.h"
+
+#define HEALTH_MS   3000
+#define HEALTH_TEXT 1024
 
 enum {
     OPT_CONFIG = 256,
@@ -16,6 +22,7 @@ enum {
     OPT_CHECK,
     OPT_PRINT,
     OPT_DOCS,
+    OPT_HEALTH,
     OPT_VERSION,
     OPT_HELP,
     OPT_EXTRA
@@ -23,9 +30,23 @@ enum {
 
 /* What was asked besides running. */
 struct asked {
-    bool check, print, version, help;
+    bool check, print, health, version, help;
     const char *docs, *instance;
 };
+
+/* The option [metrics] listen; NULL: the program has none, and then nobody could be asked. */
+static const struct conf_option *listen_of(const struct conf_table *t)
+{
+    for (size_t i = 0; t && i < t->count; i++) {
+        const struct conf_option *o = &t->options[i];
+
+        if (o->type == CONF_TYPE_STRING && strcmp(o->name, "listen") == 0 &&
+            strcmp(conf_section_of(t, i), "metrics") == 0) {
+            return o;
+        }
+    }
+    return NULL;
+}
 
 int options_exit_of(int code)
 {
@@ -60,6 +81,10 @@ static void print_help(const struct options_spec *spec)
         printf("  %-24s Check it and end: 0 good, 1 bad\n", "--check-config");
         printf("  %-24s Show all values and where each comes from, and end\n", "--print-config");
         printf("  %-24s Describe all options: markdown, man or sample\n", "--config-docs FORM");
+    }
+    if (listen_of(spec->conf)) {
+        printf("  %-24s Ask the one that runs with this configuration whether it is well: 0 yes, 1 no, 3 no answer\n",
+               "--health");
     }
     printf("  %-24s Show versions and end\n", "--version");
     printf("  %-24s Show this and end\n", "--help");
@@ -97,7 +122,7 @@ static size_t add_long(struct option *to, size_t n, const char *name, bool takes
 /* false: wrong use, and getopt has said why. */
 static bool read_argv(const struct options_spec *spec, int argc, char **argv, struct options *out, struct asked *asked)
 {
-    struct option all[OPTIONS_EXTRA_MAX + 8] = { { NULL, 0, NULL, 0 } };
+    struct option all[OPTIONS_EXTRA_MAX + 9] = { { NULL, 0, NULL, 0 } };
     size_t n = 0;
     int c;
 
@@ -110,6 +135,9 @@ static bool read_argv(const struct options_spec *spec, int argc, char **argv, st
         n = add_long(all, n, "check-config", false, OPT_CHECK);
         n = add_long(all, n, "print-config", false, OPT_PRINT);
         n = add_long(all, n, "config-docs", true, OPT_DOCS);
+    }
+    if (listen_of(spec->conf)) {
+        n = add_long(all, n, "health", false, OPT_HEALTH);
     }
     n = add_long(all, n, "version", false, OPT_VERSION);
     (void)add_long(all, n, "help", false, OPT_HELP); /* the last row stays zero */
@@ -135,6 +163,9 @@ static bool read_argv(const struct options_spec *spec, int argc, char **argv, st
         case OPT_DOCS:
             asked->docs = optarg;
             break;
+        case OPT_HEALTH:
+            asked->health = true;
+            break;
         case OPT_VERSION:
             asked->version = true;
             break;
@@ -152,6 +183,33 @@ static bool read_argv(const struct options_spec *spec, int argc, char **argv, st
     return true;
 }
 
+/* What it says of itself goes to a terminal: escaped, as in a log. */
+static int ask_health(const struct options_spec *spec, const struct conf *conf)
+{
+    const char *address = *(const char *const *)((const char *)conf_values(conf) + listen_of(spec->conf)->offset);
+    struct buf text = BUF_INIT(HEALTH_TEXT);
+    char clean[HEALTH_TEXT];
+    struct pofr_err err = { 0 };
+    int rc;
+
+    if (!*address) {
+        (void)fprintf(stderr, "%s: --health: [metrics] listen is empty, so nobody can be asked\n", spec->program);
+        return POFR_EXIT_USAGE;
+    }
+    rc = health_ask(address, HEALTH_MS, &text, &err);
+    if (rc == 0) {
+        log_escape(buf_slice(&text), clean, sizeof(clean));
+        printf("%s\n", clean);
+        rc = POFR_EXIT_DONE;
+    } else {
+        log_escape(slice_str(err.text), clean, sizeof(clean));
+        (void)fprintf(stderr, "%s: %s\n", spec->program, clean);
+        rc = rc == POFR_EREFUSED ? POFR_EXIT_NO : options_exit_of(rc);
+    }
+    buf_free(&text);
+    return rc;
+}
+
 static bool load_conf(const struct options_spec *spec, const struct asked *asked, struct options *out, int *out_exit)
 {
     struct pofr_err err = { 0 };
@@ -163,17 +221,19 @@ static bool load_conf(const struct options_spec *spec, const struct asked *asked
         *out_exit = asked->check && rc == POFR_ECONFIG ? POFR_EXIT_NO : POFR_EXIT_USAGE;
         return false;
     }
-    if (!asked->check && !asked->print) {
+    if (!asked->check && !asked->print && !asked->health) {
         return true;
     }
+    *out_exit = POFR_EXIT_DONE;
     if (asked->print) {
         conf_print(out->conf, stdout);
-    } else {
+    } else if (asked->check) {
         printf("%s: good\n", out->config_path);
+    } else {
+        *out_exit = ask_health(spec, out->conf);
     }
     conf_free(out->conf);
     out->conf = NULL;
-    *out_exit = POFR_EXIT_DONE;
     return false;
 }
 

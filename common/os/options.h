@@ -2,7 +2,8 @@
 /*
  * options.h -- the command line that every daemon has:
  *   --config FILE  --instance NAME  --check-config  --print-config  --version  --help   (and --config-docs markdown|man|sample)
- * plus the program's own. Exit codes of all our programs.
+ * plus --health where its configuration has an option [metrics] listen (metrics_http.h), plus the program's own. Exit
+ * codes of all our programs.
  */
 #pragma once
 

@@ -139,6 +139,37 @@ static void check_config_answers_yes_or_no(void **state)
     assert_non_null(strstr(said, "/nonexistent/sample.conf"));
 }
 
+/* Only where there is somebody to ask: in a program with [metrics] listen. */
+static void health_asks_who_runs_with_this_configuration(void **state)
+{
+    struct served {
+        const char *listen;
+    };
+    static const struct conf_option served_options[] = {
+        CONF_SECTION("main", "All."),
+        CONF_STRING(struct served, listen, "listen", "127.0.0.1:1", 0, "Not this one."),
+        CONF_SECTION("metrics", "Health."),
+        CONF_STRING(struct served, listen, "listen", "", 0, "Where."),
+    };
+    static const struct conf_table served_table =
+        CONF_TABLE("pofr-sample", "/nonexistent/sample.conf", struct served, served_options, NULL);
+    static const struct options_spec served = { "pofr-sample", "Serves.", "", &served_table, NULL, 0, libraries };
+    const char *const words[] = { "pofr-sample", "--health", "--config", path, NULL };
+
+    (void)state;
+    assert_false(PARSE(2, "--health"));
+    assert_int_equal(code, POFR_EXIT_USAGE);
+    assert_int_equal(fsio_replace(path, slice_str("[metrics]\nlisten = 127.0.0.1:1\n"), 0644, NULL), 0);
+    assert_false(parse_with(&served, 2, words));
+    assert_int_equal(code, POFR_EXIT_RETRY); /* nobody listens on port 1 */
+    assert_non_null(strstr(said, "127.0.0.1:1: "));
+    assert_int_equal(fsio_replace(path, slice_str("[metrics]\nlisten =\n"), 0644, NULL), 0);
+    assert_false(parse_with(&served, 2, words));
+    assert_int_equal(code, POFR_EXIT_USAGE);
+    assert_non_null(strstr(said, "[metrics] listen is empty"));
+    assert_null(options.conf);
+}
+
 static void print_config_shows_value_and_origin(void **state)
 {
     (void)state;
@@ -222,6 +253,7 @@ int main(void)
         cmocka_unit_test(help_names_every_option),
         cmocka_unit_test(version_names_the_libraries),
         IN_FOLDER(check_config_answers_yes_or_no),
+        IN_FOLDER(health_asks_who_runs_with_this_configuration),
         IN_FOLDER(print_config_shows_value_and_origin),
         cmocka_unit_test(documents_need_no_file),
         cmocka_unit_test(wrong_use_is_exit_code_2),
