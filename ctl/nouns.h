@@ -4,6 +4,7 @@
 
 #include "ctl/ctl.h"
 
+int setup_main(struct ctl *c, int argc, char **argv);
 int shard_list(struct ctl *c, int argc, char **argv);
 int shard_add(struct ctl *c, int argc, char **argv);
 int shard_remove(struct ctl *c, int argc, char **argv);

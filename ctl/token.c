@@ -2,6 +2,7 @@
 /* token.c -- pofrctl token create|list|revoke. The secret is shown once and is nowhere but in the token. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/buf.h"
 #include "common/base/hostport.h"
@@ -100,9 +101,9 @@ static int put_out(const struct ctl *c, const char *path, const struct buf *text
 
 int token_create(struct ctl *c, int argc, char **argv)
 {
-    static const char *const names[] = { "output=", "uses=", "expires=", "host=",    "pattern=",
-                                         "group=",  "note=", "approve",  "gateway=", "gateway-key-file=",
-                                         "force",   NULL };
+    static const char *const names[] = { "output=", "uses=",   "expires=", "host=",    "pattern=",
+                                         "group=",  "note=",   "approve",  "gateway=", "gateway-key-file=",
+                                         "force",   "unless=", NULL };
     enum {
         OUTPUT,
         USES,
@@ -114,9 +115,10 @@ int token_create(struct ctl *c, int argc, char **argv)
         APPROVE,
         GATEWAY,
         KEY_FILE,
-        FORCE
+        FORCE,
+        UNLESS
     };
-    const char *v[12];
+    const char *v[13];
     char *args[1];
     size_t args_count;
     struct pofr_err err = { 0 };
@@ -143,6 +145,10 @@ int token_create(struct ctl *c, int argc, char **argv)
     if (!v[KEY_FILE] && !c->conf->gateway_key_file[0]) {
         return ctl_usage(c, "token create needs the gateways' public host key: option [gateway] host_key_file, or "
                             "--gateway-key-file FILE");
+    }
+    if (v[UNLESS] && access(v[UNLESS], F_OK) == 0) {
+        ctl_say(c, "no token is made: %s is there", v[UNLESS]);
+        return POFR_EXIT_DONE;
     }
     if (v[OUTPUT] && !v[FORCE] && ctl_is_taken(v[OUTPUT])) {
         (void)pofr_err_set(&err, POFR_EREFUSED, "%s exists already (--force overwrites it)", v[OUTPUT]);

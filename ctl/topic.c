@@ -2,19 +2,22 @@
 /* topic.c -- pofrctl topic create|check. */
 #include <stdio.h>
 
+#include "common/base/parse_num.h"
 #include "common/kafka/client.h"
 #include "common/kafka/topic_check.h"
 #include "common/os/options.h"
 #include "ctl/nouns.h"
 
+#define REPLICATION_MAX 7 /* as of the option of the configuration */
+
 static int create_one(struct ctl *c, struct topic_admin *a, const char *topic, uint32_t partitions,
-                      struct pofr_err *err)
+                      uint32_t replication, struct pofr_err *err)
 {
     struct topic_facts facts;
     int code = topic_check(a, topic, KAFKA_TIMEOUT_MS, &facts, err);
 
     if (code == POFR_ENOTFOUND) {
-        code = topic_create(a, topic, partitions, c->conf->kafka_replication, KAFKA_TIMEOUT_MS, err);
+        code = topic_create(a, topic, partitions, replication, KAFKA_TIMEOUT_MS, err);
         if (code == 0 || code == POFR_EEXISTS) {
             ctl_say(c, "topic %s: made, %u partitions", topic, partitions);
             code = 0;
@@ -27,23 +30,27 @@ static int create_one(struct ctl *c, struct topic_admin *a, const char *topic, u
 
 int topic_create_main(struct ctl *c, int argc, char **argv)
 {
-    static const char *const names[] = { NULL };
-    const char *values[1];
+    static const char *const names[] = { "replication=", NULL };
+    const char *values[2];
     char *args[1];
     size_t args_count;
     struct pofr_err err = { 0 };
     struct topic_admin *a = NULL;
+    uint32_t replication = c->conf->kafka_replication;
     int code;
 
     if (!ctl_options(c, argc, argv, names, values, args, 0, &args_count)) {
         return POFR_EXIT_USAGE;
     }
+    if (values[0] && (parse_u32(slice_str(values[0]), REPLICATION_MAX, &replication) || replication == 0)) {
+        return ctl_usage(c, "--replication is 1 to %d", REPLICATION_MAX);
+    }
     code = topic_admin_open(c->conf->kafka_brokers, c->conf->kafka_properties_file, &a, &err);
     if (!code) {
-        code = create_one(c, a, c->conf->kafka_topic, c->conf->kafka_partitions, &err);
+        code = create_one(c, a, c->conf->kafka_topic, c->conf->kafka_partitions, replication, &err);
     }
     if (!code) {
-        code = create_one(c, a, c->conf->kafka_deadletter, 1, &err);
+        code = create_one(c, a, c->conf->kafka_deadletter, 1, replication, &err);
     }
     topic_admin_close(a);
     return code ? ctl_fail(&err) : POFR_EXIT_DONE;

@@ -8,6 +8,15 @@
         NULL, NULL, NULL, false                                                                                        \
     }
 
+static const struct ctl_option setup_options[] = {
+    { "wait", "SECONDS", "try again so long where a server does not answer yet; 0 by default", false },
+    { "replication", "N", "replicas of each partition, if the topics are made; else that of the configuration", false },
+    END,
+};
+static const struct ctl_option topic_create_options[] = {
+    { "replication", "N", "replicas of each partition, if they are made; else that of the configuration", false },
+    END,
+};
 static const struct ctl_option shard_add_options[] = {
     { "address", "HOST:PORT", "where the server is; asked before it is entered", true },
     { "slots", "LIST", "even: its share of what has no hosts yet (default); none; or a list like 0-31,40", false },
@@ -27,6 +36,7 @@ static const struct ctl_option token_create_options[] = {
     { "pattern", "LIKE", "only hosts whose own name is like this (% and _ as in SQL)", false },
     { "group", "GROUP", "the group that its hosts are in", false },
     { "note", "TEXT", "shown by token list", false },
+    { "unless", "FILE", "make none where this file is there: the host.uuid of a host that is enrolled", false },
     { "approve", NULL, "hosts wait for host approve", false },
     { "gateway", "LIST", "addresses of gateways, host:port with commas between; else those of the configuration",
       false },
@@ -86,10 +96,13 @@ static const struct ctl_option verify_options[] = {
 
 const struct ctl_verb ctl_verbs[] = {
     { "migrate", "", "", "make or bring up to date catalog, shards and head", migrate_main, NULL },
+    { "setup", "", "[NAME=HOST:PORT ...]", "migrate, shard add for each of these shards, topic create: all at once",
+      setup_main, setup_options },
     { "shard", "list", "", "servers, their slots and hosts", shard_list, NULL },
     { "shard", "add", "NAME", "enter a server, make its tables, give it slots", shard_add, shard_add_options },
     { "shard", "remove", "NAME", "take a server that owns no slot out of catalog and head", shard_remove, NULL },
-    { "topic", "create", "", "make the topics, with the settings that the guarantees need", topic_create_main, NULL },
+    { "topic", "create", "", "make the topics, with the settings that the guarantees need", topic_create_main,
+      topic_create_options },
     { "topic", "check", "", "are the topics as they must be?", topic_check_main, NULL },
     { "topic", "lag", "", "per slot: stored up to where, how far behind", topic_lag_main, topic_lag_options },
     { "token", "create", "", "a token that lets hosts enrol", token_create, token_create_options },

@@ -81,6 +81,7 @@ static int code_of(rd_kafka_resp_err_t e)
     case RD_KAFKA_RESP_ERR_NOT_CONTROLLER:
     case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
     case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR: /* brokers are missing that may still come */
         return POFR_ETIMEOUT;
     default:
         return POFR_EREFUSED;

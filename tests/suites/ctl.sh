@@ -313,6 +313,10 @@ a_token_is_not_written_over_a_file() {
     cmp -- "$file" "$file.before"
     ctl token create --gateway-key-file "$POFR_TEST_WORK/gateway.pub" --output "$file" --force
     fails cmp -s -- "$file" "$file.before"
+    ctl token create --gateway-key-file "$POFR_TEST_WORK/gateway.pub" --output "$file.more" --unless "$file"
+    [[ ! -e $file.more ]]
+    ctl token create --gateway-key-file "$POFR_TEST_WORK/gateway.pub" --output "$file.more" --unless "$file.none"
+    [[ -s $file.more ]]
 }
 
 # --- bundles -----------------------------------------------------------------------------------------------------------
@@ -488,6 +492,25 @@ what_kafka_has_no_more_is_still_proven() {
     gives_nothing 3 Kafka 3
 }
 
+# What a container runs that nobody watches: servers that come late are waited for, and what is there is left as it is.
+setup_is_everything_at_once_and_may_be_repeated() {
+    local i
+    local -a shards=("shard1=127.0.0.1:$(part_field shard1 3)" "shard2=127.0.0.1:$(part_field shard2 3)")
+    quickstart kill kafka || true # it is down already, or not
+    exits 3 ctl setup "${shards[@]}"
+    quickstart start kafka &
+    for i in 1 2; do ctl setup --wait 60 "${shards[@]}"; done
+    wait "$!"
+    equal "$(shards)" shard1,shard2
+    ctl topic check
+    exits 3 ctl setup --wait 1 "${shards[@]}" shard9=127.0.0.1:1
+    exits 2 ctl setup shard1
+    exits 2 ctl setup =127.0.0.1:1
+    exits 2 ctl setup --wait soon "${shards[@]}"
+    exits 2 ctl topic create --replication 0
+    equal "$(shards)" shard1,shard2
+}
+
 # Help needs no configuration: there is none under this name.
 help_is_there_for_every_command() {
     local noun verb
@@ -515,4 +538,5 @@ cases one_shard a_shard_without_slots_can_be_removed what_was_removed_can_be_add
     wrong_use_is_told_with_the_help_that_fits what_a_host_said_does_not_reach_the_terminal_as_it_is words_that_there_are_not_are_refused_with_those_that_there_are \
     a_token_is_not_written_over_a_file bundles_of_a_host a_bundle_comes_back_byte_for_byte statement_and_signature_are_in_the_ledger_for_ever \
     the_keys_of_a_host_are_what_ssh_keygen_wants what_is_not_the_ledgers_bundle_is_not_given \
-    verify_names_every_gap_and_finds_what_is_gone what_kafka_has_no_more_is_still_proven help_is_there_for_every_command
+    verify_names_every_gap_and_finds_what_is_gone what_kafka_has_no_more_is_still_proven \
+    setup_is_everything_at_once_and_may_be_repeated help_is_there_for_every_command
