@@ -7,16 +7,21 @@
 
 mariadb_socket() { printf '%s/run/%s/sock' "$STATE" "$1"; }
 
+# What every head and shard is set to (deploy/mariadb), and what is this server's own.
 mariadb_configure() {
-    local name template=shard pool redo
+    local name kind pool redo
     for name in head shard1 shard2; do
-        pool=${POFR_SHARD_POOL:-128M} redo=${POFR_SHARD_REDO:-96M} template=shard
+        kind=shard pool=${POFR_SHARD_POOL:-128M} redo=${POFR_SHARD_REDO:-96M}
         if [[ $name == head ]]; then
-            pool=${POFR_HEAD_POOL:-64M} redo=48M template=head
+            kind=head pool=${POFR_HEAD_POOL:-64M} redo=48M
         fi
-        sed -e "s|@DATA@|$STATE/data/$name|" -e "s|@SOCKET@|$(mariadb_socket "$name")|" \
-            -e "s|@PORT@|${PORTS[$name]}|" -e "s|@POOL@|$pool|" -e "s|@REDO@|$redo|" \
-            "$POFR_TREE/deploy/mariadb/$template.cnf.in" | write_file "$STATE/etc/$name.cnf" 644
+        {
+            cat -- "$POFR_TREE/deploy/mariadb/$kind.cnf"
+            printf '\n# Of this server alone\n'
+            printf '%s = %s\n' datadir "$STATE/data/$name" socket "$(mariadb_socket "$name")" \
+                pid-file "$STATE/data/$name/mariadbd.pid" port "${PORTS[$name]}" bind-address 127.0.0.1 \
+                innodb_buffer_pool_size "$pool" innodb_log_file_size "$redo"
+        } | write_file "$STATE/etc/$name.cnf" 644
     done
 }
 
