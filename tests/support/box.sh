@@ -33,7 +33,7 @@ box_base() {
     packages+=("${BOX_PACKAGES[@]}")
     tar=$POFR_TREE/build/chroot/box-$name-$(printf '%s\n' "${packages[@]}" | sha256sum | cut -c1-8).tar
     if [[ ! -s $tar ]]; then
-        base=$(chroot_base "$name") || return 1
+        base=$(debian_base "$name") || return 1
         mkdir -p -- "$root"
         tar -C "$root" -xf "$base"
         cat /etc/resolv.conf >"$root/etc/resolv.conf"

@@ -8,7 +8,9 @@
 #   chroot_make trixie             # a minimal system with this tree in /src
 #   in_chroot COMMAND…
 #
-# Needs root. The minimal system is made once (build/chroot/NAME.tar) with the mirror that apt uses here.
+# Needs root.
+
+source "$(dirname -- "${BASH_SOURCE[0]}")/../../deploy/lib/debian.sh"
 
 # enter_own_mounts ARGUMENT...: start this script again with mounts of its own
 enter_own_mounts() {
@@ -17,33 +19,10 @@ enter_own_mounts() {
     exec env POFR_TEST_OWN_MOUNTS=yes unshare --mount --propagation private "$0" "$@"
 }
 
-# debian_mirror: where apt gets Debian's main archive from
-debian_mirror() {
-    apt-get indextargets --format '$(REPO_URI) $(CODENAME) $(ORIGIN)' 'Created-By: Packages' 2>/dev/null |
-        awk '$3 == "Debian" && $2 !~ /security|updates|backports/ { print $1; exit }'
-}
-
-apt_proxy() { apt-config dump 2>/dev/null | sed -n 's/^Acquire::http::Proxy "\(.*\)";$/\1/p' | head -n 1; }
-
-# chroot_base NAME: prints the archive of the minimal system, made when it is not there
-chroot_base() {
-    local tar=$POFR_TREE/build/chroot/$1.tar new=$POFR_TEST_WORK/base mirror proxy
-    if [[ ! -s $tar ]]; then
-        mkdir -p -- "$(dirname -- "$tar")"
-        mirror=$(debian_mirror)
-        proxy=$(apt_proxy)
-        [[ -z $proxy ]] || export http_proxy=$proxy
-        debootstrap --variant=minbase "$1" "$new" "${mirror:-http://deb.debian.org/debian}" >&2 || return 1
-        tar -C "$new" -cf "$tar.new" . && mv -- "$tar.new" "$tar"
-        rm -rf --one-file-system -- "$new"
-    fi
-    printf '%s' "$tar"
-}
-
 chroot_make() {
     local tar node proxy
     ROOT=$POFR_TEST_WORK/root
-    tar=$(chroot_base "$1") || return 1
+    tar=$(debian_base "$1") || return 1
     mkdir -p -- "$ROOT"
     tar -C "$ROOT" -xf "$tar"
     # no device of the machine can be reached through this folder, whoever removes it
