@@ -6,6 +6,7 @@
 
 #include "common/base/buf.h"
 #include "common/os/options.h"
+#include "ctl/clones.h"
 #include "ctl/expose.h"
 #include "ctl/lookup.h"
 #include "ctl/name.h"
@@ -34,6 +35,22 @@ static bool one_argument(const struct ctl *c, int argc, char **argv, const char 
     return true;
 }
 
+/* What only shards know; the list comes without it where they don't answer. */
+static void ask_for_clones(struct ctl *c, struct buf *out)
+{
+    struct pofr_err err = { 0 };
+    struct db *head = NULL;
+    int code = ctl_head(c, "pofr", &head, &err);
+
+    if (!code) {
+        code = clones_of_keys(head, out, &err);
+    }
+    if (code) {
+        ctl_warn("cloned keys are not known: %s", err.text);
+    }
+    db_close(head);
+}
+
 int host_list(struct ctl *c, int argc, char **argv)
 {
     static const char *const names[] = { "state=", "group=", NULL };
@@ -41,24 +58,31 @@ int host_list(struct ctl *c, int argc, char **argv)
     const char *v[3];
     char *args[1];
     size_t args_count;
-    struct db_value values[2];
+    struct buf keys = BUF_INIT(16 << 20);
+    int exit_code;
 
     if (!ctl_options(c, argc, argv, names, v, args, 0, &args_count) ||
         !ctl_choice(c, "host list: --state", v[0], states)) {
         return POFR_EXIT_USAGE;
     }
-    values[0] = v[0] ? DB_V_C(v[0]) : DB_V_NULL;
-    values[1] = v[1] ? DB_V_C(v[1]) : DB_V_NULL;
-    return ctl_show_catalog(
-        c,
-        "SELECT h.host, h.host_id, " LOOKUP_UUID_TEXT(
-            "h.host_uuid") " AS host_uuid, h.host_group, h.state, s.name AS shard, "
-                           "h.slot, h.enrolled, h.os, h.agent_version FROM host h LEFT JOIN slot l ON "
-                           "l.slot = h.slot LEFT JOIN shard s ON "
-                           "s.shard_id = l.shard_id WHERE h.state = COALESCE(?, h.state) AND "
-                           "h.host_group = COALESCE(?, h.host_group) "
-                           "ORDER BY h.host",
-        values, 2);
+    ask_for_clones(c, &keys);
+    {
+        struct db_value values[] = { DB_V_S(buf_slice(&keys)), v[0] ? DB_V_C(v[0]) : DB_V_NULL,
+                                     v[1] ? DB_V_C(v[1]) : DB_V_NULL };
+
+        exit_code = ctl_show_catalog(
+            c,
+            "SELECT h.host, h.host_id, " LOOKUP_UUID_TEXT(
+                "h.host_uuid") " AS host_uuid, h.host_group, h.state, s.name AS shard, "
+                               "h.slot, h.enrolled, h.os, h.agent_version, " CLONES_WORDS " AS cloned FROM host h LEFT "
+                               "JOIN slot l ON l.slot = h.slot LEFT JOIN shard s ON "
+                               "s.shard_id = l.shard_id WHERE h.state = COALESCE(?, h.state) AND "
+                               "h.host_group = COALESCE(?, h.host_group) "
+                               "ORDER BY h.host",
+            values, pofr_countof(values));
+    }
+    buf_free(&keys);
+    return exit_code;
 }
 
 static int show_part(struct ctl *c, struct db *db, const char *title, const char *sql, uint64_t host_id, bool last,
@@ -101,7 +125,8 @@ int host_show(struct ctl *c, int argc, char **argv)
             c, catalog, "host",
             "SELECT host, host_id, " LOOKUP_UUID_TEXT(
                 "host_uuid") " AS host_uuid, host_group, state, state_since, slot, enrolled, "
-                             "hostname, machine_id, os, kernel, agent_version, peer FROM host WHERE host_id = ?",
+                             "hostname, machine_id, " CLONES_OTHERS
+                             " AS same_machine_id, os, kernel, agent_version, peer FROM host h WHERE host_id = ?",
             h.host_id, false, &err);
     }
     if (!code) {
@@ -133,7 +158,13 @@ int host_show(struct ctl *c, int argc, char **argv)
         code = show_part(c, head, "gaps",
                          "SELECT from_time, to_time, kind, lost, explained, detail FROM gap WHERE host_id = ? ORDER BY "
                          "from_time DESC LIMIT 10",
-                         h.host_id, true, &err);
+                         h.host_id, false, &err);
+    }
+    if (!code) {
+        code = show_part(
+            c, head, "findings",
+            "SELECT at_time, kind, boot, detail FROM finding WHERE host_id = ? ORDER BY at_time DESC LIMIT 10",
+            h.host_id, true, &err);
     }
     if (!code && c->json) {
         printf("}\n");

@@ -6,6 +6,7 @@
 
 #include "common/base/buf.h"
 #include "common/os/options.h"
+#include "ctl/clones.h"
 #include "ctl/lag.h"
 #include "ctl/nouns.h"
 #include "ctl/table.h"
@@ -233,6 +234,10 @@ int status_main(struct ctl *c, int argc, char **argv)
             ctl_warn("%s: %s", parts[i].title, why.text);
             failed = true;
         }
+    }
+    if (clones_part(c, head, &why)) {
+        ctl_warn("cloned machines: %s", why.text);
+        failed = true;
     }
     err = (struct pofr_err){ 0 };
     code = lag_part(c, k.down_count > 0, &err);

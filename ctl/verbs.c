@@ -109,7 +109,7 @@ const struct ctl_verb ctl_verbs[] = {
     { "token", "list", "", "tokens and what is left of them", token_list, NULL },
     { "token", "revoke", "TOKEN_ID", "make a token useless", token_revoke, NULL },
     { "host", "list", "", "the hosts of the catalog", host_list, host_list_options },
-    { "host", "show", "HOST", "one host: keys, boots, what is stored, gaps", host_show, NULL },
+    { "host", "show", "HOST", "one host: keys, boots, what is stored, gaps, findings", host_show, NULL },
     { "host", "key", "HOST", "its public keys, as ssh-keygen's allowed_signers", host_key, NULL },
     { "host", "approve", "HOST", "let a host in that waits for it", host_approve, NULL },
     { "host", "rename", "HOST [NEW_NAME]", "give a host another name in SQL", host_rename, host_rename_options },

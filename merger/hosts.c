@@ -19,20 +19,41 @@ static int put_host(struct db *shard, const struct db_result *r, size_t row, str
                   values, 7, NULL, err);
 }
 
+/* Once per pair: both enrolments have one time, the later one's. The columns: see step_hosts(). */
+static int note_twin(struct db *shard, const struct db_result *r, size_t row, struct pofr_err *err)
+{
+    struct db_value host_id = DB_V_S(db_get(r, row, 0)), at = DB_V_S(db_get(r, row, 9));
+    struct db_value values[] = { host_id, at, DB_V_S(db_get(r, row, 8)), host_id, at };
+
+    return db_run(
+        shard,
+        "INSERT INTO pofr_store.finding (host_id, boot, at_time, kind, detail) SELECT ?, 0, ?, 'machine_id', "
+        "CONCAT('host ', ?, ' has the same machine id: one is a clone, or this machine was enrolled again') "
+        "FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM pofr_store.finding f WHERE f.host_id = ? AND f.at_time = ? "
+        "AND f.kind = 'machine_id')",
+        values, pofr_countof(values), NULL, err);
+}
+
 int step_hosts(const struct pass *p, struct shard *s, struct pofr_err *err)
 {
     struct db_value values[] = { DB_V_U(s->shard_id), DB_V_U(s->hosts_changed) };
     struct db_result *r = NULL;
     uint64_t newest = s->hosts_changed;
-    int code = db_run(
-        p->catalog,
-        "SELECT h.host_id, h.host_uuid, h.host, h.host_group, h.state, h.slot, h.enrolled, h.changed FROM host h "
-        "JOIN slot l ON l.slot = h.slot WHERE l.shard_id = ? AND h.changed > ? AND h.state <> 'erased' "
-        "ORDER BY h.changed",
-        values, 2, &r, err);
+    int code =
+        db_run(p->catalog,
+               "SELECT h.host_id, h.host_uuid, h.host, h.host_group, h.state, h.slot, h.enrolled, h.changed, t.host, "
+               "GREATEST(h.enrolled, t.enrolled) FROM host h JOIN slot l ON l.slot = h.slot LEFT JOIN host t ON "
+               "h.state IN ('pending', 'active') AND t.number = (SELECT o.number FROM host o WHERE o.machine_id = "
+               "h.machine_id AND o.machine_id <> '' AND o.number <> h.number AND o.state IN ('pending', 'active') "
+               "ORDER BY o.number LIMIT 1) "
+               "WHERE l.shard_id = ? AND h.changed > ? AND h.state <> 'erased' ORDER BY h.changed",
+               values, 2, &r, err);
 
     for (size_t i = 0; !code && i < db_rows(r); i++) {
         code = put_host(s->db, r, i, err);
+        if (!code && !db_is_null(r, i, 8)) {
+            code = note_twin(s->db, r, i, err);
+        }
         newest = db_get_u64(r, i, 7);
     }
     if (!code) {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "workers/clone.h"
 #include "workers/gaps.h"
 #include "workers/notes.h"
 
@@ -99,6 +100,21 @@ static int note_branch(struct applying *a)
     snprintf(text, sizeof(text), "sequence %llu exists in two histories (branch %u of its boot)",
              (unsigned long long)a->st->sequence, a->b->branch);
     return finding(a, "branch", text);
+}
+
+static int note_clone(struct applying *a)
+{
+    uint32_t other = 0;
+    char text[240];
+
+    if (!clone_at_work(a->h, a->b, a->new_boot, a->st->sequence, a->meta->received_us, &other)) {
+        return 0;
+    }
+    snprintf(text, sizeof(text),
+             "sequence %llu of boot %u came from %.*s while boot %u goes on, too: the host's key and state are on two "
+             "machines",
+             (unsigned long long)a->st->sequence, a->b->row.number, SLICE_FMT(slice_sub(a->meta->peer, 0, 64)), other);
+    return finding(a, "clone", text);
 }
 
 static uint64_t lost_total(const struct statement *st)
@@ -242,6 +258,9 @@ int apply_bundle(struct world *w, struct host *h, struct changes *changes, const
     }
     if (code == 0) {
         code = note_branch(&a);
+    }
+    if (code == 0) {
+        code = note_clone(&a);
     }
     if (code == 0) {
         code = look_at_clocks(&a);

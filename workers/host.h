@@ -45,6 +45,7 @@ struct host_boot {
     int64_t drift_us;
     enum boot_closed closed;
     uint64_t resumed_us;                  /* first look of the newest run that had lost its state */
+    int64_t clone_noted_us;               /* receipt of the bundle that last made a finding of a clone; not stored */
     struct group_state groups[GROUP_END]; /* index: enum group */
     bool stored;                          /* is in the table */
     bool changed;                         /* and has to be written */
@@ -62,6 +63,7 @@ struct host {
     uint8_t newest_digest[32];
     uint8_t newest_run[16];
     uint32_t newest_boot;
+    uint32_t current_boot;                                /* whose bundle was received last; 0: not known; not stored */
     int64_t last_tick_us, last_bundle_us, complete_to_us; /* wall clock */
     int64_t drift_noted_us; /* receipt of the bundle that last made a finding of drift; not stored */
     uint64_t records, records_total, lost_total, bundles;

@@ -87,3 +87,16 @@ bool message_next_header(struct slice headers, size_t *at, struct slice *name, s
     *at += left - cursor_left(&c);
     return c.err == 0;
 }
+
+struct slice message_header(const struct message *m, const char *name)
+{
+    struct slice headers = buf_slice(&m->headers), it, value;
+    size_t at = 0;
+
+    while (message_next_header(headers, &at, &it, &value)) {
+        if (slice_eq_str(it, name)) {
+            return value;
+        }
+    }
+    return SLICE_EMPTY;
+}

@@ -44,6 +44,8 @@ void message_put_header(struct message *m, struct slice name, struct slice value
 void message_settle(struct message *m, int64_t appended_us);
 /* The headers again: false at the end. at begins at 0. */
 bool message_next_header(struct slice headers, size_t *at, struct slice *name, struct slice *value);
+/* The first of that name; empty: there is none. */
+struct slice message_header(const struct message *m, const char *name);
 
 POFR_MUST_USE int message_new(struct message **out);
 /* Releases the owner too. NULL is allowed. */

@@ -97,7 +97,8 @@ int store_apply_item(struct store_batch_state *b, struct store_item *item)
                                 .incarnation = m->incarnation,
                                 .kafka_offset = m->offset,
                                 .bytes = m->value.len,
-                                .replayed = m->replayed };
+                                .replayed = m->replayed,
+                                .peer = message_header(m, "pofr-peer") };
     struct store_host *h = NULL;
     struct apply_result result;
     int code = store_host_of(s, &v->host, &b->touched, &h);

@@ -64,6 +64,7 @@ struct bundle_meta { /* one message, as far as its bundle was verified */
     int64_t kafka_offset;
     size_t bytes;
     bool replayed;
+    struct slice peer; /* whom the gateway had it from, in its words; empty: it does not say */
 };
 
 struct world_bundle { /* a new row of the ledger */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* enrol.c -- pofr-agent enrol: a token becomes an identity in the state folder. */
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,21 +18,31 @@
 #include "agent/ship/ssh_client.h"
 #include "common/base/buf.h"
 #include "common/base/err.h"
+#include "common/base/parse_num.h"
+#include "common/os/clock.h"
 #include "common/os/fsio.h"
 #include "common/os/options.h"
+#include "common/os/retry.h"
 #include "common/os/service.h"
 #include "common/wire/token.h"
 
+#define WAIT_MAX_S  (7 * 86400)
+#define WAIT_MIN_US CLOCK_US_PER_S
+#define WAIT_CAP_US (30 * CLOCK_US_PER_S)
+
 enum {
     OPTION_TOKEN_FILE,
+    OPTION_REMOVE_TOKEN,
     OPTION_NAME,
+    OPTION_WAIT,
     OPTION_JSON
 };
 
 struct enrol {
     struct options options;
     const struct agent_conf *conf;
-    uid_t owner; /* of the key */
+    int64_t wait_us; /* how long to try again where nobody can be asked */
+    uid_t owner;     /* of the key */
     gid_t group;
     struct token token;
     struct sshkey *key;
@@ -135,6 +147,50 @@ static int ask_gateways(struct enrol *e, struct pofr_err *err)
     return rc;
 }
 
+static int exit_of(int rc)
+{
+    switch (rc) {
+    case POFR_ECONFLICT: /* of the gateway's key */
+    case POFR_EREFUSED:
+        return POFR_EXIT_REFUSED;
+    case POFR_EPERMISSION:
+    case POFR_ECONFIG:
+    case POFR_EUSAGE:
+    case POFR_ENOTFOUND: /* the token's file, a user */
+        return POFR_EXIT_USAGE;
+    default:
+        return rc == 0 ? POFR_EXIT_DONE : POFR_EXIT_RETRY;
+    }
+}
+
+/* A machine that starts for the first time may have its network later than us, and so may the gateways. */
+static int ask_until(struct enrol *e, struct pofr_err *err)
+{
+    const int64_t end_us = clock_mono_us() + e->wait_us;
+    uint64_t seed = 0;
+    struct retry again;
+    int rc = fsio_random(&seed, sizeof(seed), err);
+
+    if (rc != 0) {
+        return rc;
+    }
+    retry_init(&again, WAIT_MIN_US, WAIT_CAP_US, seed);
+    for (;;) {
+        int64_t left_us, next_us;
+
+        rc = ask_gateways(e, err);
+        left_us = end_us - clock_mono_us();
+        if (exit_of(rc) != POFR_EXIT_RETRY || left_us <= 0) {
+            return rc;
+        }
+        next_us = retry_next_us(&again);
+        next_us = next_us < left_us ? next_us : left_us;
+        fprintf(stderr, "pofr-agent enrol: %s; trying again for %lld s\n", err->text,
+                (long long)(left_us / CLOCK_US_PER_S));
+        POFR_IGNORE(poll(NULL, 0, (int)(next_us / 1000) + 1));
+    }
+}
+
 static int enrol(struct enrol *e, struct pofr_err *err)
 {
     struct gateways g = { 0 };
@@ -163,7 +219,7 @@ static int enrol(struct enrol *e, struct pofr_err *err)
     if (e->options.extra[OPTION_NAME]) {
         snprintf(e->facts.hostname, sizeof(e->facts.hostname), "%s", e->options.extra[OPTION_NAME]);
     }
-    rc = ask_gateways(e, err);
+    rc = ask_until(e, err);
     if (rc == 0) {
         g.len = e->token.gateways_len;
         memcpy(g.list, e->token.gateways, g.len * sizeof(g.list[0]));
@@ -243,19 +299,13 @@ static int say_already(struct enrol *e)
     return rc == 0 ? POFR_EXIT_DONE : POFR_EXIT_REFUSED;
 }
 
-static int exit_of(int rc)
+/* The key is all that stays. Where the file can't be removed the host is enrolled nevertheless. */
+static void remove_token(const struct enrol *e)
 {
-    switch (rc) {
-    case POFR_ECONFLICT: /* of the gateway's key */
-    case POFR_EREFUSED:
-        return POFR_EXIT_REFUSED;
-    case POFR_EPERMISSION:
-    case POFR_ECONFIG:
-    case POFR_EUSAGE:
-    case POFR_ENOTFOUND: /* the token's file, a user */
-        return POFR_EXIT_USAGE;
-    default:
-        return rc == 0 ? POFR_EXIT_DONE : POFR_EXIT_RETRY;
+    const char *path = e->options.extra[OPTION_TOKEN_FILE];
+
+    if (e->options.extra[OPTION_REMOVE_TOKEN] && path && unlink(path) != 0 && errno != ENOENT) {
+        fprintf(stderr, "pofr-agent enrol: %s is still there: %s\n", path, strerror(errno));
     }
 }
 
@@ -265,11 +315,25 @@ static int exit_of_token(int rc)
     return rc == POFR_EFORMAT || rc == POFR_ETOOBIG || rc == POFR_EUNSUPPORTED ? POFR_EXIT_USAGE : exit_of(rc);
 }
 
+static int read_wait(struct enrol *e, struct pofr_err *err)
+{
+    const char *text = e->options.extra[OPTION_WAIT];
+    uint64_t seconds = 0;
+
+    if (text && parse_u64(slice_str(text), WAIT_MAX_S, &seconds) != 0) {
+        return pofr_err_set(err, POFR_EUSAGE, "--wait is a number of seconds, at most %d", WAIT_MAX_S);
+    }
+    e->wait_us = (int64_t)seconds * CLOCK_US_PER_S;
+    return 0;
+}
+
 int enrol_main(int argc, char **argv)
 {
     static const struct options_extra extra[] = {
         [OPTION_TOKEN_FILE] = { "token-file", "FILE", "the token of pofrctl token create; nobody else may read it" },
+        [OPTION_REMOVE_TOKEN] = { "remove-token", NULL, "remove that file once the host is enrolled" },
         [OPTION_NAME] = { "name", "NAME", "the name to ask for (default: what this host calls itself)" },
+        [OPTION_WAIT] = { "wait", "SECONDS", "try again for so long where no gateway answers; else once" },
         [OPTION_JSON] = { "json", NULL, "the result as JSON" },
     };
     const struct options_spec spec = {
@@ -290,11 +354,17 @@ int enrol_main(int argc, char **argv)
         return exit_code;
     }
     e.conf = conf_values(e.options.conf);
-    rc = service_setup(&err);
+    rc = read_wait(&e, &err);
+    if (rc == 0) {
+        rc = service_setup(&err);
+    }
     if (rc == 0) {
         rc = enrolment_read(e.conf->state_dir, &e.result, &err);
         if (rc == 0) {
             exit_code = say_already(&e);
+            if (exit_code == POFR_EXIT_DONE) {
+                remove_token(&e);
+            }
             goto out;
         }
         if (rc == POFR_ENOTFOUND) {
@@ -302,6 +372,7 @@ int enrol_main(int argc, char **argv)
         }
         if (rc == 0) {
             say(&e, e.approved ? "enrolled" : "pending");
+            remove_token(&e);
         }
     }
     exit_code = e.token.secret[0] == '\0' ? exit_of_token(rc) : exit_of(rc);

@@ -30,6 +30,7 @@ struct world {
     pthread_mutex_t lock; /* protects plan and seen, which the gateway's thread reads and writes */
     struct plan {
         uint64_t refuse; /* code; 0: ENROLLED */
+        unsigned busy;   /* so many are told to come again */
         bool hang_up, pending, last_words;
     } plan;
     struct seen {
@@ -113,6 +114,10 @@ static void serve(struct ssh_peer_session *s, void *arg)
     pthread_mutex_unlock(&w->lock);
     if (plan.last_words) {
         ssh_peer_cork(s);
+    }
+    if (seen_by(w).enrols <= plan.busy) {
+        refuse(s, MESSAGE_REFUSE_UNAVAILABLE);
+        return;
     }
     if (plan.refuse != 0) {
         refuse(s, plan.refuse);
@@ -368,6 +373,47 @@ static void a_gateway_that_can_not_now_means_later(void **state)
     end(w);
 }
 
+static void who_may_wait_tries_again(void **state)
+{
+    struct world *w = begin(*state);
+
+    set_plan(w, (struct plan){ .busy = 1 });
+    assert_int_equal(run(w, "--wait", "60"), POFR_EXIT_DONE);
+    expect_output(w, "trying again for ");
+    assert_int_equal(seen_by(w).enrols, 2);
+    assert_true(is_enrolled(w));
+    end(w);
+}
+
+static void a_refused_token_is_not_tried_again(void **state)
+{
+    struct world *w = begin(*state);
+
+    set_plan(w, (struct plan){ .refuse = MESSAGE_REFUSE_TOKEN });
+    assert_int_equal(run(w, "--wait", "60"), POFR_EXIT_REFUSED);
+    assert_int_equal(seen_by(w).enrols, 1);
+    assert_int_equal(run(w, "--wait", "soon"), POFR_EXIT_USAGE);
+    end(w);
+}
+
+static void the_token_goes_once_the_host_is_enrolled(void **state)
+{
+    struct world *w = begin(*state);
+
+    set_plan(w, (struct plan){ .refuse = MESSAGE_REFUSE_TOKEN });
+    assert_int_equal(run(w, "--remove-token", NULL), POFR_EXIT_REFUSED);
+    assert_int_equal(access(w->token_file, F_OK), 0);
+    set_plan(w, (struct plan){ 0 });
+    assert_int_equal(run(w, "--remove-token", NULL), POFR_EXIT_DONE);
+    assert_int_not_equal(access(w->token_file, F_OK), 0);
+    assert_int_equal(run(w, "--remove-token", NULL), POFR_EXIT_DONE); /* and so may everybody repeat it */
+    write_token(w, 0600);
+    assert_int_equal(run(w, "--remove-token", NULL), POFR_EXIT_DONE);
+    expect_output(w, "the token was not used");
+    assert_int_not_equal(access(w->token_file, F_OK), 0);
+    end(w);
+}
+
 static void a_gateway_with_another_key_gets_no_token(void **state)
 {
     struct world *w = begin(*state);
@@ -423,6 +469,9 @@ int main(int argc, char **argv)
         IN_FOLDER(waiting_for_approval_is_said),
         IN_FOLDER(a_refused_token_is_final),
         IN_FOLDER(a_gateway_that_can_not_now_means_later),
+        IN_FOLDER(who_may_wait_tries_again),
+        IN_FOLDER(a_refused_token_is_not_tried_again),
+        IN_FOLDER(the_token_goes_once_the_host_is_enrolled),
         IN_FOLDER(a_gateway_with_another_key_gets_no_token),
         IN_FOLDER(the_next_gateway_is_tried),
         IN_FOLDER(wrong_use_is_told),
