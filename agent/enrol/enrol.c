@@ -305,7 +305,10 @@ static void remove_token(const struct enrol *e)
     const char *path = e->options.extra[OPTION_TOKEN_FILE];
 
     if (e->options.extra[OPTION_REMOVE_TOKEN] && path && unlink(path) != 0 && errno != ENOENT) {
-        fprintf(stderr, "pofr-agent enrol: %s is still there: %s\n", path, strerror(errno));
+        struct pofr_err err;
+
+        (void)pofr_err_sys(&err, POFR_EPERMISSION, "%s is still there", path);
+        fprintf(stderr, "pofr-agent enrol: %s\n", err.text);
     }
 }
 
