@@ -32,6 +32,7 @@ static const struct conf_option options[] = {
               "How to reach the brokers beyond their addresses (TLS, SASL): librdkafka properties, one a line."),
     CONF_STRING(struct ctl_conf, kafka_topic, "topic", "pofr.snapshots", CONF_NONEMPTY,
                 "The topic that gateways write and workers read."),
+    CONF_STRING(struct ctl_conf, kafka_group, "group", "pofr-ingest", CONF_NONEMPTY, "The workers' consumer group."),
     CONF_STRING(struct ctl_conf, kafka_deadletter, "deadletter_topic", "pofr.deadletter", CONF_NONEMPTY,
                 "Where workers copy what was set aside."),
     CONF_UINT(struct ctl_conf, kafka_partitions, "partitions", "256", "1", "1024", "slots", 0,

@@ -20,6 +20,7 @@ struct ctl_conf {
     const char *kafka_brokers;
     const char *kafka_properties_file;
     const char *kafka_topic;
+    const char *kafka_group;
     const char *kafka_deadletter;
     uint32_t kafka_partitions;
     uint32_t kafka_replication;

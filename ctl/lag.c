@@ -5,23 +5,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <librdkafka/rdkafka.h>
-
 #include "common/kafka/client.h"
-#include "common/kafka/topic_rules.h"
+#include "common/os/clock.h"
 #include "common/os/options.h"
 #include "ctl/nouns.h"
 
-static int by_slot(const void *a, const void *b)
+static void take_row(const struct db_result *r, size_t row, struct lag *l)
 {
-    const struct lag_slot *x = a;
-    const struct lag_slot *y = b;
+    uint64_t n = db_get_u64(r, row, 0);
+    struct lag_slot *s = n < l->count ? &l->slots[n] : NULL;
 
-    return (x->slot > y->slot) - (x->slot < y->slot);
+    if (s) {
+        s->facts.known = true;
+        s->incarnation = (uint32_t)db_get_u64(r, row, 1);
+        s->facts.next_offset = (int64_t)db_get_u64(r, row, 2);
+        s->facts.idle_s = (int64_t)db_get_u64(r, row, 5);
+        snprintf(s->worker, sizeof(s->worker), "%s", (const char *)db_get(r, row, 3).data);
+        snprintf(s->state, sizeof(s->state), "%s", (const char *)db_get(r, row, 4).data);
+    }
 }
 
-static int read_shard(struct ctl *c, const struct ctl_shard *s, struct lag_slot *slots, size_t *count,
-                      struct pofr_err *err)
+static int read_shard(struct ctl *c, const struct ctl_shard *s, struct lag *l, struct pofr_err *err)
 {
     struct db_result *r = NULL;
     struct db *db = NULL;
@@ -29,105 +33,149 @@ static int read_shard(struct ctl *c, const struct ctl_shard *s, struct lag_slot 
 
     if (!code) {
         code = db_run(db,
-                      "SELECT slot, incarnation, next_offset, worker, state, TIMESTAMPDIFF(SECOND, updated, "
-                      "UTC_TIMESTAMP(6)) FROM "
-                      "ingest_offset WHERE state <> 'gone'",
+                      "SELECT slot, incarnation, next_offset, worker, state, GREATEST(TIMESTAMPDIFF(SECOND, updated, "
+                      "UTC_TIMESTAMP(6)), 0) FROM ingest_offset WHERE state <> 'gone'",
                       NULL, 0, &r, err);
     }
-    for (size_t i = 0; !code && i < db_rows(r) && *count < TOPIC_PARTITIONS_MAX; i++) {
-        struct lag_slot *l = &slots[(*count)++];
-
-        l->slot = (uint16_t)db_get_u64(r, i, 0);
-        l->incarnation = (uint32_t)db_get_u64(r, i, 1);
-        l->next_offset = (int64_t)db_get_u64(r, i, 2);
-        l->idle_s = (int64_t)db_get_u64(r, i, 5);
-        snprintf(l->shard, sizeof(l->shard), "%s", s->name);
-        snprintf(l->worker, sizeof(l->worker), "%s", (const char *)db_get(r, i, 3).data);
-        snprintf(l->state, sizeof(l->state), "%s", (const char *)db_get(r, i, 4).data);
+    for (size_t i = 0; !code && i < db_rows(r); i++) {
+        take_row(r, i, l);
     }
     db_result_free(r);
     db_close(db);
     return code;
 }
 
-static int read_kafka(struct ctl *c, struct lag_slot *slots, size_t count, struct pofr_err *err)
+static int read_map(struct db *catalog, struct lag *l, struct pofr_err *err)
 {
-    char errstr[256];
-    rd_kafka_conf_t *conf = NULL;
-    rd_kafka_t *rk = NULL;
-    int code = kafka_conf_new(c->conf->kafka_brokers, c->conf->kafka_properties_file, "pofrctl", &conf, err);
+    struct db_result *r = NULL;
+    int code = db_run(catalog, "SELECT l.slot, s.name FROM slot l JOIN shard s USING (shard_id)", NULL, 0, &r, err);
 
-    if (code) {
-        return code;
-    }
-    rd_kafka_conf_set_log_cb(conf, NULL); /* what matters comes back as an error */
-    rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, errstr, sizeof(errstr));
-    if (!rk) {
-        rd_kafka_conf_destroy(conf);
-        return pofr_err_set(err, POFR_ECONFIG, "Kafka client: %s", errstr);
-    }
-    for (size_t i = 0; i < count; i++) {
-        rd_kafka_resp_err_t e = rd_kafka_query_watermark_offsets(rk, c->conf->kafka_topic, slots[i].slot, &slots[i].low,
-                                                                 &slots[i].high, KAFKA_TIMEOUT_MS);
+    for (size_t i = 0; !code && i < db_rows(r); i++) {
+        uint64_t n = db_get_u64(r, i, 0);
 
-        if (e) {
-            code = pofr_err_set(err, POFR_ETIMEOUT, "Kafka, partition %u: %s", slots[i].slot, rd_kafka_err2str(e));
-            break;
+        if (n < l->count) {
+            l->slots[n].facts.mapped = true;
+            snprintf(l->slots[n].shard, sizeof(l->slots[n].shard), "%s", (const char *)db_get(r, i, 1).data);
         }
-        slots[i].known = true;
-        slots[i].lag = slots[i].high > slots[i].next_offset ? slots[i].high - slots[i].next_offset : 0;
     }
-    rd_kafka_destroy(rk);
+    db_result_free(r);
     return code;
 }
 
-int lag_read(struct ctl *c, struct lag_slot **out_slots, size_t *out_count, bool *out_partial, struct pofr_err *err)
+static int read_shards(struct ctl *c, struct lag *l, struct pofr_err *err)
 {
-    struct lag_slot *slots = calloc(TOPIC_PARTITIONS_MAX, sizeof(*slots));
     struct ctl_shard *shards = NULL;
     struct db *catalog = NULL;
-    size_t shards_count = 0;
     size_t count = 0;
-    int code;
+    int code = ctl_catalog(c, &catalog, err);
 
-    *out_partial = false;
-    if (!slots) {
-        return pofr_err_set(err, POFR_ENOMEM, "slots");
-    }
-    code = ctl_catalog(c, &catalog, err);
     if (!code) {
-        code = ctl_shards(catalog, &shards, &shards_count, err);
-    }
-    for (size_t i = 0; i < shards_count && !code; i++) {
-        *out_partial = read_shard(c, &shards[i], slots, &count, err) != 0 || *out_partial;
+        code = ctl_shards(catalog, &shards, &count, err);
     }
     if (!code) {
-        qsort(slots, count, sizeof(*slots), by_slot);
-        code = read_kafka(c, slots, count, err);
+        code = read_map(catalog, l, err);
+    }
+    for (size_t i = 0; i < count && !code; i++) {
+        struct pofr_err why = { 0 };
+
+        if (read_shard(c, &shards[i], l, &why) != 0) {
+            l->partial = true;
+            snprintf(l->missing, sizeof(l->missing), "%s", why.text);
+        }
     }
     free(shards);
     db_close(catalog);
+    return code;
+}
+
+/* A message that does not come leaves the slot's time unknown: the rest is shown all the same. */
+static void read_unread(struct ctl *c, struct kafka_look *k, struct lag *l)
+{
+    struct look_unread *list = calloc(TOPIC_PARTITIONS_MAX, sizeof(*list));
+    struct pofr_err err = { 0 };
+    size_t n = 0;
+
+    for (size_t i = 0; list && i < l->count; i++) {
+        const struct health_slot *f = &l->slots[i].facts;
+
+        if (f->known && f->kafka.leader >= 0 && f->kafka.high > f->next_offset && f->kafka.high > f->kafka.low) {
+            list[n++] = (struct look_unread){ .slot = (uint16_t)i, .offset = f->next_offset };
+        }
+    }
+    if (list && kafka_look_unread(k, c->conf->kafka_topic, list, n, KAFKA_TIMEOUT_MS, &err) != 0) {
+        ctl_warn("how old the lag is can't be told: %s", err.text);
+    }
+    for (size_t i = 0; i < n; i++) {
+        l->slots[list[i].slot].facts.unread = list[i];
+    }
+    free(list);
+}
+
+int lag_read(struct ctl *c, struct lag **out, struct pofr_err *err)
+{
+    struct lag *l = calloc(1, sizeof(*l));
+    struct kafka_look *k = NULL;
+    int code;
+
+    if (!l) {
+        return pofr_err_set(err, POFR_ENOMEM, "slots");
+    }
+    code = kafka_look_open(c->conf->kafka_brokers, c->conf->kafka_properties_file, "pofrctl", &k, err);
+    if (!code) {
+        l->looked_us = clock_mono_us();
+        code = kafka_look_at(k, c->conf->kafka_topic, c->conf->kafka_group, KAFKA_TIMEOUT_MS, &l->topic, err);
+        l->count = l->topic.slots_count;
+    }
+    if (!code) {
+        code = read_shards(c, l, err);
+    }
+    if (!code) {
+        for (size_t i = 0; i < l->count; i++) {
+            l->slots[i].facts.kafka = l->topic.slots[i];
+        }
+        read_unread(c, k, l);
+        for (size_t i = 0; i < l->count; i++) {
+            l->slots[i].result =
+                health_of(&l->slots[i].facts, l->topic.retention_ms, l->topic.min_insync, clock_wall_us());
+        }
+    }
+    kafka_look_close(k);
     if (code) {
-        free(slots);
+        lag_free(l);
         return code;
     }
-    *out_slots = slots;
-    *out_count = count;
+    *out = l;
     return 0;
 }
 
-static void print_slot(const struct lag_slot *l, bool json, bool first)
+void lag_free(struct lag *l)
 {
+    if (l) {
+        look_topic_free(&l->topic);
+        free(l);
+    }
+}
+
+const struct look_member *lag_owner(const struct lag *l, const struct lag_slot *s)
+{
+    return s->facts.kafka.owner == LOOK_NO_OWNER ? NULL : &l->topic.members[s->facts.kafka.owner];
+}
+
+static void print_slot(unsigned n, const struct lag_slot *s, bool json, bool first)
+{
+    const struct health_slot *f = &s->facts;
+
     if (json) {
         printf("%s\n {\"slot\": %u, \"shard\": \"%s\", \"state\": \"%s\", \"worker\": \"%s\", \"incarnation\": %u, "
-               "\"next_offset\": %lld, "
-               "\"log_start\": %lld, \"log_end\": %lld, \"lag\": %lld, \"idle_seconds\": %lld}",
-               first ? "" : ",", l->slot, l->shard, l->state, l->worker, l->incarnation, (long long)l->next_offset,
-               (long long)l->low, (long long)l->high, (long long)l->lag, (long long)l->idle_s);
+               "\"next_offset\": %lld, \"log_start\": %lld, \"log_end\": %lld, \"lag\": %lld, \"lag_seconds\": %lld, "
+               "\"kafka_seconds\": %lld, \"idle_seconds\": %lld}",
+               first ? "" : ",", n, s->shard, s->state, s->worker, s->incarnation, (long long)f->next_offset,
+               (long long)f->kafka.low, (long long)f->kafka.high, (long long)s->result.lag,
+               (long long)s->result.lag_seconds, (long long)s->result.kafka_seconds, (long long)f->idle_s);
     } else {
-        printf("%4u  %-12s %-8s %-16s %11lld %11lld %11lld %9lld\n", l->slot, l->shard, l->state,
-               l->worker[0] ? l->worker : "-", (long long)l->next_offset, (long long)l->low, (long long)l->high,
-               (long long)l->lag);
+        printf("%4u  %-12s %-8s %-16s %11lld %11lld %11lld %9lld %11lld\n", n, s->shard, s->state,
+               s->worker[0] ? s->worker : "-", (long long)f->next_offset, (long long)f->kafka.low,
+               (long long)f->kafka.high, (long long)s->result.lag, (long long)s->result.lag_seconds);
     }
 }
 
@@ -138,37 +186,45 @@ int topic_lag_main(struct ctl *c, int argc, char **argv)
     char *args[1];
     size_t args_count;
     struct pofr_err err = { 0 };
-    struct lag_slot *slots = NULL;
-    size_t count = 0;
+    struct lag *l = NULL;
+    size_t known = 0;
     size_t shown = 0;
     int64_t sum = 0;
-    bool partial = false;
+    int64_t oldest = 0;
+    bool partial;
     int code;
 
     if (!ctl_options(c, argc, argv, names, v, args, 0, &args_count)) {
         return POFR_EXIT_USAGE;
     }
-    code = lag_read(c, &slots, &count, &partial, &err);
+    code = lag_read(c, &l, &err);
     if (code) {
         return ctl_fail(&err);
     }
-    printf("%s", c->json
-                     ? "["
-                     : "slot  shard        state    worker           next_offset   log_start     log_end       lag\n");
-    for (size_t i = 0; i < count; i++) {
-        sum += slots[i].lag;
-        if (c->json || v[0] || slots[i].lag || slots[i].high) {
-            print_slot(&slots[i], c->json, shown++ == 0);
+    printf("%s", c->json ? "["
+                         : "slot  shard        state    worker           next_offset   log_start     log_end       lag "
+                           "lag_seconds\n");
+    for (size_t i = 0; i < l->count; i++) {
+        const struct lag_slot *s = &l->slots[i];
+
+        known += s->facts.known;
+        sum += s->result.lag > 0 ? s->result.lag : 0;
+        oldest = s->result.lag_seconds > oldest ? s->result.lag_seconds : oldest;
+        if (s->facts.known && (c->json || v[0] || s->result.lag || s->facts.kafka.high)) {
+            print_slot((unsigned)i, s, c->json, shown++ == 0);
         }
     }
     printf("%s", c->json ? "\n]\n" : "");
+    partial = l->partial;
     if (!c->json) {
-        printf("%zu slots, %zu shown (with --all also those that never had a message); lag in all: %lld messages%s\n",
-               count, shown, (long long)sum, partial ? " (not complete)" : "");
+        printf(
+            "%zu slots, %zu shown (with --all also those that never had a message); the oldest that waits is of %lld s "
+            "ago; lag in all: %lld messages%s\n",
+            known, shown, (long long)oldest, (long long)sum, partial ? " (not complete)" : "");
     }
     if (partial) {
-        ctl_warn("not complete: %s", err.text);
+        ctl_warn("not complete: %s", l->missing);
     }
-    free(slots);
+    lag_free(l);
     return partial ? POFR_EXIT_RETRY : POFR_EXIT_DONE;
 }

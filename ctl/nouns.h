@@ -28,5 +28,7 @@ int set_aside_replay(struct ctl *c, int argc, char **argv);
 int verify_main(struct ctl *c, int argc, char **argv);
 int status_main(struct ctl *c, int argc, char **argv);
 int topic_lag_main(struct ctl *c, int argc, char **argv);
+int topic_show_main(struct ctl *c, int argc, char **argv);
+int topic_health_main(struct ctl *c, int argc, char **argv);
 int topic_create_main(struct ctl *c, int argc, char **argv);
 int topic_check_main(struct ctl *c, int argc, char **argv);

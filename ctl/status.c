@@ -164,41 +164,49 @@ static int one_part(struct ctl *c, struct db *head, const struct part *p, const 
 
 static int lag_part(struct ctl *c, bool told, struct pofr_err *err)
 {
-    struct lag_slot *slots = NULL;
-    size_t count = 0;
+    struct lag *l = NULL;
+    size_t known = 0;
     size_t behind = 0;
     int64_t sum = 0;
     int64_t worst = 0;
+    int64_t oldest = 0;
     unsigned worst_slot = 0;
-    bool partial = false;
-    int code = lag_read(c, &slots, &count, &partial, err);
+    bool partial;
+    int code = lag_read(c, &l, err);
 
     if (code) {
         printf(c->json ? "\"lag\": null}\n" : "lag: not known\n");
         return code;
     }
-    for (size_t i = 0; i < count; i++) {
-        sum += slots[i].lag;
-        behind += slots[i].lag > 0;
-        if (slots[i].lag > worst) {
-            worst = slots[i].lag;
-            worst_slot = slots[i].slot;
+    for (size_t i = 0; i < l->count; i++) {
+        const struct health_result *r = &l->slots[i].result;
+
+        known += l->slots[i].facts.known;
+        sum += r->lag > 0 ? r->lag : 0;
+        behind += r->lag > 0;
+        oldest = r->lag_seconds > oldest ? r->lag_seconds : oldest;
+        if (r->lag > worst) {
+            worst = r->lag;
+            worst_slot = (unsigned)i;
         }
     }
+    partial = l->partial;
     if (c->json) {
-        printf("\"lag\": {\"slots\": %zu, \"behind\": %zu, \"messages\": %lld, \"worst\": %lld, \"worst_slot\": %u, "
-               "\"complete\": %s}}\n",
-               count, behind, (long long)sum, (long long)worst, worst_slot, partial ? "false" : "true");
+        printf("\"lag\": {\"slots\": %zu, \"behind\": %zu, \"messages\": %lld, \"seconds\": %lld, \"worst\": %lld, "
+               "\"worst_slot\": %u, \"complete\": %s}}\n",
+               known, behind, (long long)sum, (long long)oldest, (long long)worst, worst_slot,
+               partial ? "false" : "true");
     } else {
-        printf("lag: %lld messages in %zu of %zu slots", (long long)sum, behind, count);
-        printf(worst ? ", most in slot %u: %lld" : "", worst_slot, (long long)worst);
+        printf("lag: %lld messages in %zu of %zu slots", (long long)sum, behind, known);
+        printf(worst ? ", most in slot %u: %lld; the oldest is of %lld s ago" : "", worst_slot, (long long)worst,
+               (long long)oldest);
         printf("%s\n", partial ? " (not complete)" : "");
     }
     if (partial && !told) {
-        ctl_warn("not complete: %s", err->text);
+        ctl_warn("not complete: %s", l->missing);
     }
-    free(slots);
-    return partial ? POFR_EDBBUSY : 0;
+    lag_free(l);
+    return partial ? pofr_err_set(err, POFR_EDBBUSY, "a shard does not answer") : 0;
 }
 
 int status_main(struct ctl *c, int argc, char **argv)

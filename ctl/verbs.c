@@ -27,6 +27,11 @@ static const struct ctl_option topic_lag_options[] = {
     { "all", NULL, "also the slots that never had a message", false },
     END,
 };
+static const struct ctl_option topic_show_options[] = {
+    { "all", NULL, "also the slots that never had a message", false },
+    { "seconds", "N", "look twice, so far apart, for the rates; 5 by default, 0: no rates", false },
+    END,
+};
 static const struct ctl_option token_create_options[] = {
     { "output", "FILE", "write the token there, readable by the owner alone, and not to standard output", false },
     { "force", NULL, "overwrite the file if it holds something", false },
@@ -105,6 +110,10 @@ const struct ctl_verb ctl_verbs[] = {
       topic_create_options },
     { "topic", "check", "", "are the topics as they must be?", topic_check_main, NULL },
     { "topic", "lag", "", "per slot: stored up to where, how far behind", topic_lag_main, topic_lag_options },
+    { "topic", "show", "", "brokers, workers, and per slot: offsets, lag, rates, time left, replicas, owner",
+      topic_show_main, topic_show_options },
+    { "topic", "health", "", "is every slot written, read and stored? What is wrong, and where", topic_health_main,
+      NULL },
     { "token", "create", "", "a token that lets hosts enrol", token_create, token_create_options },
     { "token", "list", "", "tokens and what is left of them", token_list, NULL },
     { "token", "revoke", "TOKEN_ID", "make a token useless", token_revoke, NULL },

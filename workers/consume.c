@@ -478,7 +478,7 @@ int consume_new(const struct consume_options *o, struct consume **out, struct po
                                 .topic = conf->topic,
                                 .group = conf->group,
                                 .instance_id = conf->instance_id,
-                                .program = "pofr-worker",
+                                .program = o->name,
                                 .queue_bytes = conf->queue_bytes };
     struct errands_options eo = { .deadletter = conf->deadletter, .catalog = o->catalog, .wake = wake, .arg = c };
     int code;

@@ -329,6 +329,19 @@ stored_are() { [[ $(ledger "SELECT COUNT(*) FROM bundle WHERE host_id = $(id_of 
 ledger() { admin_sql "$(shard_of golden)" "USE pofr_store; $1"; }
 place() { ctl --json bundle list golden --from "$1" --to "$1" | jq -r '.[0].place'; } # SLOT:INCARNATION:OFFSET
 
+# publish N [HEADER]...: that bundle of the golden host, as a gateway does it
+publish() {
+    local n=$1 headers=() header
+    shift
+    for header; do headers+=(-H "$header"); done
+    kcat -b "127.0.0.1:$(part_field kafka 3)" -P -t pofr.snapshots -p 3 -k "$(line_of 1 host)" -X acks=all -H pofr-version=1 \
+        -H "pofr-received=${EPOCHREALTIME/./}" -H pofr-gateway=suite -H pofr-peer=127.0.0.1:1 "${headers[@]}" "$(golden "$n")"
+}
+
+# slot N FILTER: of what topic show says of it
+slot() { ctl --json topic show --seconds 0 | jq -c ".slots[$1] | $2"; }
+committed_is() { equal "$(slot 3 .committed)" "$1"; }
+
 # A host of which there are bundles, stored by a worker; then there is none any more that could meddle
 bundles_of_a_host() {
     local key n
@@ -342,15 +355,13 @@ bundles_of_a_host() {
         UPDATE host_key SET key_id = UNHEX(SHA2(public_key, 256)) WHERE host_id = @id;
         UPDATE change_seq SET value = value + 1"
     quickstart start worker1
-    for n in 1 2 3; do
-        kcat -b "127.0.0.1:$(part_field kafka 3)" -P -t pofr.snapshots -p 3 -k "$(line_of 1 host)" -X acks=all -H pofr-version=1 \
-            -H "pofr-received=${EPOCHREALTIME/./}" -H pofr-gateway=suite -H pofr-peer=127.0.0.1:1 "$(golden "$n")"
-    done
+    for n in 1 2 3; do publish "$n"; done
     wait_until 60 stored_are 3 || {
         ledger 'SELECT slot, state, worker, next_offset FROM ingest_offset WHERE slot = 3; SELECT kafka_offset, reason, detail FROM set_aside'
         tail -n 30 -- "$POFR_STATE/log/worker1.log"
         return 1
     }
+    wait_until 30 committed_is 3
     quickstart kill worker1
     ctl verify golden
     ctl verify golden --from 100000 | grep -x 'golden: no bundle is stored in that range: 0 problems; no gaps'
@@ -511,6 +522,76 @@ setup_is_everything_at_once_and_may_be_repeated() {
     equal "$(shards)" shard1,shard2
 }
 
+# --- the topic, watched ------------------------------------------------------------------------------------------------
+
+tool() {
+    local name=$1
+    source "$POFR_TREE/deploy/lib/kafka.sh"
+    shift
+    kafka_tool "org.apache.kafka.tools.$name" --bootstrap-server "127.0.0.1:$(part_field kafka 3)" "$@"
+}
+# What the ordinary tool says of slot 3: its group's offset, the log's end, the lag
+ordinary() { tool consumer.group.ConsumerGroupCommand --describe --group pofr-ingest | awk '$2 == "pofr.snapshots" && $3 == 3 { print $4, $5, $6 }'; }
+ordinary_is() { equal "$(ordinary)" "$1" "kafka-consumer-groups"; }
+
+# problems: PROBLEM:SLOTS of topic health, a line each; the exit code is topic health's
+problems() {
+    local status=0
+    ctl --json topic health >"$POFR_TEST_WORK/health" || status=$?
+    jq -r '.[] | .problem + (if .list then ":" + .list else "" end)' "$POFR_TEST_WORK/health" | sort
+    return "$status"
+}
+problems_are() { equal "$(problems | tr '\n' ' ')" "$1" "problems"; }
+
+slot_64_has_no_shard() { grep -qx no_shard:64 < <(problems || true); }
+
+# The two messages were looked at 100 s ago, on their host.
+lag_is_told_while_nobody_reads() {
+    local n
+    quickstart start kafka
+    for n in 4 5; do publish "$n" "pofr-offset=$((${EPOCHREALTIME/./} - 100000000 - $(line_of "$n" boot-to)))"; done
+    equal "$(ctl --json topic lag | jq -c '.[] | select(.slot == 3) | [.lag, .log_end, .next_offset, .lag_seconds >= 100, .lag_seconds < 160, .kafka_seconds < 60]')" \
+        '[2,5,3,true,true,true]'
+    equal "$(slot 3 '[.lag, .committed, .margin_seconds > 604700, .margin_seconds <= 604800]')" '[2,3,true,true]'
+    equal "$(slot 4 '[.lag, .lag_seconds, .margin_seconds]')" '[0,0,604800]'
+    ctl topic show --seconds 0 | grep -E '^ +3  .* +1/1 +[0-2] +5 +3 +2 +(1[0-9]+s|[12]m)'
+    ctl topic lag | grep 'lag in all: 2 messages$'
+    wait_until 60 problems_are 'no_members no_owner:0-63 '
+    fails problems
+    ordinary_is '3 5 2'
+}
+
+a_worker_takes_it_up() {
+    quickstart start worker1
+    wait_until 60 stored_are 5
+    wait_until 60 problems_are ''
+    problems
+    equal "$(slot 3 '[.lag, .owner, .problems]')" '[0,"worker1",[]]'
+    wait_until 30 ordinary_is '5 5 0'
+    ctl topic show --seconds 1 | grep -E '^  worker1 +64 slots  from 127\.0\.0\.1'
+    equal "$(ctl --json topic show --seconds 1 | jq -c '.slots[3] | [.in_per_second, .out_per_second]')" '[0,0]'
+    ctl topic health | grep -x 'pofr.snapshots: 64 slots, all written, read and stored'
+}
+
+what_is_wrong_with_a_slot_is_named() {
+    tool TopicCommand --alter --topic pofr.snapshots --partitions 65
+    wait_until 60 slot_64_has_no_shard # the worker sees new partitions when it asks for the topic's shape again
+    quickstart kill shard2
+    exits 3 ctl topic show --seconds 0 >"$POFR_TEST_WORK/shown"
+    ctl --json topic health >"$POFR_TEST_WORK/shown" || true
+    jq -e 'map(select(.problem == "shard_down")) | length == 1' "$POFR_TEST_WORK/shown"
+    quickstart start shard2
+    quickstart kill worker1
+    publish 6
+    equal "$(slot 3 '.lag')" 1
+    printf '{"version": 1, "partitions": [{"topic": "pofr.snapshots", "partition": 3, "offset": 6}]}' >"$POFR_TEST_WORK/cut.json"
+    tool DeleteRecordsCommand --offset-json-file "$POFR_TEST_WORK/cut.json"
+    equal "$(slot 3 '.problems | index("lost") != null')" true
+    quickstart kill kafka
+    exits 3 ctl topic show --seconds 0
+    exits 3 ctl topic health
+}
+
 # Help needs no configuration: there is none under this name.
 help_is_there_for_every_command() {
     local noun verb
@@ -539,4 +620,5 @@ cases one_shard a_shard_without_slots_can_be_removed what_was_removed_can_be_add
     a_token_is_not_written_over_a_file bundles_of_a_host a_bundle_comes_back_byte_for_byte statement_and_signature_are_in_the_ledger_for_ever \
     the_keys_of_a_host_are_what_ssh_keygen_wants what_is_not_the_ledgers_bundle_is_not_given \
     verify_names_every_gap_and_finds_what_is_gone what_kafka_has_no_more_is_still_proven \
-    setup_is_everything_at_once_and_may_be_repeated help_is_there_for_every_command
+    setup_is_everything_at_once_and_may_be_repeated lag_is_told_while_nobody_reads \
+    a_worker_takes_it_up what_is_wrong_with_a_slot_is_named help_is_there_for_every_command

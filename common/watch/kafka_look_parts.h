@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* kafka_look_parts.h -- what the files of kafka_look share. Not for others. */
+#pragma once
+
+#include "common/watch/kafka_look.h"
+
+struct rd_kafka_s; /* rd_kafka_t */
+
+struct kafka_look {
+    struct rd_kafka_s *rk;
+};
