@@ -60,6 +60,8 @@ static const struct conf_option options[] = {
     CONF_SECTION("files", "Where things are."),
     CONF_PATH(struct ctl_conf, sql_dir, "sql_dir", "", 0,
               "The folder of the schema's files (sql/). Empty: those that were installed with this program."),
+    CONF_PATH(struct ctl_conf, pki_dir, "pki_dir", "/etc/pofr/pki", CONF_NONEMPTY,
+              "The folder of the cluster's CA: its key, its certificate, and what it has issued (pofrctl pki)."),
 };
 
 const struct conf_table ctl_conf_table = CONF_TABLE("pofrctl", "/etc/pofr/ctl.conf", struct ctl_conf, options, NULL);

@@ -33,6 +33,7 @@ struct ctl_conf {
     const char *spider_password_file;
     int64_t analyst_max_statement;
     const char *sql_dir; /* see ctl_sql_dir() */
+    const char *pki_dir;
 };
 
 extern const struct conf_table ctl_conf_table;

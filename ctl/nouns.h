@@ -32,3 +32,7 @@ int topic_show_main(struct ctl *c, int argc, char **argv);
 int topic_health_main(struct ctl *c, int argc, char **argv);
 int topic_create_main(struct ctl *c, int argc, char **argv);
 int topic_check_main(struct ctl *c, int argc, char **argv);
+int pki_init(struct ctl *c, int argc, char **argv);
+int pki_issue(struct ctl *c, int argc, char **argv);
+int pki_show(struct ctl *c, int argc, char **argv);
+int pki_renew(struct ctl *c, int argc, char **argv);

@@ -99,6 +99,35 @@ static const struct ctl_option verify_options[] = {
     END,
 };
 
+static const struct ctl_option pki_init_options[] = {
+    { "dir", "DIR", "where the CA is kept; else [files] pki_dir", false },
+    { "name", "NAME", "its name, \"pofr-ca\" by default", false },
+    { "days", "N", "how long it is good; 3650 by default", false },
+    { "force", NULL, "put a new one in the place of one that is there", false },
+    END,
+};
+static const struct ctl_option pki_issue_options[] = {
+    { "dir", "DIR", "where the CA is kept; else [files] pki_dir", false },
+    { "server", NULL, "for a server (it may also be a client of others)", false },
+    { "names", "LIST", "host names and addresses that it is good for; of a server NAME by default", false },
+    { "days", "N", "how long it is good; 365 by default", false },
+    { "output", "FILE", "the file of key and certificate; NAME.pem beside the CA by default", false },
+    { "force", NULL, "also where NAME was issued before, or the file is there", false },
+    END,
+};
+static const struct ctl_option pki_show_options[] = {
+    { "dir", "DIR", "where the CA is kept; else [files] pki_dir", false },
+    { "within", "N", "one that ends within so many days is a finding; 14 by default", false },
+    END,
+};
+static const struct ctl_option pki_renew_options[] = {
+    { "dir", "DIR", "where the CA is kept; else [files] pki_dir", false },
+    { "all", NULL, "every name that was issued", false },
+    { "within", "N", "only those that end within so many days", false },
+    { "days", "N", "how long they are good; as long as before by default", false },
+    { "output", "FILE", "the file of key and certificate; NAME.pem beside the CA by default", false },
+    END,
+};
 const struct ctl_verb ctl_verbs[] = {
     { "migrate", "", "", "make or bring up to date catalog, shards and head", migrate_main, NULL },
     { "setup", "", "[NAME=HOST:PORT ...]", "migrate, shard add for each of these shards, topic create: all at once",
@@ -137,6 +166,12 @@ const struct ctl_verb ctl_verbs[] = {
     { "set-aside", "replay", "[PLACE]", "let the workers try the message at a place again", set_aside_replay,
       set_aside_replay_options },
     { "verify", "", "HOST", "ledger, chain and signatures of a host", verify_main, verify_options },
+    { "pki", "init", "", "make a CA for the connections inside the cluster", pki_init, pki_init_options },
+    { "pki", "issue", "NAME", "a key and its certificate, in one file", pki_issue, pki_issue_options },
+    { "pki", "show", "[FILE]...", "what was issued, or what is in a file: for whom, until when", pki_show,
+      pki_show_options },
+    { "pki", "renew", "[NAME]", "a new key and certificate for a name, or the CA's certificate anew (ca)", pki_renew,
+      pki_renew_options },
     { "status", "", "", "one screen: hosts, lag, freshness, gaps, findings, set aside", status_main, NULL },
     { NULL, NULL, NULL, NULL, NULL, NULL },
 };

@@ -123,8 +123,7 @@ int fsio_read(const char *path, struct buf *out, struct pofr_err *err)
     return rc;
 }
 
-/* "credential:NAME" -> where systemd put it. */
-static int secret_path(const char *path, char *out, size_t out_size, struct pofr_err *err)
+int fsio_secret_path(const char *path, char *out, size_t out_size, struct pofr_err *err)
 {
     struct slice given = slice_str(path);
     const char *dir = getenv("CREDENTIALS_DIRECTORY");
@@ -152,7 +151,7 @@ int fsio_read_secret(const char *path, struct buf *out, struct pofr_err *err)
     struct stat st;
     size_t before = out->len;
     int fd = -1;
-    int rc = secret_path(path, real, sizeof(real), err);
+    int rc = fsio_secret_path(path, real, sizeof(real), err);
 
     if (rc == 0) {
         rc = open_for(real, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0, err, &fd);

@@ -32,6 +32,9 @@ POFR_MUST_USE int fsio_read_fd(int fd, const char *name, struct buf *out, struct
  */
 POFR_MUST_USE int fsio_read_secret(const char *path, struct buf *out, struct pofr_err *err);
 
+/* Where a secret's file is, for a library that reads it by itself. POFR_ENOTFOUND: no such credential. */
+POFR_MUST_USE int fsio_secret_path(const char *path, char *out, size_t out_size, struct pofr_err *err);
+
 /* All bytes, whatever the kernel takes at a time; blocks on fds that block. */
 POFR_MUST_USE int fsio_write(int fd, struct slice data, struct pofr_err *err);
 POFR_MUST_USE int fsio_pwrite(int fd, struct slice data, off_t at, struct pofr_err *err);
