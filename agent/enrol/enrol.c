@@ -98,6 +98,12 @@ static int find_owner(struct enrol *e, struct pofr_err *err)
     return rc;
 }
 
+/* So that a token need not be in any file of this machine. */
+static bool is_standard_input(const char *path)
+{
+    return strcmp(path, "-") == 0;
+}
+
 static int read_token(struct enrol *e, struct pofr_err *err)
 {
     struct buf text = BUF_INIT(TOKEN_TEXT_MAX + 64);
@@ -106,7 +112,11 @@ static int read_token(struct enrol *e, struct pofr_err *err)
     if (!e->options.extra[OPTION_TOKEN_FILE]) {
         return pofr_err_set(err, POFR_EUSAGE, "this host is not enrolled yet: --token-file FILE is needed");
     }
-    rc = fsio_read_secret(e->options.extra[OPTION_TOKEN_FILE], &text, err);
+    if (is_standard_input(e->options.extra[OPTION_TOKEN_FILE])) {
+        rc = fsio_read_fd(STDIN_FILENO, "standard input", &text, err);
+    } else {
+        rc = fsio_read_secret(e->options.extra[OPTION_TOKEN_FILE], &text, err);
+    }
     if (rc == 0) {
         rc = token_parse(buf_slice(&text), &e->token, err);
         if (rc != 0) {
@@ -304,7 +314,8 @@ static void remove_token(const struct enrol *e)
 {
     const char *path = e->options.extra[OPTION_TOKEN_FILE];
 
-    if (e->options.extra[OPTION_REMOVE_TOKEN] && path && unlink(path) != 0 && errno != ENOENT) {
+    if (e->options.extra[OPTION_REMOVE_TOKEN] && path && !is_standard_input(path) && unlink(path) != 0 &&
+        errno != ENOENT) {
         struct pofr_err err;
 
         (void)pofr_err_sys(&err, POFR_EPERMISSION, "%s is still there", path);
@@ -333,7 +344,8 @@ static int read_wait(struct enrol *e, struct pofr_err *err)
 int enrol_main(int argc, char **argv)
 {
     static const struct options_extra extra[] = {
-        [OPTION_TOKEN_FILE] = { "token-file", "FILE", "the token of pofrctl token create; nobody else may read it" },
+        [OPTION_TOKEN_FILE] = { "token-file", "FILE",
+                                "the token of pofrctl token create; nobody else may read it. -: standard input" },
         [OPTION_REMOVE_TOKEN] = { "remove-token", NULL, "remove that file once the host is enrolled" },
         [OPTION_NAME] = { "name", "NAME", "the name to ask for (default: what this host calls itself)" },
         [OPTION_WAIT] = { "wait", "SECONDS", "try again for so long where no gateway answers; else once" },

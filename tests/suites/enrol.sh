@@ -1,14 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # enrolment without anybody looking on: who is refused, who may come at once, clones, and what stays on disk
-# timeout: 300
+# timeout: 400
+# long-timeout: 1800
 # order: 57
 # jobs: 1
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/chroot.sh"
+source "$(dirname -- "${BASH_SOURCE[0]}")/../support/spaces.sh"
+[[ -n ${POFR_TEST_OWN_MOUNTS:-} ]] || "$(dirname -- "${BASH_SOURCE[0]}")/../../deploy/kafka/fetch" >/dev/null # while there is a network
 enter_own_mounts "$@"
+enter_own_network "$@"
+ip link set lo up
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/hosts.sh"
-trap 'hosts_end; suite_finish' EXIT
+SPACES=$POFR_TEST_WORK/s
+trap 'hosts_end; spaces_end; suite_finish' EXIT
 
 W=$POFR_TEST_WORK
 M=$W/m # machines, each with a name, a machine id and a state folder of its own
@@ -139,7 +145,7 @@ machines_of_one_name_can_come_at_once() {
 # nowhere SECRET FOLDER...: not in any file there; of grep's arguments everybody knows
 nowhere() {
     local found
-    found=$(printf '%s\n' "$1" | grep -raFl -f /dev/stdin -- "${@:2}" || true)
+    found=$(printf '%s\n' "$1" | grep -raFl -D skip -f /dev/stdin -- "${@:2}" || true)
     equal "$found" "" "files that hold the secret"
 }
 
@@ -253,6 +259,178 @@ one_key_on_two_machines_is_noticed() {
     for name in host1 host2; do process_kill TERM "$name/collector" "$name/shipper"; done
 }
 
-cases a_token_that_is_not_for_a_host_is_refused a_token_with_a_count_is_for_exactly_so_many_at_once \
-    machines_of_one_name_can_come_at_once nothing_secret_stays_but_the_key \
+# --- Ansible --------------------------------------------------------------------------------------------------
+
+A=$W/ansible
+
+# A gateway for all of them, with the key that tokens name, as the user that the cluster's own one is
+gateway_for_spaces() {
+    local owner
+    owner=$(stat -c %u:%g "$POFR_STATE/secrets/gateway.pw")
+    mkdir -p -- "$W/gateway"
+    chown "$owner" "$W/gateway"
+    sed -e "s|^listen = 127.0.0.1:$(part_field gateway 3)|listen = $SPACES_GATEWAY:7022|" -e "s|^state_dir = .*|state_dir = $W/gateway|" \
+        -e "s/^name = .*/name = spaces/" -e '/^\[metrics\]/,$d' "$POFR_STATE/etc/gateway.conf" >"$W/gateway.conf"
+    setpriv --reuid="${owner%:*}" --regid="${owner#*:}" --clear-groups "$BUILD/gateway/pofr-gateway" --config "$W/gateway.conf" </dev/null >>"$W/gateway.log" 2>&1 &
+    process_note gateway-for-spaces "$!"
+    wait_until 20 grep -q ' gateway ready ' "$W/gateway.log"
+    sed "s|^addresses = .*|addresses = $SPACES_GATEWAY:7022|" "$POFR_STATE/etc/ctl.conf" >"$W/ctl.conf"
+}
+
+ansible_begin() {
+    [[ ! -e $A ]] || return 0
+    spaces_begin
+    gateway_for_spaces
+    cp -r -- deploy/enrol/ansible "$A"
+    mkdir -- "$A/connection_plugins"
+    cp -- tests/support/space.py "$A/connection_plugins/"
+    cat >"$A/variables.yml" <<EOV
+pofr_agent_packages: []
+pofr_agent_options:
+  agent: {state_dir: /var/lib/pofr/agent, runtime_dir: /run/pofr}
+  collect: {bundle_age: 1s, sandbox: "no"}
+pofr_ctl: [$BUILD/ctl/pofrctl, --config, $W/ctl.conf]
+EOV
+}
+
+# inventory NAME...: of these machines, which are made, and the one that pofrctl works on
+inventory() {
+    local name
+    for name; do [[ -e $SPACES/$name.pid ]] || space_make "$name"; done
+    {
+        printf 'localhost ansible_connection=local ansible_python_interpreter=/usr/bin/python3\n[machines]\n'
+        for name; do printf '%s ansible_space_pid=%d\n' "$name" "$(cat "$SPACES/$name.pid")"; done
+        printf '[machines:vars]\nansible_connection=space\nansible_python_interpreter=/usr/bin/python3\nansible_become=false\n'
+    } >"$A/inventory"
+}
+
+# play FILE [OPTION...]: what it says is in FILE
+play() {
+    local status=0
+    (cd -- "$A" && HOME=$W ANSIBLE_NOCOLOR=1 ansible-playbook -i inventory --limit machines --forks 4 -e @variables.yml "${@:2}" enrol.yml) \
+        >"$1" 2>&1 </dev/null || status=$?
+    cat -- "$1"
+    return "$status"
+}
+
+# recap FILE WORD: the sum of it over all machines
+recap() { sed -n 's/.* '"$2"'=\([0-9]*\).*/\1/p' "$1" | awk '{ n += $1 } END { print n + 0 }'; }
+
+of_group() { catalog "SELECT CONCAT_WS(' ', COUNT(*), COUNT(DISTINCT machine_id), COUNT(DISTINCT peer), SUM(hostname = host), COUNT(DISTINCT host_uuid)) FROM host WHERE host_group = '$1'"; }
+group_state() { printf '%s' "$SPACES/$1/root/var/lib/pofr/agent"; }
+
+# What modules tell the machine's log, from its socket there
+syslog_of() {
+    python3 -c 'import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+while True: sys.stdout.buffer.write(s.recv(65536) + b"\n"); sys.stdout.flush()' "$SPACES/$1/root/dev/log" >"$W/syslog" &
+    process_note syslog "$!"
+    wait_until 10 test -S "$SPACES/$1/root/dev/log"
+}
+
+# enrolled_by_ansible GROUP NAME...: each is what the catalog says, and nothing is left of any token; a second run changes nothing
+enrolled_by_ansible() {
+    local group=$1 name n=$(($# - 1))
+    shift
+    inventory "$@"
+    syslog_of "$1"
+    play "$W/first" -e "pofr_token_group=$group"
+    equal "$(recap "$W/first" failed) $(recap "$W/first" unreachable)" "0 0"
+    equal "$(of_group "$group")" "$n $n $n $n $n" "hosts, their machine ids, addresses, names, identities"
+    for name; do
+        equal "$(catalog "SELECT CONCAT(machine_id, ' ', LOWER(HEX(host_uuid))) FROM host WHERE host = '$name'")" \
+            "$(cat "$SPACES/$name/root/etc/machine-id") $(tr -d - <"$(group_state "$name")/host.uuid")" "what $name is"
+    done
+    equal "$(catalog "SELECT CONCAT(COUNT(*), ' ', SUM(uses_left)) FROM token WHERE note = 'ansible' AND host_group = '$group'")" "$n 0" "tokens"
+    grep -q 'ansible' "$W/syslog"
+    nowhere "pofr1.$SPACES_GATEWAY:7022." "$W"/[!s]* "$W/syslog" "$SPACES"/*/upper "$SPACES"/*/root/{root,run,tmp,var/tmp,var/log,var/lib/pofr}
+    process_kill KILL syslog
+    rm -f -- "$SPACES/$1/root/dev/log"
+    play "$W/second" -e "pofr_token_group=$group"
+    equal "$(recap "$W/second" changed) $(recap "$W/second" failed)" "0 0" "changes"
+    equal "$(of_group "$group")" "$n $n $n $n $n" "hosts"
+}
+
+ansible_enrols_machines_and_changes_nothing_then() {
+    local holder
+    cluster
+    ansible_begin
+    enrolled_by_ansible few few1 few2 few3 few4
+    # and one of them records
+    in_space few2 sh -c 'pofr-agent run --config /etc/pofr/agent.conf >/run/agent.log 2>&1 & echo $!' >"$W/agent.pid"
+    wait_until 60 answers "SELECT COUNT(*) FROM host WHERE host = 'few2' AND bundles > 0" 1 || { cat -- "$SPACES/few2/root/run/agent.log"; return 1; }
+    in_space few2 kill -TERM "$(cat "$W/agent.pid")"
+}
+
+# --- the rest: with --long --------------------------------------------------------------------------------------
+
+ansible_enrols_a_hundred_machines() {
+    local -a names
+    cluster
+    ansible_begin
+    mapfile -t names < <(seq -f 'hundred%g' 100)
+    enrolled_by_ansible hundred "${names[@]}"
+}
+
+# Of two machines with a token for one, the other is told why, and comes with the next
+ansible_takes_a_token_with_a_count() {
+    cluster
+    ansible_begin
+    inventory count1 count2
+    token "$A/token" --gateway "$SPACES_GATEWAY:7022" --group count
+    fails play "$W/first" -e "pofr_token_file=$A/token"
+    equal "$(recap "$W/first" failed)" 1
+    grep -F 'the token is unknown, used up, expired or not for this host' "$W/first"
+    token "$A/token" --gateway "$SPACES_GATEWAY:7022" --group count
+    play "$W/second" -e "pofr_token_file=$A/token"
+    equal "$(recap "$W/second" failed) $(recap "$W/second" changed)" "0 1"
+    equal "$(of_group count)" "2 2 2 2 2" "hosts"
+    nowhere "$(secret_of "$A/token")" "$W/first" "$W/second" "$SPACES"/*/upper "$SPACES"/*/root/{root,run,tmp,var/tmp,var/log,var/lib/pofr}
+}
+
+# A token that was made for a machine which can't be enrolled is good for nobody
+ansible_revokes_what_was_not_used() {
+    cluster
+    ansible_begin
+    inventory lost1
+    fails play "$W/first" -e pofr_token_group=lost -e pofr_enrol_wait=1 -e "pofr_ctl=['$BUILD/ctl/pofrctl','--config','$W/nowhere.conf']"
+    sed 's/^addresses = .*/addresses = 10.99.255.1:1/' "$W/ctl.conf" >"$W/nowhere.conf"
+    fails play "$W/first" -e pofr_token_group=lost -e pofr_enrol_wait=1 -e "{\"pofr_ctl\": [\"$BUILD/ctl/pofrctl\", \"--config\", \"$W/nowhere.conf\"]}"
+    grep -F '10.99.255.1:1' "$W/first"
+    equal "$(catalog "SELECT GROUP_CONCAT(revoked) FROM token WHERE host_group = 'lost'")" 1 "revoked"
+}
+
+# part FILE BEGIN END: the lines between two, as they stand there
+part() { awk -v begin="$2" -v end="$3" '$0 == end { on = 0 } on; $0 == begin { on = 1 }' "$1"; }
+
+snippets_are_without_fault() {
+    local program
+    python3 - deploy/enrol/cloud-init/pofr-agent.yaml "$W/first-boot" <<'EOP'
+import sys
+import yaml
+with open(sys.argv[1], encoding="utf-8") as file:
+    told = yaml.safe_load(file)
+(script,) = (f["content"] for f in told["write_files"] if f["path"].endswith("first-boot"))
+with open(sys.argv[2], "w", encoding="utf-8") as file:
+    file.write(script)
+EOP
+    part deploy/enrol/kickstart/pofr-agent.ks '%post --erroronfail --log=/var/log/pofr-post.log' %end >"$W/post"
+    part deploy/enrol/kickstart/pofr-agent.ks "cat >/etc/pofr/first-boot <<'EOF_FIRST_BOOT'" EOF_FIRST_BOOT >"$W/kickstart-first-boot"
+    for program in first-boot post kickstart-first-boot; do
+        [[ -s $W/$program ]]
+        shellcheck --shell=sh --severity=warning "$W/$program"
+    done
+    (cd -- deploy/enrol/ansible && HOME=$W ansible-playbook -i localhost, --syntax-check enrol.yml)
+}
+
+QUICK=(snippets_are_without_fault
+    a_token_that_is_not_for_a_host_is_refused a_token_with_a_count_is_for_exactly_so_many_at_once
+    machines_of_one_name_can_come_at_once nothing_secret_stays_but_the_key
     a_clone_made_before_it_was_enrolled_is_noticed one_key_on_two_machines_is_noticed
+    ansible_enrols_machines_and_changes_nothing_then)
+LONG=(ansible_enrols_a_hundred_machines ansible_takes_a_token_with_a_count ansible_revokes_what_was_not_used)
+
+each_case "${QUICK[@]}"
+if is_more_wanted "${QUICK[@]}"; then each_case "${LONG[@]}"; fi
+[[ $suite_failures -eq 0 ]]
