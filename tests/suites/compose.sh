@@ -1,0 +1,315 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# the containers: no service may more than it needs; with --long compose.yaml on a real engine: up, scaled, killed, restarted
+# timeout: 120
+# long-timeout: 2400
+# order: 47
+# jobs: 1
+source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"
+source "$(dirname -- "${BASH_SOURCE[0]}")/../support/hosts.sh"
+source "$(dirname -- "${BASH_SOURCE[0]}")/../support/engine.sh"
+trap 'hosts_end; engine_end; suite_finish' EXIT
+
+W=$POFR_TEST_WORK
+P=$W/pofr
+COMPOSE_FILE=$POFR_TREE/deploy/compose/compose.yaml
+
+config() { docker-compose --env-file "$1" --file "$COMPOSE_FILE" config; }
+
+no_service_may_more_than_it_needs() {
+    deploy/compose/prepare "$W/a"
+    config "$W/a/.env" >"$W/config"
+    tests/support/compose_services.py <"$W/config"
+    sed -E 's/^( *)privileged: .*//; s/^( *)read_only: true$/\1read_only: false/' "$W/config" >"$W/config.bad" # would it say something?
+    fails tests/support/compose_services.py <"$W/config.bad"
+}
+
+nothing_starts_that_was_not_prepared() {
+    : >"$W/empty"
+    fails config "$W/empty" 2>"$W/said"
+    grep -q 'run deploy/compose/prepare first' "$W/said"
+}
+
+what_was_prepared_is_kept() {
+    deploy/compose/prepare "$W/b"
+    (cd -- "$W/b" && find . -type f -exec sha256sum {} +) >"$W/before"
+    equal "$(wc -l <"$W/before")" 12 "files"
+    equal "$(find "$W/b/secrets" -type f ! -perm 640)" "" "secrets that others may read"
+    deploy/compose/prepare "$W/b"
+    (cd -- "$W/b" && sha256sum --quiet -c "$W/before")
+    exit_code 4 deploy/compose/prepare --cluster "$W/b"
+    deploy/compose/prepare --cluster "$W/c"
+    deploy/compose/prepare "$W/c"
+    config "$W/c/.env" >"$W/config"
+    grep -q 'KAFKA_CONTROLLER_QUORUM_VOTERS: 1@kafka:9093,2@kafka2:9093,3@kafka3:9093' "$W/config"
+    fails cmp -s -- "$W/b/secrets/admin.pw" "$W/c/secrets/admin.pw"
+    exit_code 2 deploy/compose/prepare --shards
+}
+
+configurations_are_good() {
+    build_preset dev --target pofr-agent pofr-gateway pofr-worker pofr-merger pofrctl >/dev/null
+    build/dev/agent/pofr-agent collect --config "$PWD/deploy/compose/etc/agent.conf" --check-config
+    build/dev/gateway/pofr-gateway --config "$PWD/deploy/compose/etc/gateway.conf" --check-config
+    build/dev/workers/pofr-worker --config "$PWD/deploy/compose/etc/worker.conf" --check-config
+    build/dev/merger/pofr-merger --config "$PWD/deploy/compose/etc/merger.conf" --check-config
+    build/dev/ctl/pofrctl --config "$PWD/deploy/compose/etc/ctl.conf" --check-config
+}
+
+QUICK=(no_service_may_more_than_it_needs nothing_starts_that_was_not_prepared what_was_prepared_is_kept configurations_are_good)
+
+each_case "${QUICK[@]}"
+if ! is_more_wanted "${QUICK[@]}"; then
+    [[ $suite_failures -eq 0 ]]
+    exit
+fi
+
+# --- on a real engine ---------------------------------------------------------------------------------------------
+
+HOSTS_COUNT=8 HOSTS_WHOLE=1
+PROGRAMS=(agent gateway worker merger ctl)
+COLLECTOR_CAPABILITIES=0000000000a81004
+
+an_engine_can_be_started() { engine_start; }
+
+# sql FOLDER STATEMENT: as the analyst, on the head
+sql() {
+    [[ -s $1/analyst.cnf ]] || (umask 077 && printf '[client]\nhost=127.0.0.1\nport=%s\nuser=pofr_analyst\npassword=%s\ndatabase=pofr\n' \
+        "$(setting "$1" POFR_HEAD_PORT)" "$(cat -- "$1/secrets/analyst.pw")" >"$1/analyst.cnf")
+    mariadb --defaults-file="$1/analyst.cnf" --batch --skip-column-names -e "$2"
+}
+setting() { sed -n "s/^$2=//p" "$1/.env"; }
+answers_to() { [[ $(sql "$1" "$2" 2>/dev/null) == "$3" ]]; }
+tool() { compose "$1" run --rm -T ctl "${@:2}"; }
+
+# folder_make FOLDER [OPTION]: small, and on ports that nobody has
+folder_make() {
+    local head gateway gateway2
+    deploy/compose/prepare "${@:2}" "$1"
+    head=$(free_port)
+    gateway=$(free_port "$head")
+    gateway2=$(free_port "$head" "$gateway")
+    {
+        cat -- "$W/images"
+        printf 'POFR_%s\n' SHARD_POOL=128M SHARD_REDO=96M HEAD_POOL=64M KAFKA_HEAP=384m "HEAD_PORT=$head" \
+            GATEWAY_ADDRESS=127.0.0.1 "GATEWAY_PORT=$gateway" "GATEWAY2_PORT=$gateway2"
+    } >>"$1/.env"
+}
+
+images_are_built() {
+    local begin
+    deploy/compose/stand-in/build >"$W/images"
+    folder_make "$P"
+    begin=$(now_ms)
+    compose "$P" --profile agent --profile tools build
+    printf 'figure: images built in %s s (packages for compiling included)\n' "$(seconds $(($(now_ms) - begin)))"
+}
+
+# files_of IMAGE: all that is in it
+files_of() {
+    local id
+    id=$(docker create "$1")
+    docker export "$id" | tar -t
+    docker rm "$id" >/dev/null
+}
+
+images_hold_one_program_and_no_shell() {
+    local name image user size
+    for name in "${PROGRAMS[@]}"; do
+        image=pofr/$name:$(sed -nE 's/^project\(pofr VERSION ([0-9.]+).*/\1/p' CMakeLists.txt)
+        size=$(inspect "$image" '{{.Size}}')
+        user=$(inspect "$image" '{{.Config.User}}')
+        printf 'figure: image %s: %s MB\n' "$name" $((size / 1000000))
+        ((size < 40000000))
+        [[ $user =~ ^1000[1-6]:1000[1-6]$ || $user =~ ^1000[1-6]$ ]]
+        files_of "$image" >"$W/files"
+        equal "$(grep -cE '^(usr/)?s?bin/[^/]+$' "$W/files")" 1 "programs in $image"
+        fails grep -E '(^|/)(sh|bash|dash|busybox|apt|dpkg|perl|python3)$' "$W/files"
+        grep -q '^usr/share/doc/pofr/licences/libc6$' "$W/files"
+        [[ $name == ctl || $(inspect "$image" '{{json .Config.Healthcheck.Test}}') == *'"/usr/bin/pofr-'* ]]
+    done
+}
+
+# healthy FOLDER SERVICE...: all of its containers that run, and one does at least
+healthy() {
+    local service id folder=$1
+    shift
+    for service; do
+        [[ -n $(containers "$folder" "$service") ]] || return 1
+        for id in $(containers "$folder" "$service"); do
+            [[ $(inspect "$id" '{{.State.Health.Status}}') == healthy ]] || return 1
+        done
+    done
+}
+SERVERS=(kafka head shard1 shard2)
+SERVICES=(gateway worker merger collector shipper)
+
+from_nothing_to_rows_in_sql() {
+    local begin
+    begin=$(now_ms)
+    compose "$P" --profile agent up -d
+    wait_until 120 answers_to "$P" 'SELECT COUNT(*) > 0 FROM process' 1
+    printf 'figure: from "up" to the first rows in SQL: %s s\n' "$(seconds $(($(now_ms) - begin)))"
+    wait_until 120 healthy "$P" "${SERVERS[@]}" "${SERVICES[@]}"
+    tool "$P" topic check
+}
+
+# Who asks and who answers: a process of this machine, outside of any container
+what_happens_on_the_machine_is_found() {
+    local witness=$W/witness
+    cp -- "$(command -v sleep)" "$witness"
+    "$witness" 600 3>"$W/witness.file" &
+    wait_until 60 answers_to "$P" "SELECT COUNT(*) FROM process_file WHERE exe = '$witness' AND path = '$W/witness.file' AND pid = $!" 1
+    kill "$!"
+    # and those in containers, as the kernel names them
+    wait_until 60 answers_to "$P" "SELECT COUNT(*) FROM process WHERE exe = '/usr/bin/pofr-merger' AND container = '$(container "$P" merger)' AND ended > UTC_TIMESTAMP()" 1
+    answers_to "$P" "SELECT value FROM hostinfo WHERE name = 'hostname' AND ended > UTC_TIMESTAMP()" "$(hostname)"
+    [[ ! -r /proc/1/root/etc/passwd ]] || wait_until 60 answers_to "$P" 'SELECT COUNT(*) > 5 FROM userinfo' 1
+}
+
+status_of() { sed -nE "s/^$2:[[:space:]]+([^[:space:]]+).*/\1/p" "/proc/$1/status"; }
+
+running_programs_have_no_more_than_they_need() {
+    local service id pid capabilities
+    for service in "${SERVICES[@]}"; do
+        for id in $(containers "$P" "$service"); do
+            pid=$(inspect "$id" '{{.State.Pid}}')
+            capabilities=0000000000000000
+            [[ $service != collector ]] || capabilities=$COLLECTOR_CAPABILITIES
+            equal "$(status_of "$pid" CapPrm)" "$capabilities" "capabilities of $service"
+            equal "$(status_of "$pid" NoNewPrivs) $(status_of "$pid" Seccomp)" "1 2" "$service"
+            [[ $(status_of "$pid" Uid) =~ ^1000[1-6]$ ]]
+            equal "$(inspect "$id" '{{.HostConfig.ReadonlyRootfs}}')" true "read-only root of $service"
+        done
+    done
+}
+
+# Each another key, name and spool; the gateway is reached through the published port.
+eight_hosts_are_enrolled() {
+    local i name dir
+    build_preset release --target pofr-agent >/dev/null
+    mkdir -p -- "$HOSTS"
+    for ((i = 0; i < HOSTS_COUNT; i++)); do setting "$P" POFR_GATEWAY_PORT; done >"$HOSTS/ports"
+    tool "$P" token create --uses "$HOSTS_COUNT" --gateway "127.0.0.1:$(setting "$P" POFR_GATEWAY_PORT)" >"$W/token"
+    chmod 600 -- "$W/token"
+    for name in $(hosts_names); do
+        dir=$HOSTS/$name
+        mkdir -p -- "$dir/run"
+        host_conf "$name"
+        "$HOSTS_AGENT" enrol --config "$dir/agent.conf" --token-file "$W/token" --name "$name"
+        [[ ${name#host} -le $HOSTS_WHOLE ]] || host_space "$name"
+        host_start "$name"
+    done
+    wait_until 60 answers_to "$P" 'SELECT COUNT(*) FROM host WHERE bundles > 3' $((HOSTS_COUNT + 1))
+}
+
+# The machine of this one is a space of its own, and it is in a container of that: names and files of the machine are
+# those that process 1 has, not what the container has in their place.
+the_machine_is_that_of_process_1() {
+    local name=host9 dir=$HOSTS/host9 space
+    local -a inside
+    setting "$P" POFR_GATEWAY_PORT >>"$HOSTS/ports"
+    mkdir -p -- "$dir/run"
+    host_conf "$name" 'agent container = yes'
+    host_space "$name"
+    tool "$P" token create --gateway "127.0.0.1:$(setting "$P" POFR_GATEWAY_PORT)" >"$dir/token"
+    chmod 600 -- "$dir/token"
+    in_host "$name" "$HOSTS_AGENT" enrol --config "$dir/agent.conf" --token-file "$dir/token" --name "$name"
+    printf 'PRETTY_NAME="inside"\n' >"$dir/os-release"
+    printf 'inside:x:0:0::/:/bin/sh\n' >"$dir/passwd"
+    space=$(child_of "$(process_pid "$name/space")")
+    inside=(nsenter --target "$space" --pid --mount --uts -- unshare --uts --mount dash -ec
+        'hostname inside; mount --bind "$0/os-release" /etc/os-release; mount --bind "$0/passwd" /etc/passwd; exec "$@"' "$dir")
+    setsid "${inside[@]}" "$HOSTS_AGENT" collect --config "$dir/agent.conf" </dev/null >>"$dir/collector.log" 2>&1 &
+    wait_until 10 has_child "$!"
+    process_note "$name/collector" "$(child_of "$!")" "$!"
+    host_start "$name" shipper
+    wait_until 60 answers_to "$P" "SELECT COUNT(*) > 0 FROM hostinfo WHERE host = '$name'" 1
+    equal "$(sql "$P" "SELECT value FROM hostinfo WHERE host = '$name' AND name = 'hostname'")" "$name" hostname
+    equal "$(sql "$P" "SELECT value FROM hostinfo WHERE host = '$name' AND name = 'os'")" "$(. /etc/os-release && printf '%s' "$PRETTY_NAME")" os
+    wait_until 60 answers_to "$P" "SELECT COUNT(*) FROM userinfo WHERE host = '$name'" "$(grep -c . /etc/passwd)"
+}
+
+# bundles: "host count" a line, for every host
+bundles() { sql "$P" "SELECT CONCAT(host, ' ', COALESCE(bundles, 0)) FROM host ORDER BY host"; }
+# more_than BEFORE N: has every host N bundles more than then?
+more_than() {
+    [[ $(join -j 1 <(printf '%s\n' "$1") <(bundles) | awk -v n="$2" '$3 < $2 + n { bad++ } END { print (NR > 8 && !bad) }') == 1 ]]
+}
+# goes_on N: every host's next N bundles arrive
+goes_on() { wait_until 120 more_than "$(bundles)" "$1"; }
+
+# A replica has no name that outlives it: whoever leaves gives its slots back at once, and nobody waits for it.
+workers_come_and_go_and_rows_stay_fresh() {
+    local since p99
+    since=$(sql "$P" 'SELECT UTC_TIMESTAMP(6)')
+    goes_on 5
+    compose "$P" up -d --scale worker=4
+    wait_until 60 healthy "$P" worker
+    equal "$(containers "$P" worker | wc -l)" 4 workers
+    goes_on 15
+    compose "$P" up -d --scale worker=1
+    equal "$(containers "$P" worker | wc -l)" 1 workers
+    goes_on 15
+    compose "$P" up -d --scale worker=3
+    goes_on 15
+    compose "$P" up -d --scale worker=3 --no-deps --force-recreate worker
+    goes_on 15
+    sql "$P" "SELECT TIMESTAMPDIFF(MICROSECOND, captured_from, stored), TIMESTAMPDIFF(MICROSECOND, captured_to, stored) FROM bundle
+        WHERE stored >= '$since'" | awk '{ for (i = 0; i < 20; i++) print ($2 + ($1 - $2) * (i + 0.5) / 20) / 1e6 }' | sort -g >"$W/ages"
+    p99=$(awk '{ v[NR] = $1 } END { print v[int(NR * 0.99) + 1] }' "$W/ages")
+    printf 'figure: from look to row while workers came and went: p50 %s s, p99 %s s, longest %s s\n' \
+        "$(awk '{ v[NR] = $1 } END { print v[int(NR * 0.5) + 1] }' "$W/ages")" "$p99" "$(tail -n 1 "$W/ages")"
+    awk -v p99="$p99" 'BEGIN { exit !(p99 <= 15) }'
+}
+
+# came_back ID: started again by the engine
+came_back() { [[ $(inspect "$1" '{{.RestartCount}} {{.State.Health.Status}}') == "$2 healthy" ]]; }
+
+a_killed_container_comes_back() {
+    local service id count
+    for service in worker gateway shard1 merger collector shipper kafka head; do
+        id=$(container "$P" "$service")
+        count=$(inspect "$id" '{{.RestartCount}}')
+        kill -KILL "$(inspect "$id" '{{.State.Pid}}')"
+        wait_until 120 came_back "$id" $((count + 1))
+        printf '%s is back\n' "$service"
+    done
+    goes_on 5
+}
+
+# stopped_with FOLDER SERVICE: exit codes
+stopped_with() { for id in $(docker ps -aq --filter "label=com.docker.compose.project=${1##*/}" --filter "label=com.docker.compose.service=$2"); do inspect "$id" '{{.State.ExitCode}}'; done | sort -u; }
+
+all_of_it_stops_cleanly_and_starts_again() {
+    local service
+    compose "$P" --profile agent stop
+    for service in "${SERVICES[@]}" head shard1 shard2; do equal "$(stopped_with "$P" "$service")" 0 "exit code of $service"; done
+    equal "$(stopped_with "$P" kafka)" 143 "exit code of kafka" # Java's word for a SIGTERM that it obeyed
+    compose "$P" --profile agent up -d
+    wait_until 120 healthy "$P" "${SERVERS[@]}" "${SERVICES[@]}"
+    goes_on 5
+    compose "$P" --profile agent down
+    compose "$P" --profile agent up -d
+    wait_until 120 healthy "$P" "${SERVERS[@]}" "${SERVICES[@]}"
+    goes_on 5
+}
+
+# address FOLDER SERVICE: which this machine reaches, as it has the network's bridge
+address() { inspect "$(container "$1" "$2")" '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'; }
+
+everything_is_found_in_sql() {
+    local name states=()
+    for name in $(hosts_names); do states+=("$HOSTS/$name/state"); done
+    tests/support/equal.py --shards "$(address "$P" shard1):3306,$(address "$P" shard2):3306" --options "$P/analyst.cnf" --wait 60 --min 20 "${states[@]}"
+    for name in $(sql "$P" 'SELECT host FROM host'); do tool "$P" verify "$name"; done
+    equal "$(sql "$P" "SELECT COUNT(*) FROM gap WHERE kind NOT IN ('stopped', 'ticks', 'crash')")" 0 "gaps"
+    equal "$(sql "$P" 'SELECT COUNT(*) FROM set_aside')" 0 "set aside"
+    tool "$P" status
+}
+
+each_case an_engine_can_be_started
+[[ $suite_failures -eq 0 ]] || exit 1
+cases images_are_built images_hold_one_program_and_no_shell from_nothing_to_rows_in_sql what_happens_on_the_machine_is_found \
+    running_programs_have_no_more_than_they_need eight_hosts_are_enrolled the_machine_is_that_of_process_1 \
+    workers_come_and_go_and_rows_stay_fresh \
+    a_killed_container_comes_back all_of_it_stops_cleanly_and_starts_again everything_is_found_in_sql

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# engine.sh -- a container engine of the suite's own, and compose on it. After suite.sh.
+#
+#   engine_start               # its images, containers and volumes lie in $POFR_TEST_WORK/e and go with it
+#   compose FOLDER WORD...     # deploy/compose/compose.yaml, with what `prepare FOLDER` made
+#   engine_end
+#
+# Needs root. The engine changes no rule of the packet filter and makes no bridge of its own: the networks that compose
+# makes are enough, published ports go through its proxy, and images are built on this machine's network.
+
+ENGINE=$POFR_TEST_WORK/e
+export DOCKER_HOST=unix://$ENGINE/sock
+readonly ENGINE_PACKAGES=(docker.io docker-compose iptables debootstrap)
+
+# The client of another installation may come first in PATH and not know this engine's words.
+compose() {
+    local folder=$1
+    shift
+    COMPOSE_HTTP_TIMEOUT=300 docker-compose --env-file "$folder/.env" --project-name "${folder##*/}" \
+        --file "$POFR_TREE/deploy/compose/compose.yaml" "$@" </dev/null
+}
+
+engine_answers() { docker info >/dev/null 2>&1; }
+
+# engine_start: 1, and why, where none can be
+engine_start() {
+    local package
+    local -a missing=()
+    [[ $EUID -eq 0 ]] || { printf 'a container engine needs root\n' >&2; return 1; }
+    for package in "${ENGINE_PACKAGES[@]}"; do dpkg-query -W "$package" >/dev/null 2>&1 || missing+=("$package"); done
+    if [[ ${#missing[@]} -gt 0 ]]; then
+        apt-get -q update >/dev/null
+        DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "${missing[@]}"
+    fi
+    mkdir -p -- "$ENGINE"
+    setsid dockerd --bridge=none --iptables=false --ip6tables=false --ip-forward=false --data-root "$ENGINE/root" \
+        --exec-root "$ENGINE/exec" --pidfile "$ENGINE/pid" -H "$DOCKER_HOST" </dev/null >>"$ENGINE/dockerd.log" 2>&1 &
+    wait_until 60 engine_answers || { printf 'no container engine can be started here\n' >&2; last_lines "$ENGINE/dockerd.log" 30; return 1; }
+}
+
+engine_is_gone() { ! kill -0 "$1" 2>/dev/null; }
+
+engine_end() {
+    local pid id
+    [[ -s $ENGINE/pid ]] || return 0
+    pid=$(cat -- "$ENGINE/pid")
+    for id in $(docker ps -aq); do docker rm -f -v "$id"; done >/dev/null 2>&1 || true
+    docker network prune -f >/dev/null 2>&1 || true # its bridges
+    kill "$pid" 2>/dev/null || true
+    wait_until 60 engine_is_gone "$pid" || kill -KILL "$pid" 2>/dev/null || true
+    umount -- "$ENGINE/exec/netns/default" 2>/dev/null || true
+    umount -R -- "$ENGINE/root" 2>/dev/null || true
+    rm -rf --one-file-system -- "$ENGINE"
+}
+
+# container FOLDER SERVICE [N]: the id of its N-th
+container() { docker ps -aq --no-trunc --filter "label=com.docker.compose.project=${1##*/}" --filter "label=com.docker.compose.service=$2" --filter "label=com.docker.compose.container-number=${3:-1}"; }
+containers() { docker ps -q --filter "label=com.docker.compose.project=${1##*/}" --filter "label=com.docker.compose.service=$2"; }
+# inspect ID FORMAT
+inspect() { docker inspect --format "$2" "$1"; }
