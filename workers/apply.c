@@ -217,7 +217,7 @@ static int prepare(struct applying *a)
     return code;
 }
 
-static int put_bundle(struct applying *a)
+static int put_bundle(struct applying *a, int (*put)(struct world *, const struct host *, const struct world_bundle *))
 {
     struct buf marks = BUF_INIT(KEYFRAME_MARKS_MAX);
     size_t ticks = a->d->ticks_count;
@@ -229,8 +229,40 @@ static int put_bundle(struct applying *a)
 
     keyframe_marks_write(a->marks, a->marks_count, &marks);
     b.marks = buf_slice(&marks);
-    code = marks.err ? marks.err : world_put_bundle(a->w, a->h, &b);
+    code = marks.err ? marks.err : put(a->w, a->h, &b);
     buf_free(&marks);
+    return code;
+}
+
+/* What the worker that stored it did not know, and this one does. */
+static bool tells_more(const struct applying *a)
+{
+    return a->meta->replayed && a->place.boot && a->d->unknown_kinds + a->d->unknown_fields < a->place.stored.unknown;
+}
+
+/*
+ * A stored bundle's records once more. They are facts, and facts are only ever added (timeline.h): those that are known
+ * change nothing. What says something by itself (a gap, a finding) was taken when the bundle was stored; a new kind of that
+ * sort has to be taken here.
+ */
+static int apply_again(struct applying *a)
+{
+    struct ledger_row *before = NULL, *after = NULL;
+    int code = world_ledger_near(a->w, a->b, a->st->sequence, &before, &after);
+
+    a->before = before ? before->to_us : 0;
+    a->place.kind = PLACE_LATE;
+    if (code == 0) {
+        code = keyframe_marks_of(a->d, world_arena(a->w), &a->marks, &a->marks_count);
+    }
+    if (code == 0) {
+        code = apply_records(a);
+    }
+    if (code == 0) {
+        sums_doubt(a->b); /* a newer attribute is another hash */
+        code = put_bundle(a, world_change_bundle);
+    }
+    a->b->changed = a->h->changed = true;
     return code;
 }
 
@@ -245,12 +277,19 @@ int apply_bundle(struct world *w, struct host *h, struct changes *changes, const
     memset(out, 0, sizeof(*out));
     code = place_find(w, h, meta->view, &a.place);
     out->kind = a.place.kind;
-    if (code || a.place.kind == PLACE_DUPLICATE) {
+    out->again = code == 0 && a.place.kind == PLACE_DUPLICATE && tells_more(&a);
+    if (code || (a.place.kind == PLACE_DUPLICATE && !out->again)) {
         return code;
     }
     buf_init(&a.scratch, REC_BODY_MAX);
     changes->received_us = meta->received_us;
     a.b = a.place.boot;
+    if (out->again) {
+        out->boot = a.b;
+        code = apply_again(&a);
+        buf_free(&a.scratch);
+        return code;
+    }
     code = prepare(&a);
     out->boot = a.b;
     if (code == 0) {
@@ -266,7 +305,7 @@ int apply_bundle(struct world *w, struct host *h, struct changes *changes, const
         code = look_at_clocks(&a);
     }
     if (code == 0) {
-        code = put_bundle(&a);
+        code = put_bundle(&a, world_put_bundle);
     }
     if (code == 0) {
         move_boot(&a);

@@ -16,7 +16,8 @@
 #include "workers/world.h"
 
 struct apply_result {
-    enum place_kind kind; /* DUPLICATE: nothing was done */
+    enum place_kind kind; /* DUPLICATE: nothing was done, unless it is read again */
+    bool again;           /* it is stored, and replayed because the worker that stored it did not know all of it */
     struct host_boot *boot;
     bool branched;
     unsigned gaps; /* new gap rows for missing bundles */

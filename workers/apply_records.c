@@ -183,6 +183,7 @@ static int apply_late(struct applying *a)
 
     a->out->slow = true;
     heal.late = true;
+    heal.again = a->out->again;
     if (code == 0) {
         code = heal_slots(&heal);
     }

@@ -16,6 +16,7 @@
 
 #include "workers/gaps.h"
 #include "workers/heal_parts.h"
+#include "workers/stripped.h"
 
 /* --- 3: slots ------------------------------------------------------------------------------------------- */
 
@@ -261,13 +262,14 @@ static void update(struct healing *g, const struct timeline_row *r, enum change_
                                      : r->row.source == ROW_SOURCE_OPEN || r->row.inferred ? r->begin
                                                                                            : NULL };
 
-    if (r->row.first != s->row.first) {
+    if (r->row.first != s->row.first || g->h->again) {
         c.fixed = r->first;
     }
     if (r->told && s->id->entity == REC_PROCESS && s->row.ended != ROW_OPEN && !s->row.inferred) {
         c.arguments = r->told; /* the row has those of an END */
     }
-    if (kind != CHANGE_COPY && same_row(&s->row, &r->row) && !c.volatiles && !c.arguments) {
+    if (kind != CHANGE_COPY && same_row(&s->row, &r->row) && !c.volatiles && !c.arguments &&
+        !(g->h->again && c.fixed)) {
         return;
     }
     if (r->row.names_count > 0 && row_newest_name(&r->row) > g->h->boot->resumed_us) {
@@ -301,6 +303,16 @@ static void remove_unclaimed(struct healing *g, const struct entry *e, size_t n)
 }
 
 /*
+ * Read again, a record that tells all of a row may tell more than the worker knew that wrote it: the row is written anew. Not
+ * where another bundle's END, or the record of an older name, has a part in it: what is new is in that bundle's replay.
+ */
+static bool is_told_anew(const struct healing *g, const struct timeline_row *r)
+{
+    return g->h->again && r->any && r->row.names_count == 0 &&
+           (r->end || r->row.ended == ROW_OPEN || r->row.inferred) && !stripped_is(r->any);
+}
+
+/*
  * Order matters: copies read a row before it changes, and a row must be out of the way before another takes its
  * place (a primary key is slot, first_seen and ended): copies, deletions, updates, insertions.
  */
@@ -309,6 +321,9 @@ static void differences(struct healing *g, const struct entry *e, size_t n)
     struct timeline *t = &g->t;
 
     for (size_t i = 0; i < t->rows_count; i++) {
+        if (is_told_anew(g, &t->rows[i])) {
+            t->rows[i].stored = -1;
+        }
         if (t->rows[i].stored >= 0 && !timeline_is_heir(t, i)) {
             if (t->rows[i].any) {
                 t->rows[i].stored = -1;

@@ -22,6 +22,7 @@ struct heal {
     uint64_t sequence; /* of the bundle */
     uint64_t before; /* newest look stored before it, 0: none; its own first one, if that began in the bundle before */
     bool late;       /* rows beyond the open ones are read: those that ended since the look before its first one */
+    bool again;      /* its ENDs are stored, which may have been told looks after they came: their rows are read too */
 };
 
 /* All is carried out, what was in heal->changes of the host first. */

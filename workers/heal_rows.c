@@ -96,10 +96,24 @@ static int read_rows_before(struct healing *g)
     return code;
 }
 
+/* Before all that the bundle ends, and not behind from. */
+static uint64_t before_ends(const struct heal *h, uint64_t from)
+{
+    for (size_t i = h->first; i < h->end; i++) {
+        const struct record *r = h->d->records[i].record;
+
+        if (r->entity != 0 && r->verb == REC_END && r->iv.ended <= from) {
+            from = r->iv.ended > 0 ? r->iv.ended - 1 : 0;
+        }
+    }
+    return from;
+}
+
 int heal_read_rows(struct healing *g)
 {
     const struct heal *h = g->h;
     uint64_t from = h->late ? g->look_before : ROW_OPEN;
+    uint64_t named_from = h->again ? before_ends(h, from) : from;
 
     for (size_t e = 0; e < pofr_countof(entities); e++) {
         const struct record **slots = NULL;
@@ -107,7 +121,7 @@ int heal_read_rows(struct healing *g)
         int code = named_slots(g, entities[e], &slots, &n);
 
         if (code == 0 && n > 0) {
-            code = world_rows(h->w, h->boot, entities[e], slots, n, from, &g->rows);
+            code = world_rows(h->w, h->boot, entities[e], slots, n, named_from, &g->rows);
         }
         for (size_t i = 0; i < h->marks_count && code == 0; i++) {
             if (keyframe_of_entity(&h->marks[i], entities[e])) {

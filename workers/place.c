@@ -48,14 +48,14 @@ static int look_around(struct world *w, const struct host *h, const struct state
     return code;
 }
 
-static bool is_stored(const struct around *a, const uint8_t digest[32])
+static const struct ledger_row *stored(const struct around *a, const uint8_t digest[32])
 {
     for (size_t i = 0; i < a->same_count; i++) {
         if (same_digest(a->same[i].digest, digest)) {
-            return true;
+            return &a->same[i];
         }
     }
-    return false;
+    return NULL;
 }
 
 static bool has_sibling(const struct around *a, const struct statement *st)
@@ -204,6 +204,7 @@ int place_find(struct world *w, const struct host *h, const struct bundle_view *
 {
     const struct statement *st = &v->statement;
     struct around a;
+    const struct ledger_row *same;
     struct host_boot *b;
     bool sibling;
     int code;
@@ -221,8 +222,11 @@ int place_find(struct world *w, const struct host *h, const struct bundle_view *
     if (code) {
         return code;
     }
-    if (is_stored(&a, v->statement_digest)) {
+    same = stored(&a, v->statement_digest);
+    if (same) {
         out->kind = PLACE_DUPLICATE;
+        out->stored = *same;
+        out->boot = boot_of_number(h, same->boot);
         return 0;
     }
     sibling = has_sibling(&a, st);

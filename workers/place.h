@@ -20,9 +20,10 @@ enum place_kind {
 
 struct place {
     enum place_kind kind;
-    struct host_boot *boot; /* NULL: a new boot row is needed */
-    uint32_t branch;        /* of that new row */
-    bool branched;          /* a finding */
+    struct host_boot *boot;   /* NULL: a new boot row is needed (DUPLICATE: it is not kept any more) */
+    uint32_t branch;          /* of that new row */
+    bool branched;            /* a finding */
+    struct ledger_row stored; /* kind DUPLICATE: its row */
     bool gap; /* sequences gap_first to gap_last are missing before it (kinds GAP, and NEXT for a new boot) */
     uint64_t gap_first, gap_last;
     struct host_boot *gap_after; /* boot whose newest bundle is the one before the gap; NULL: nothing is before it */

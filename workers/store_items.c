@@ -67,7 +67,7 @@ static void count_applied(struct store *s, struct store_report *r, const struct 
                           const struct store_item *item)
 {
     if (a->kind == PLACE_DUPLICATE) {
-        r->duplicates++;
+        r->duplicates += !a->again;
         return;
     }
     if (r->ages) {

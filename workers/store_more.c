@@ -168,6 +168,19 @@ static int mark_replayed(struct store *s, const struct message *m, const struct 
                      again, pofr_countof(again), NULL);
 }
 
+/* Stored, and not all of it was understood: it is kept for a newer worker, whatever it had been set aside for. */
+static int keep_unknown(struct store *s, const struct message *m)
+{
+    struct db_value v[] = { DB_V_C(reason_word(REASON_UNKNOWN_KIND)), DB_V_U(m->slot), DB_V_U(m->incarnation),
+                            DB_V_I(m->offset) };
+
+    return world_run(
+        &s->w,
+        "UPDATE set_aside SET replayed = NULL, reason = ?, detail = '' WHERE slot = ? AND incarnation = ? AND "
+        "kafka_offset = ?",
+        v, pofr_countof(v), NULL);
+}
+
 static bool same_position(const struct store_position *a, const struct store_position *b)
 {
     return a->incarnation == b->incarnation && a->generation == b->generation && a->revision == b->revision &&
@@ -196,6 +209,9 @@ static int replay(struct store_batch_state *b, struct store_slot *slot, bool *ou
     }
     if (code == 0 && item->verdict.kind == VERDICT_GOOD) {
         code = store_apply_item(b, item);
+        if (code == 0 && item->decoded.unknown_kinds + item->decoded.unknown_fields > 0) {
+            code = keep_unknown(s, item->message);
+        }
     }
     return code ? code : store_write_all(b);
 }

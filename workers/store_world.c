@@ -192,7 +192,9 @@ int world_write_ledger(struct world *w)
 }
 
 #define LEDGER_READ                                                                                                    \
-    "SELECT sequence, statement_digest, previous_digest, run, boot, from_boot_us, to_boot_us, records, records_total " \
+    "SELECT sequence, statement_digest, previous_digest, run, boot, from_boot_us, to_boot_us, records, "               \
+    "records_total, "                                                                                                  \
+    "unknown_records "                                                                                                 \
     "FROM bundle"
 
 static int take_ledger(struct world *w, const struct db_result *r, struct ledger_row **out, size_t *out_count)
@@ -213,6 +215,7 @@ static int take_ledger(struct world *w, const struct db_result *r, struct ledger
         rows[i].to_us = db_get_u64(r, i, 6);
         rows[i].records = db_get_u64(r, i, 7);
         rows[i].records_total = db_get_u64(r, i, 8);
+        rows[i].unknown = db_get_u64(r, i, 9);
     }
     *out = rows;
     *out_count = n;
@@ -233,6 +236,19 @@ static int read_ledger(struct world *w, const char *sql, const struct db_value *
     }
     db_result_free(r);
     return code;
+}
+
+int world_change_bundle(struct world *w, const struct host *h, const struct world_bundle *wb)
+{
+    const struct bundle_view *view = wb->meta->view;
+    struct db_value v[] = { DB_V_U(wb->unknown), DB_V_S(wb->marks), DB_V_U(h->host_id),
+                            DB_V_U(view->statement.sequence),
+                            DB_V_S(slice_of(view->statement_digest, sizeof(view->statement_digest))) };
+
+    return world_run(w,
+                     "UPDATE bundle SET unknown_records = ?, marks = ? WHERE host_id = ? AND sequence = ? AND "
+                     "statement_digest = ?",
+                     v, pofr_countof(v), NULL);
 }
 
 int world_ledger_at(struct world *w, const struct host *h, uint64_t sequence, struct ledger_row **out,

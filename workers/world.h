@@ -32,6 +32,7 @@ struct ledger_row { /* the part that apply looks at */
     uint32_t boot;
     uint64_t from_us, to_us; /* boot clock */
     uint64_t records, records_total;
+    uint64_t unknown; /* records and fields that the worker which stored it did not know */
 };
 
 /* All that is stored under a sequence; more than one where histories branched. */
@@ -75,6 +76,8 @@ struct world_bundle { /* a new row of the ledger */
     uint64_t unknown;
 };
 POFR_MUST_USE int world_put_bundle(struct world *w, const struct host *h, const struct world_bundle *b);
+/* The same of one that is stored, and was read again: its marks and what of it is unknown are others now. */
+POFR_MUST_USE int world_change_bundle(struct world *w, const struct host *h, const struct world_bundle *b);
 
 /* --- runs ----------------------------------------------------------------------------------------------- */
 

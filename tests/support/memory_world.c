@@ -147,6 +147,21 @@ int world_keyframes(struct world *w, const struct host_boot *b, uint64_t sequenc
     return 0;
 }
 
+int world_change_bundle(struct world *w, const struct host *h, const struct world_bundle *wb)
+{
+    (void)h;
+    for (size_t i = 0; i < w->bundles_count; i++) {
+        struct memory_bundle *b = &w->bundles[i];
+
+        if (memcmp(b->row.digest, wb->meta->view->statement_digest, 32) == 0) {
+            b->row.unknown = wb->unknown;
+            return keyframe_marks_read(arena_dup(&w->arena, wb->marks), &w->arena, &b->marks, &b->marks_count);
+        }
+    }
+    fail_msg("%s", "no such bundle");
+    return 0;
+}
+
 int world_put_bundle(struct world *w, const struct host *h, const struct world_bundle *wb)
 {
     const struct statement *st = &wb->meta->view->statement;
@@ -168,6 +183,7 @@ int world_put_bundle(struct world *w, const struct host *h, const struct world_b
     b->row.to_us = st->to_boot_us;
     b->row.records = statement_records(st);
     b->row.records_total = statement_records_total(st);
+    b->row.unknown = wb->unknown;
     b->look_before = wb->look_before;
     b->last = st->keyframe == 2;
     assert_int_equal(keyframe_marks_read(arena_dup(&w->arena, wb->marks), &w->arena, &b->marks, &b->marks_count), 0);
