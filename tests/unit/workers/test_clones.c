@@ -133,7 +133,7 @@ static void one_history_is_no_clone_in_any_order(void **state)
         int64_t now;
 
         random_chain_make(&c, seed, 40, 4, CHAIN_ALL);
-        chain_order_make(&arrival, &c, seed, 10, i % 2 ? 6 : 1000);
+        chain_order_make(&arrival, &c, seed, 10, seed % 2 ? 6 : 1000);
         now = (int64_t)c.bundles[c.count - 1]->view.statement.to_wall_us;
         for (size_t k = 0; k < arrival.count; k++) {
             receive(w, c.bundles[arrival.list[k]], now += SECOND_US);
@@ -143,14 +143,16 @@ static void one_history_is_no_clone_in_any_order(void **state)
         memory_world_free(w);
         chain_order_free(&arrival);
         random_chain_free(&c);
+    }
+}
 
-        int main(void)
-        {
-            const struct CMUnitTest tests[] = {
-                cmocka_unit_test(a_key_at_work_on_two_machines_is_found),
-                cmocka_unit_test(a_disk_that_was_put_back_is_no_clone),
-                cmocka_unit_test(one_history_is_no_clone_in_any_order),
-            };
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_key_at_work_on_two_machines_is_found),
+        cmocka_unit_test(a_disk_that_was_put_back_is_no_clone),
+        cmocka_unit_test(one_history_is_no_clone_in_any_order),
+    };
 
-            return cmocka_run_group_tests(tests, NULL, NULL);
-        }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
