@@ -16,6 +16,7 @@ everything_is_installed() {
         printf 'bin/%s\n' "${PROGRAMS[@]}"
         printf 'share/man/man8/%s.8\n' "${PROGRAMS[@]}"
         printf 'share/man/man5/%s.conf.5\n' "${PROGRAMS[@]}"
+        printf 'share/bash-completion/completions/%s\n' "${PROGRAMS[@]}"
         find sql -type f -printf 'share/pofr/%p\n'
         find deploy/systemd/etc -type f -printf 'share/pofr/etc/%f\n'
         find deploy/systemd -maxdepth 1 \( -name '*.service' -o -name '*.socket' -o -name '*.target' \) -printf 'lib/systemd/system/%f\n'

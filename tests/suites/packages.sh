@@ -37,13 +37,14 @@ each_file_is_in_the_package_of_its_program() {
         diff <(list_files "pofr-$name" | grep -v '/share/doc/') <({
             printf '%s\n' "etc/pofr/$name.conf" "usr/bin/pofr-$name" "usr/lib/sysusers.d/pofr-$name.conf" \
                 "usr/share/man/man5/pofr-$name.conf.5.gz" "usr/share/man/man8/pofr-$name.8.gz" \
+                "usr/share/bash-completion/completions/pofr-$name" \
                 "usr/share/lintian/overrides/pofr-$name"
             [[ ! -e deploy/systemd/tmpfiles/pofr-$name.conf ]] || printf 'usr/lib/tmpfiles.d/pofr-%s.conf\n' "$name"
             units_of "$name" | sed 's|^|systemd/system/|'
         } | sort)
     done
     diff <(list_files pofrctl | grep -vE '/share/(doc|man)/') <({
-        printf '%s\n' etc/pofr/ctl.conf usr/bin/pofrctl
+        printf '%s\n' etc/pofr/ctl.conf usr/bin/pofrctl usr/share/bash-completion/completions/pofrctl
         find sql -type f -printf 'usr/share/pofr/%p\n'
     } | sort)
     [[ -s $FILES/pofrctl/usr/share/doc/pofrctl/OPERATING.md.gz && -s $FILES/pofr-common/usr/share/doc/pofr-common/README.Debian ]]
