@@ -31,7 +31,7 @@ import spool  # noqa: E402  (it also puts the reference decoder into the path)
 import decode  # noqa: E402
 
 SHOWN = 5  # differences of each kind that are printed in full
-SERVER_FINDINGS = {"branch", "clock_differs", "clock_drift"}
+SERVER_FINDINGS = {"branch", "clock_differs", "clock_drift", "machine_id"}  # "clone" is none: in no test that compares there is one
 GAPS = {1: "stopped", 2: "crash", 3: "spool", 4: "refused", 5: "writer", 6: "ticks", 7: "state"}
 
 
