@@ -16,12 +16,38 @@ run_sh_blocks() {
 
 every_command_of_the_readme_runs() { run_sh_blocks README.md; }
 
-# The page says pofrctl; here that is the one of the suite's cluster.
+# The pages say pofrctl and pofr-agent; here these are the ones of the suite's cluster.
+pofrctl() { deploy/quickstart ctl "$@"; }
+pofr-agent() { deploy/quickstart agent "$@"; }
+
 every_command_for_operators_runs() {
     quickstart >/dev/null
-    pofrctl() { deploy/quickstart ctl "$@"; }
     export -f pofrctl
     run_sh_blocks docs/OPERATING.md
+}
+
+every_command_of_the_guide_runs() {
+    export -f pofrctl pofr-agent
+    run_sh_blocks docs/GUIDE.md
+}
+
+# Whoever adds a block of commands says here which suite runs it: as it stands there, or the same in other words.
+RUN_BY=(
+    'README.md sh docs' 'docs/OPERATING.md sh docs' 'docs/GUIDE.md sh docs' 'docs/RECORD.md sh docs' 'docs/SCHEMA.md sql docs'
+    'docs/OPERATING.md shell packages' 'deploy/enrol/README.md shell enrol' 'deploy/compose/README.md shell compose alike'
+)
+
+every_block_of_commands_is_run_by_a_suite() {
+    local file word suite how
+    documents | xargs -0 awk '
+        FNR == 1 { on = 0 }
+        /^```/ { if (!on && length($0) > 3) print FILENAME, substr($0, 4); on = !on }' | sort -u >"$POFR_TEST_WORK/blocks"
+    printf '%s\n' "${RUN_BY[@]}" | cut -d' ' -f1,2 | sort | diff - "$POFR_TEST_WORK/blocks"
+    while read -r file word suite how; do
+        [[ -x tests/suites/$suite.sh ]]
+        [[ $how == alike ]] || grep -qF -- "$file" "tests/suites/$suite.sh" tests/support/*.sh ||
+            { printf '%s: %s of %s is nowhere in it\n' "$suite" "$word" "$file" >&2; return 1; }
+    done < <(printf '%s\n' "${RUN_BY[@]}")
 }
 
 # As an auditor follows it, from the first command to the last.
@@ -116,5 +142,5 @@ every_command_that_is_named_exists() {
     equal "$lost" "" "commands that there are not"
 }
 
-cases every_link_leads_somewhere every_command_that_is_named_exists every_command_of_the_readme_runs \
-    every_command_for_operators_runs every_step_of_checking_a_bundle_runs every_column_is_described_and_no_other every_question_of_the_schema_is_answered
+cases every_link_leads_somewhere every_command_that_is_named_exists every_block_of_commands_is_run_by_a_suite \
+    every_command_of_the_readme_runs every_command_for_operators_runs every_command_of_the_guide_runs every_step_of_checking_a_bundle_runs every_column_is_described_and_no_other every_question_of_the_schema_is_answered

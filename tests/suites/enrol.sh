@@ -13,6 +13,7 @@ enter_own_network "$@"
 ip link set lo up
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/hosts.sh"
+source "$(dirname -- "${BASH_SOURCE[0]}")/../support/ansible.sh"
 SPACES=$POFR_TEST_WORK/s
 trap 'hosts_end; spaces_end; suite_finish' EXIT
 
@@ -142,13 +143,6 @@ machines_of_one_name_can_come_at_once() {
         "localhost localhost-2 localhost-3 localhost-4 localhost-5 localhost-6"
 }
 
-# nowhere SECRET FOLDER...: not in any file there; of grep's arguments everybody knows
-nowhere() {
-    local found
-    found=$(printf '%s\n' "$1" | grep -raFl -D skip -f /dev/stdin -- "${@:2}" || true)
-    equal "$found" "" "files that hold the secret"
-}
-
 # not_told SECRET PID...: by what everybody, or who is of the same user, sees of a process
 not_told() {
     local pid
@@ -261,8 +255,6 @@ one_key_on_two_machines_is_noticed() {
 
 # --- Ansible --------------------------------------------------------------------------------------------------
 
-A=$W/ansible
-
 # A gateway for all of them, with the key that tokens name, as the user that the cluster's own one is
 gateway_for_spaces() {
     local owner
@@ -281,9 +273,7 @@ ansible_begin() {
     [[ ! -e $A ]] || return 0
     spaces_begin
     gateway_for_spaces
-    cp -r -- deploy/enrol/ansible "$A"
-    mkdir -- "$A/connection_plugins"
-    cp -- tests/support/space.py "$A/connection_plugins/"
+    ansible_make
     cat >"$A/variables.yml" <<EOV
 pofr_agent_packages: []
 pofr_agent_options:
@@ -293,28 +283,16 @@ pofr_ctl: [$BUILD/ctl/pofrctl, --config, $W/ctl.conf]
 EOV
 }
 
-# inventory NAME...: of these machines, which are made, and the one that pofrctl works on
+# inventory NAME...: of these machines, which are made
 inventory() {
     local name
-    for name; do [[ -e $SPACES/$name.pid ]] || space_make "$name"; done
-    {
-        printf 'localhost ansible_connection=local ansible_python_interpreter=/usr/bin/python3\n[machines]\n'
-        for name; do printf '%s ansible_space_pid=%d\n' "$name" "$(cat "$SPACES/$name.pid")"; done
-        printf '[machines:vars]\nansible_connection=space\nansible_python_interpreter=/usr/bin/python3\nansible_become=false\n'
-    } >"$A/inventory"
+    local -a pids=()
+    for name; do
+        [[ -e $SPACES/$name.pid ]] || space_make "$name"
+        pids+=("$name" "$(cat "$SPACES/$name.pid")")
+    done
+    inventory_of "${pids[@]}"
 }
-
-# play FILE [OPTION...]: what it says is in FILE
-play() {
-    local status=0
-    (cd -- "$A" && HOME=$W ANSIBLE_NOCOLOR=1 ansible-playbook -i inventory --limit machines --forks 4 -e @variables.yml "${@:2}" enrol.yml) \
-        >"$1" 2>&1 </dev/null || status=$?
-    cat -- "$1"
-    return "$status"
-}
-
-# recap FILE WORD: the sum of it over all machines
-recap() { sed -n 's/.* '"$2"'=\([0-9]*\).*/\1/p' "$1" | awk '{ n += $1 } END { print n + 0 }'; }
 
 of_group() { catalog "SELECT CONCAT_WS(' ', COUNT(*), COUNT(DISTINCT machine_id), COUNT(DISTINCT peer), SUM(hostname = host), COUNT(DISTINCT host_uuid)) FROM host WHERE host_group = '$1'"; }
 group_state() { printf '%s' "$SPACES/$1/root/var/lib/pofr/agent"; }
@@ -401,12 +379,9 @@ ansible_revokes_what_was_not_used() {
     equal "$(catalog "SELECT GROUP_CONCAT(revoked) FROM token WHERE host_group = 'lost'")" 1 "revoked"
 }
 
-# part FILE BEGIN END: the lines between two, as they stand there
-part() { awk -v begin="$2" -v end="$3" '$0 == end { on = 0 } on; $0 == begin { on = 1 }' "$1"; }
-
 snippets_are_without_fault() {
     local program
-    python3 - deploy/enrol/cloud-init/pofr-agent.yaml "$W/first-boot" <<'EOP'
+    /usr/bin/python3 - deploy/enrol/cloud-init/pofr-agent.yaml "$W/first-boot" <<'EOP'
 import sys
 import yaml
 with open(sys.argv[1], encoding="utf-8") as file:

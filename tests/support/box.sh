@@ -13,6 +13,7 @@
 BOX=$POFR_TEST_WORK/box
 BOX_PID='' BOX_LEADER=''
 readonly BOX_PACKAGES=(systemd systemd-sysv procps util-linux)
+BOX_MORE=() # whatever else a suite wants in it
 
 # box_libraries: the packages that our programs' libraries come from
 box_libraries() {
@@ -30,7 +31,7 @@ box_base() {
     local -a packages
     name=$(sed -nE 's/^VERSION_CODENAME=//p' /etc/os-release)
     mapfile -t packages < <(box_libraries)
-    packages+=("${BOX_PACKAGES[@]}")
+    packages+=("${BOX_PACKAGES[@]}" "${BOX_MORE[@]}")
     tar=$POFR_TREE/build/chroot/box-$name-$(printf '%s\n' "${packages[@]}" | sha256sum | cut -c1-8).tar
     if [[ ! -s $tar ]]; then
         base=$(debian_base "$name") || return 1

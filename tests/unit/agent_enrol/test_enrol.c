@@ -24,6 +24,7 @@
 
 struct world {
     const char *dir;
+    bool pipe; /* the token comes through standard input */
     char conf[TMPDIR_PATH_SIZE], state[TMPDIR_PATH_SIZE], token_file[TMPDIR_PATH_SIZE], out[TMPDIR_PATH_SIZE];
     struct ssh_peer *gateway;
     struct token token;
@@ -187,7 +188,8 @@ static int run(struct world *w, const char *more, const char *value)
 {
     char name[] = "pofr-agent enrol", config[] = "--config", file[] = "--token-file", more_copy[64], value_copy[64];
     char self[] = "test_enrol";
-    char *argv[] = { self, name, config, w->conf, file, w->token_file, NULL, NULL, NULL };
+    char standard_input[] = "-";
+    char *argv[] = { self, name, config, w->conf, file, w->pipe ? standard_input : w->token_file, NULL, NULL, NULL };
     pid_t child;
     int status;
 
@@ -200,6 +202,9 @@ static int run(struct world *w, const char *more, const char *value)
     if (child == 0) {
         int fd = open(w->out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
+        if (w->pipe) {
+            (void)dup2(open(w->token_file, O_RDONLY | O_CLOEXEC), STDIN_FILENO);
+        }
         (void)dup2(fd, STDOUT_FILENO);
         (void)dup2(fd, STDERR_FILENO);
         (void)execv("/proc/self/exe", argv);
@@ -414,6 +419,20 @@ static void the_token_goes_once_the_host_is_enrolled(void **state)
     end(w);
 }
 
+static void a_token_may_come_through_a_pipe(void **state)
+{
+    struct world *w = begin(*state);
+
+    w->pipe = true;
+    assert_int_equal(run(w, "--remove-token", NULL), POFR_EXIT_DONE);
+    assert_true(is_enrolled(w));
+    assert_int_equal(access(w->token_file, F_OK), 0);
+    assert_string_equal(seen_by(w).secret, w->token.secret);
+    write_file(w->token_file, slice_str("no token"), 0600);
+    assert_int_equal(run(w, NULL, NULL), POFR_EXIT_DONE); /* it is not looked at */
+    end(w);
+}
+
 static void a_gateway_with_another_key_gets_no_token(void **state)
 {
     struct world *w = begin(*state);
@@ -472,6 +491,7 @@ int main(int argc, char **argv)
         IN_FOLDER(who_may_wait_tries_again),
         IN_FOLDER(a_refused_token_is_not_tried_again),
         IN_FOLDER(the_token_goes_once_the_host_is_enrolled),
+        IN_FOLDER(a_token_may_come_through_a_pipe),
         IN_FOLDER(a_gateway_with_another_key_gets_no_token),
         IN_FOLDER(the_next_gateway_is_tried),
         IN_FOLDER(wrong_use_is_told),
