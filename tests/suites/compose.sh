@@ -55,7 +55,15 @@ configurations_are_good() {
     build/dev/ctl/pofrctl --config "$PWD/deploy/compose/etc/ctl.conf" --check-config
 }
 
-QUICK=(no_service_may_more_than_it_needs nothing_starts_that_was_not_prepared what_was_prepared_is_kept configurations_are_good)
+# As the engine does: what .dockerignore lets through, and nothing else. All that the configuration reads must be there.
+an_image_gets_all_that_its_build_reads() {
+    mkdir -- "$W/context"
+    sed -n 's/^!//p' .dockerignore | xargs tar -cf - -- | tar -C "$W/context" -xf -
+    cmake -S "$W/context" -B "$W/context/build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DBUILD_TESTING=OFF
+    ninja -C "$W/context/build" -n pofr-agent pofr-gateway pofr-worker pofr-merger pofrctl >/dev/null
+}
+
+QUICK=(no_service_may_more_than_it_needs nothing_starts_that_was_not_prepared what_was_prepared_is_kept configurations_are_good an_image_gets_all_that_its_build_reads)
 
 each_case "${QUICK[@]}"
 if ! is_more_wanted "${QUICK[@]}"; then
