@@ -16,6 +16,7 @@
 static rd_kafka_t *rk; /* the cluster's, and the producer */
 static rd_kafka_mock_cluster_t *cluster;
 static struct kafka_consumer *consumer;
+static struct kafka_producer *asker;
 static unsigned seen[SLOTS];
 static bool is_assigned;
 
@@ -27,13 +28,12 @@ static int produce(unsigned slot)
                              RD_KAFKA_V_VALUE(value, sizeof(value)), RD_KAFKA_V_END);
 }
 
-static int start_cluster(void **state)
+static int start(const char *brokers)
 {
     char text[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
 
-    (void)state;
-    if (rd_kafka_conf_set(conf, "test.mock.num.brokers", "1", text, sizeof(text))) {
+    if (rd_kafka_conf_set(conf, "test.mock.num.brokers", brokers, text, sizeof(text))) {
         return -1;
     }
     rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
@@ -44,10 +44,25 @@ static int start_cluster(void **state)
     return produce(SLOTS) || rd_kafka_flush(rk, 10000) ? -1 : 0; /* it knows its way from now on */
 }
 
+static int start_cluster(void **state)
+{
+    (void)state;
+    return start("1");
+}
+
+static int start_two(void **state)
+{
+    (void)state;
+    return start("2");
+}
+
 static int stop_cluster(void **state)
 {
     (void)state;
     kafka_consumer_close(consumer, 1000);
+    consumer = NULL;
+    kafka_producer_close(asker);
+    asker = NULL;
     rd_kafka_destroy(rk);
     return 0;
 }
@@ -128,10 +143,42 @@ static void what_comes_while_a_position_is_looked_up_is_read(void **state)
     assert_int_equal(slots_seen(), SLOTS);
 }
 
+/* A broker is gone and another leads: whoever asked the first one before must not ask it for ever. */
+static void limits_are_asked_of_who_leads_now(void **state)
+{
+    struct kafka_options o = { .brokers = rd_kafka_mock_cluster_bootstraps(cluster),
+                               .properties_file = "",
+                               .topic = TOPIC,
+                               .group = "pofr-ingest",
+                               .instance_id = "",
+                               .program = "test" };
+    int64_t end = clock_mono_us() + LIMIT_US;
+    int64_t low = -1, high = -1;
+    struct pofr_err err;
+    int rc;
+
+    (void)state;
+    assert_int_equal(rd_kafka_mock_partition_set_leader(cluster, TOPIC, 0, 1), 0);
+    assert_int_equal(rd_kafka_mock_partition_set_leader(cluster, TOPIC, 1, 1), 0);
+    assert_int_equal(kafka_producer_new(&o, &asker, &err), 0);
+    while ((rc = kafka_limits(asker, TOPIC, 0, 1000, &low, &high, &err)) != 0 && clock_mono_us() < end) {
+    }
+    assert_int_equal(rc, 0);
+    assert_int_equal(rd_kafka_mock_partition_set_leader(cluster, TOPIC, 0, 2), 0);
+    assert_int_equal(rd_kafka_mock_partition_set_leader(cluster, TOPIC, 1, 2), 0);
+    assert_int_equal(rd_kafka_mock_broker_set_down(cluster, 1), 0);
+    while ((rc = kafka_limits(asker, TOPIC, 0, 1000, &low, &high, &err)) != 0 && clock_mono_us() < end) {
+    }
+    assert_int_equal(rc, 0);
+    assert_int_equal(kafka_limits(asker, TOPIC, 1, 10000, &low, &high, &err), 0); /* one error was enough for all */
+    assert_int_equal(high, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_comes_while_a_position_is_looked_up_is_read, start_cluster, stop_cluster),
+        cmocka_unit_test_setup_teardown(limits_are_asked_of_who_leads_now, start_two, stop_cluster),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
