@@ -11,7 +11,8 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/../support/engine.sh"
 trap 'hosts_end; engine_end; suite_finish' EXIT
 
 W=$POFR_TEST_WORK
-P=$W/pofr
+P=$W/pofr  # one broker
+P3=$W/pofr3 # three
 COMPOSE_FILE=$POFR_TREE/deploy/compose/compose.yaml
 
 config() { docker-compose --env-file "$1" --file "$COMPOSE_FILE" config; }
@@ -315,9 +316,36 @@ everything_is_found_in_sql() {
     tool "$P" status
 }
 
+# is_whole FOLDER: each message is as often there as it shall be, and everything written is stored
+is_whole() { tool "$1" topic health >"$W/health" 2>&1; }
+
+three_brokers_do_without_one() {
+    local before id
+    if [[ -d $HOSTS ]]; then for id in $(hosts_names) host9; do process_kill TERM "$id/shipper" "$id/collector"; done; fi
+    compose "$P" --profile agent down -v
+    folder_make "$P3" --cluster
+    compose "$P3" --profile cluster --profile agent up -d
+    wait_until 180 healthy "$P3" "${SERVERS[@]}" kafka2 kafka3 gateway2 "${SERVICES[@]}"
+    tool "$P3" topic check
+    wait_until 60 answers_to "$P3" 'SELECT bundles > 3 FROM host' 1
+    for id in kafka2 kafka gateway2; do
+        wait_until 120 is_whole "$P3" || { cat -- "$W/health"; return 1; }
+        docker kill "$(container "$P3" "$id")"
+        before=$(sql "$P3" 'SELECT bundles + 5 FROM host')
+        wait_until 120 answers_to "$P3" "SELECT bundles >= $before FROM host" 1 || { compose "$P3" --profile cluster logs --tail 30; return 1; }
+        docker start "$(container "$P3" "$id")"
+        wait_until 120 healthy "$P3" "$id"
+    done
+    tool "$P3" verify "$(sql "$P3" 'SELECT host FROM host')"
+    equal "$(sql "$P3" "SELECT COUNT(*) FROM gap WHERE kind NOT IN ('stopped', 'ticks')")" 0 "gaps"
+    compose "$P3" --profile cluster --profile agent stop
+    for id in "${SERVICES[@]}" gateway2; do equal "$(stopped_with "$P3" "$id")" 0 "exit code of $id"; done
+    compose "$P3" --profile cluster --profile agent down -v
+}
+
 each_case an_engine_can_be_started
 [[ $suite_failures -eq 0 ]] || exit 1
 cases images_are_built images_hold_one_program_and_no_shell from_nothing_to_rows_in_sql what_happens_on_the_machine_is_found \
     running_programs_have_no_more_than_they_need eight_hosts_are_enrolled the_machine_is_that_of_process_1 \
     workers_come_and_go_and_rows_stay_fresh \
-    a_killed_container_comes_back all_of_it_stops_cleanly_and_starts_again everything_is_found_in_sql
+    a_killed_container_comes_back all_of_it_stops_cleanly_and_starts_again everything_is_found_in_sql three_brokers_do_without_one
