@@ -76,8 +76,8 @@ a_machine_of_a_cloud_enrols_at_its_first_boot() {
     sed "s/TOKEN/$t/" deploy/enrol/cloud-init/pofr-agent.yaml >"$seed/user-data"
     grep -qF -- "      $t" "$seed/user-data"
     printf 'instance-id: i-1\nlocal-hostname: cloud1\n' >"$seed/meta-data"
-    # of this machine's network, which is the box's too, nothing is to be changed
-    printf 'datasource_list: [NoCloud]\nnetwork: {config: disabled}\napt: {preserve_sources_list: true}\n' >"$BOX/etc/cloud/cloud.cfg.d/99-box.cfg"
+    # of this machine's network, which is the box's too, nothing is to be changed; what a minimal system lacks is not to be made
+    printf 'datasource_list: [NoCloud]\nnetwork: {config: disabled}\napt: {preserve_sources_list: true}\nlocale: false\nssh_genkeytypes: []\n' >"$BOX/etc/cloud/cloud.cfg.d/99-box.cfg"
     ROOT=$BOX in_chroot cloud-init schema --config-file /var/lib/cloud/seed/nocloud/user-data
     fails nowhere "${t##*.}" "$BOX/var/lib/cloud"
     box_start

@@ -73,7 +73,8 @@ in_box() {
         SYSTEMD_PAGER= SYSTEMD_COLORS=0 "$@" </dev/null
 }
 
-box_is_up() { in_box systemctl is-system-running 2>/dev/null | grep -qE '^(running|degraded)$'; }
+# Its exit status says no where any unit failed
+box_is_up() { [[ $(in_box systemctl is-system-running 2>/dev/null || true) =~ ^(running|degraded)$ ]]; }
 
 # What the kernel takes from whoever lacks it can't be given: a container gets what this machine has.
 box_start() {
@@ -81,7 +82,7 @@ box_start() {
         --capability=CAP_NET_ADMIN,CAP_PERFMON,CAP_SYS_NICE --link-journal=no >"$POFR_TEST_WORK/box.log" 2>&1 </dev/null &
     BOX_PID=$!
     wait_until 30 box_leader_is_there
-    wait_until 60 box_is_up
+    wait_until 60 box_is_up || { in_box systemctl list-jobs; in_box systemctl is-system-running; return 1; } >&2
 }
 
 box_leader_is_there() {
