@@ -13,7 +13,7 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/../support/ansible.sh"
 trap 'box_end; suite_finish' EXIT
 
 W=$POFR_TEST_WORK
-BOX_MORE=(cloud-init curl python3)
+BOX_MORE=(cloud-init curl python3 python3-apt)
 
 ctl() { build/release/ctl/pofrctl --quiet --config "$POFR_STATE/etc/ctl.conf" "$@"; }
 

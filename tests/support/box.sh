@@ -81,7 +81,8 @@ box_start() {
     SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=0 systemd-nspawn -D "$BOX" --boot --register=no --keep-unit --machine=box \
         --capability=CAP_NET_ADMIN,CAP_PERFMON,CAP_SYS_NICE --link-journal=no >"$POFR_TEST_WORK/box.log" 2>&1 </dev/null &
     BOX_PID=$!
-    wait_until 30 box_leader_is_there
+    wait_until 30 box_leader_is_there || { cat -- "$POFR_TEST_WORK/box.log" >&2; return 1; }
+    printf '%s %s\n' "$BOX_PID" "$BOX_LEADER" >"$BOX.pids" # a case is a shell of its own, and the next one ends its box
     wait_until 60 box_is_up || { in_box systemctl list-jobs; in_box systemctl is-system-running; return 1; } >&2
 }
 
@@ -91,7 +92,9 @@ box_leader_is_there() {
 }
 
 box_end() {
+    [[ -n $BOX_PID || ! -e $BOX.pids ]] || read -r BOX_PID BOX_LEADER <"$BOX.pids"
     [[ -n $BOX_PID ]] || return 0
+    rm -f -- "$BOX.pids"
     in_box systemctl --force --force poweroff >/dev/null 2>&1 || true
     wait_until 10 box_is_gone || kill -KILL "$BOX_LEADER" "$BOX_PID" 2>/dev/null || true
     wait "$BOX_PID" 2>/dev/null || true
