@@ -160,6 +160,8 @@ from_nothing_to_rows_in_sql() {
     printf 'figure: from "up" to the first rows in SQL: %s s\n' "$(seconds $(($(now_ms) - begin)))"
     wait_until 120 healthy "$P" "${SERVERS[@]}" "${SERVICES[@]}"
     tool "$P" topic check
+    # the machine is enrolled, and its token is no longer anywhere
+    equal "$(find "$(docker volume inspect --format '{{.Mountpoint}}' "${P##*/}_agent")" -name 'token*' -o -name host.uuid | sed 's|.*/||')" host.uuid
 }
 
 # Who asks and who answers: a process of this machine, outside of any container
