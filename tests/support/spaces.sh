@@ -13,7 +13,6 @@
 
 SPACES=$POFR_TEST_WORK/s
 SPACES_GATEWAY=10.99.255.1
-SPACES_COUNT=0
 
 # enter_own_network: start this script again with a network of its own, where nothing but what it makes is reachable
 enter_own_network() {
@@ -36,9 +35,9 @@ spaces_end() { ! mountpoint -q "$SPACES" || umount -R --lazy "$SPACES"; }
 
 space_make() {
     local name=$1 dir=$SPACES/$1 n a holder pid folder node
-    SPACES_COUNT=$((SPACES_COUNT + 1))
-    n=$SPACES_COUNT a=10.99.$((SPACES_COUNT / 64)).$((SPACES_COUNT % 64 * 4))
     mkdir -p -- "$dir"
+    n=$(find "$SPACES" -mindepth 1 -maxdepth 1 -type d | wc -l) # a variable would be forgotten: each case is a shell of its own
+    a=10.99.$((n / 64)).$((n % 64 * 4))
     mkdir -- "$dir/upper" "$dir/work" "$dir/root"
     mount -t overlay -o "lowerdir=$SPACES/layer:/,upperdir=$dir/upper,workdir=$dir/work" space "$dir/root"
     tr -d - </proc/sys/kernel/random/uuid >"$dir/root/etc/machine-id"
