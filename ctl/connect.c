@@ -16,7 +16,7 @@ static int connect_to(const struct ctl_server *s, const char *what, const char *
 {
     struct hostport hp;
     struct db_address a = {
-        .user = s->user, .password_file = s->password_file, .database = database, .io_timeout_s = 3600
+        .user = s->user, .password_file = s->password_file, .database = database, .tls = s->tls, .io_timeout_s = 3600
     };
     int code = hostport_parse(slice_str(s->address), 3306, &hp);
 
@@ -72,6 +72,7 @@ int ctl_shard_connect(const struct ctl *c, const struct ctl_shard *s, const char
                             .port = s->port,
                             .user = c->conf->shard_user,
                             .password_file = c->conf->shard_password_file,
+                            .tls = c->conf->shard_tls,
                             .database = database,
                             .io_timeout_s = 3600 };
     int code = db_connect(&a, out_db, err);

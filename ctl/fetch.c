@@ -28,7 +28,7 @@ static int open_client(struct ctl *c, rd_kafka_t **out, struct pofr_err *err)
 {
     char why[256];
     rd_kafka_conf_t *conf = NULL;
-    int code = kafka_conf_new(c->conf->kafka_brokers, c->conf->kafka_properties_file, "pofrctl", &conf, err);
+    int code = kafka_conf_new(c->conf->kafka_brokers, &c->conf->kafka, "pofrctl", &conf, err);
 
     if (code) {
         return code;

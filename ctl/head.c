@@ -209,28 +209,69 @@ static int add_columns(struct db *shard, const char *database, const char *view,
     return code ? code : sql->err;
 }
 
-static int add_partitions(struct db *catalog, const char *database, const char *view, const char *slot,
-                          const struct ctl_shard *shards, size_t count, struct buf *sql, struct pofr_err *err)
+struct build { /* what tables are built from */
+    struct db *head, *shard, *catalog;
+    const struct ctl_shard *shards;
+    size_t count;
+    struct buf protection; /* of connections to shards: Spider's parameters, with a comma before each */
+};
+
+/* The paths are of the head's machine, and stand in a comment, in quotes. */
+static int add_file(struct buf *to, const char *parameter, const char *path, struct pofr_err *err)
+{
+    if (strpbrk(path, "\"'\\\n")) {
+        return pofr_err_set(err, POFR_ECONFIG, "[head] %s: no quotes and backslashes, please", path);
+    }
+    buf_printf(to, ", %s \"%s\"", parameter, path);
+    return to->err;
+}
+
+/*
+ * Without the last of them Spider takes a certificate of any name; with it, a server without TLS is refused, too (tried on
+ * 10.11 and 11.8; tests/suites/tls.sh).
+ */
+static int protect(const struct ctl *c, struct buf *to, struct pofr_err *err)
+{
+    const struct tls_files *f = &c->conf->spider;
+    int code = 0;
+
+    if (!c->conf->shard_tls.on) {
+        return 0;
+    }
+    code = add_file(to, "ssl_ca", f->ca_file, err);
+    if (!code && f->certificate_file[0]) {
+        code = add_file(to, "ssl_cert", f->certificate_file, err);
+        code = code ? code : add_file(to, "ssl_key", f->certificate_file, err);
+    }
+    buf_str(to, ", ssl_verify_server_cert \"1\"");
+    return code ? code : to->err;
+}
+
+static int add_partitions(const struct build *b, const char *database, const char *view, const char *slot,
+                          struct buf *sql, struct pofr_err *err)
 {
     bool any = false;
 
     buf_printf(sql, " PARTITION BY LIST (%s) (", slot);
-    for (size_t i = 0; i < count; i++) {
-        struct db_value id = DB_V_U(shards[i].shard_id);
+    for (size_t i = 0; i < b->count; i++) {
+        struct db_value id = DB_V_U(b->shards[i].shard_id);
         struct db_result *r = NULL;
-        int code = db_run(catalog, "SELECT slot FROM slot WHERE shard_id = ? ORDER BY slot", &id, 1, &r, err);
+        int code = db_run(b->catalog, "SELECT slot FROM slot WHERE shard_id = ? ORDER BY slot", &id, 1, &r, err);
 
         if (code) {
             return code;
         }
         for (size_t row = 0; row < db_rows(r); row++) {
             if (row == 0) {
-                buf_printf(sql, "%sPARTITION `%s` VALUES IN (", any ? ", " : "", shards[i].name);
+                buf_printf(sql, "%sPARTITION `%s` VALUES IN (", any ? ", " : "", b->shards[i].name);
             }
             buf_printf(sql, "%s%llu", row ? "," : "", (unsigned long long)db_get_u64(r, row, 0));
         }
         if (db_rows(r)) {
-            buf_printf(sql, ") COMMENT = 'srv \"%s\", database \"%s\", table \"%s\"'", shards[i].name, database, view);
+            buf_printf(sql, ") COMMENT = 'srv \"%s\", database \"%s\", table \"%s\"", b->shards[i].name, database,
+                       view);
+            buf_append(sql, buf_slice(&b->protection));
+            buf_str(sql, "'");
             any = true;
         }
         db_result_free(r);
@@ -239,8 +280,7 @@ static int add_partitions(struct db *catalog, const char *database, const char *
     return any ? sql->err : POFR_ENOTFOUND;
 }
 
-static int build_table(struct db *head, struct db *shard, struct db *catalog, const char *database, const char *view,
-                       const struct ctl_shard *shards, size_t count, struct pofr_err *err)
+static int build_table(const struct build *b, const char *database, const char *view, struct pofr_err *err)
 {
     struct buf sql = BUF_INIT(1024U * 1024U);
     const char *slot = NULL;
@@ -250,7 +290,7 @@ static int build_table(struct db *head, struct db *shard, struct db *catalog, co
         return pofr_err_set(err, POFR_EFORMAT, "a view's name can't be used");
     }
     buf_printf(&sql, "CREATE OR REPLACE TABLE `%s`.`%s` (", database, view);
-    code = add_columns(shard, database, view, &sql, &slot, err);
+    code = add_columns(b->shard, database, view, &sql, &slot, err);
     if (!code && !slot) {
         buf_free(&sql);
         return 0; /* no row of it belongs to a slot: it has no place in the federation */
@@ -262,29 +302,28 @@ static int build_table(struct db *head, struct db *shard, struct db *catalog, co
     }
     buf_str(&sql, ") ENGINE=SPIDER COMMENT='wrapper \"mysql\"'");
     if (!code) {
-        code = add_partitions(catalog, database, view, slot, shards, count, &sql, err);
+        code = add_partitions(b, database, view, slot, &sql, err);
         if (code == POFR_ENOTFOUND) {
             code = pofr_err_set(err, POFR_ECONFIG, "no shard has a slot: pofrctl shard add NAME --slots ...");
         }
     }
     if (!code) {
-        code = db_script(head, buf_slice(&sql), err);
+        code = db_script(b->head, buf_slice(&sql), err);
     }
     buf_free(&sql);
     return code ? pofr_err_prefix(err, "head table %s.%s", database, view) : 0;
 }
 
-static int build_database(struct db *head, struct db *shard, struct db *catalog, const char *database,
-                          const struct ctl_shard *shards, size_t count, struct pofr_err *err)
+static int build_database(const struct build *b, const char *database, struct pofr_err *err)
 {
     struct db_value value = DB_V_C(database);
     struct db_result *r = NULL;
     int code =
-        db_run(shard, "SELECT table_name FROM information_schema.views WHERE table_schema = ? ORDER BY table_name",
+        db_run(b->shard, "SELECT table_name FROM information_schema.views WHERE table_schema = ? ORDER BY table_name",
                &value, 1, &r, err);
 
     for (size_t i = 0; !code && i < db_rows(r); i++) {
-        code = build_table(head, shard, catalog, database, (const char *)db_get(r, i, 0).data, shards, count, err);
+        code = build_table(b, database, (const char *)db_get(r, i, 0).data, err);
     }
     db_result_free(r);
     return code;
@@ -304,55 +343,58 @@ int head_check(struct ctl *c, struct pofr_err *err)
 
 int head_build(struct ctl *c, struct db *catalog, const struct ctl_shard *shards, size_t count, struct pofr_err *err)
 {
-    struct db *head = NULL;
-    struct db *shard = NULL;
+    struct build b = { .catalog = catalog, .shards = shards, .count = count, .protection = BUF_INIT(16384) };
     char path[PATH_MAX];
-    int code = ctl_head(c, NULL, &head, err);
+    int code = ctl_head(c, NULL, &b.head, err);
 
     if (!code) {
-        code = check_settings(head, err);
+        code = check_settings(b.head, err);
     }
     if (!code) {
-        code = migrate_time_zones(c, head, err);
+        code = migrate_time_zones(c, b.head, err);
     }
     for (size_t i = 0; i < count && !code; i++) {
-        code = make_server(c, head, &shards[i], err);
+        code = make_server(c, b.head, &shards[i], err);
     }
     if (!code) {
-        code = run(head, "CREATE DATABASE IF NOT EXISTS pofr CHARACTER SET utf8mb4", err);
+        code = run(b.head, "CREATE DATABASE IF NOT EXISTS pofr CHARACTER SET utf8mb4", err);
     }
     if (!code) {
-        code = run(head, "CREATE DATABASE IF NOT EXISTS pofr_compat CHARACTER SET utf8mb4", err);
+        code = run(b.head, "CREATE DATABASE IF NOT EXISTS pofr_compat CHARACTER SET utf8mb4", err);
     }
     if (!code) {
-        code = ctl_shard_connect(c, &shards[0], NULL, &shard, err);
+        code = ctl_shard_connect(c, &shards[0], NULL, &b.shard, err);
     }
     if (!code) {
-        code = build_database(head, shard, catalog, "pofr", shards, count, err);
+        code = protect(c, &b.protection, err);
     }
     if (!code) {
-        code = build_database(head, shard, catalog, "pofr_compat", shards, count, err);
+        code = build_database(&b, "pofr", err);
     }
     if (!code) {
-        code = drop_servers(head, shards, count, err);
+        code = build_database(&b, "pofr_compat", err);
     }
     if (!code) {
-        code = migrate_account(head, "pofr_analyst", c->conf->analyst_password_file, err);
+        code = drop_servers(b.head, shards, count, err);
+    }
+    if (!code) {
+        code = migrate_account(c, b.head, "pofr_analyst", c->conf->analyst_password_file, err);
     }
     if (!code) {
         snprintf(path, sizeof(path), "%s/head/accounts.sql", ctl_sql_dir(c->conf));
-        code = script_run_file(head, path, err);
+        code = script_run_file(b.head, path, err);
     }
     if (!code) {
-        code = head_limit_statements(c, head, err);
+        code = head_limit_statements(c, b.head, err);
     }
     if (!code) {
-        code = expose_all(c, catalog, head, err);
+        code = expose_all(c, catalog, b.head, err);
     }
     if (!code) {
         ctl_say(c, "migrate head: Spider tables over %zu shard%s", count, count == 1 ? "" : "s");
     }
-    db_close(head);
-    db_close(shard);
+    db_close(b.head);
+    db_close(b.shard);
+    buf_free(&b.protection);
     return code;
 }

@@ -120,7 +120,7 @@ int lag_read(struct ctl *c, struct lag **out, struct pofr_err *err)
     if (!l) {
         return pofr_err_set(err, POFR_ENOMEM, "slots");
     }
-    code = kafka_look_open(c->conf->kafka_brokers, c->conf->kafka_properties_file, "pofrctl", &k, err);
+    code = kafka_look_open(c->conf->kafka_brokers, &c->conf->kafka, "pofrctl", &k, err);
     if (!code) {
         l->looked_us = clock_mono_us();
         code = kafka_look_at(k, c->conf->kafka_topic, c->conf->kafka_group, KAFKA_TIMEOUT_MS, &l->topic, err);

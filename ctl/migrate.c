@@ -161,8 +161,34 @@ int migrate_time_zones(struct ctl *c, struct db *db, struct pofr_err *err)
     return code;
 }
 
+/* How its connections must come. Analysts are people: a password inside TLS does, whatever is asked of programs. */
+static int require(const struct ctl *c, struct db *db, const char *name, struct pofr_err *err)
+{
+    static const char *const words[] = {
+        [CTL_REQUIRE_NOTHING] = "NONE", [CTL_REQUIRE_TLS] = "SSL", [CTL_REQUIRE_CERTIFICATE] = "X509"
+    };
+    int what = c->conf->require;
+    struct db_value values[2] = { DB_V_C(name), DB_V_NULL };
+    int code;
+
+    if (what == CTL_REQUIRE_AS_IS) {
+        return 0;
+    }
+    if (what == CTL_REQUIRE_CERTIFICATE && strcmp(name, "pofr_analyst") == 0) {
+        what = CTL_REQUIRE_TLS;
+    }
+    values[1] = DB_V_C(words[what]);
+    code = db_run(db, "SET @pofr_name = ?, @pofr_require = ?", values, 2, NULL, err);
+    return code ? code
+                : db_script(db,
+                            slice_str("EXECUTE IMMEDIATE CONCAT('ALTER USER ', QUOTE(@pofr_name), '@''%'' REQUIRE ', "
+                                      "@pofr_require)"),
+                            err);
+}
+
 /* The server itself puts name and password together, quoted: they are values for us. */
-int migrate_account(struct db *db, const char *name, const char *password_file, struct pofr_err *err)
+int migrate_account(const struct ctl *c, struct db *db, const char *name, const char *password_file,
+                    struct pofr_err *err)
 {
     struct buf password = BUF_INIT(65536);
     struct db_value values[2] = { DB_V_C(name), DB_V_NULL };
@@ -188,6 +214,9 @@ int migrate_account(struct db *db, const char *name, const char *password_file, 
     }
     if (!code) {
         code = db_script(db, slice_str("SET @pofr_password = NULL"), err);
+    }
+    if (!code) {
+        code = require(c, db, name, err);
     }
     if (password.data) {
         explicit_bzero(password.data, password.cap);
@@ -230,13 +259,13 @@ int migrate_catalog(struct ctl *c, struct pofr_err *err)
         code = migrate_files(c, db, "catalog", "pofr_catalog", &applied, err);
     }
     if (!code) {
-        code = migrate_account(db, "pofr_gateway", f->gateway_password_file, err);
+        code = migrate_account(c, db, "pofr_gateway", f->gateway_password_file, err);
     }
     if (!code) {
-        code = migrate_account(db, "pofr_worker", f->worker_password_file, err);
+        code = migrate_account(c, db, "pofr_worker", f->worker_password_file, err);
     }
     if (!code) {
-        code = migrate_account(db, "pofr_merger", f->merger_password_file, err);
+        code = migrate_account(c, db, "pofr_merger", f->merger_password_file, err);
     }
     if (!code) {
         code = accounts(db, c, "catalog", err);
@@ -274,16 +303,16 @@ int migrate_shard(struct ctl *c, const struct ctl_shard *s, struct pofr_err *err
         code = migrate_files(c, db, "shard", s->name, &applied, err);
     }
     if (!code) {
-        code = migrate_account(db, "pofr_worker", f->worker_password_file, err);
+        code = migrate_account(c, db, "pofr_worker", f->worker_password_file, err);
     }
     if (!code) {
-        code = migrate_account(db, "pofr_merger", f->merger_password_file, err);
+        code = migrate_account(c, db, "pofr_merger", f->merger_password_file, err);
     }
     if (!code) {
-        code = migrate_account(db, "pofr_spider", f->spider_password_file, err);
+        code = migrate_account(c, db, "pofr_spider", f->spider_password_file, err);
     }
     if (!code) {
-        code = migrate_account(db, "pofr_analyst", f->analyst_password_file, err);
+        code = migrate_account(c, db, "pofr_analyst", f->analyst_password_file, err);
     }
     if (!code) {
         code = accounts(db, c, "shard", err);

@@ -18,5 +18,9 @@ POFR_MUST_USE int migrate_files(struct ctl *c, struct db *db, const char *part, 
                                 unsigned *out_applied, struct pofr_err *err);
 /* Load the time zone tables where they are empty; fails where they stay empty. */
 POFR_MUST_USE int migrate_time_zones(struct ctl *c, struct db *db, struct pofr_err *err);
-/* CREATE USER IF NOT EXISTS 'name'@'%', then its password from the file (empty path: account is left without one). */
-POFR_MUST_USE int migrate_account(struct db *db, const char *name, const char *password_file, struct pofr_err *err);
+/*
+ * CREATE USER IF NOT EXISTS 'name'@'%', then its password from the file (empty path: account is left without one), and what
+ * [accounts] require asks of its connections.
+ */
+POFR_MUST_USE int migrate_account(const struct ctl *c, struct db *db, const char *name, const char *password_file,
+                                  struct pofr_err *err);

@@ -35,4 +35,5 @@ int topic_check_main(struct ctl *c, int argc, char **argv);
 int pki_init(struct ctl *c, int argc, char **argv);
 int pki_issue(struct ctl *c, int argc, char **argv);
 int pki_show(struct ctl *c, int argc, char **argv);
+int pki_ensure(struct ctl *c, int argc, char **argv);
 int pki_renew(struct ctl *c, int argc, char **argv);

@@ -17,7 +17,6 @@
 #include "ctl/pki_make.h"
 #include "ctl/table.h"
 
-#define DAY_US      (INT64_C(86400) * CLOCK_US_PER_S)
 #define WITHIN_DAYS 14U
 
 int pki_path(const char *dir, const char *rest, char out[PATH_MAX], struct pofr_err *err)
@@ -122,7 +121,7 @@ static const char *state_of(struct show *s, const struct certificate *f, struct 
     if (!slice_empty(s->ca) && certificate_verify(pem, s->ca, s->now_us, &why)) {
         return "other CA";
     }
-    return f->ends_us < s->now_us + (int64_t)s->within * DAY_US ? "ends soon" : "good";
+    return f->ends_us < s->now_us + (int64_t)s->within * PKI_DAY_US ? "ends soon" : "good";
 }
 
 static const char *kind_of(const struct certificate *f)
@@ -148,7 +147,7 @@ static void print_json(const struct show *s, const char *name, const struct cert
     clock_format(f->begins_us, begins);
     clock_format(f->ends_us, ends);
     buf_printf(&b, ", \"begins\": \"%.19sZ\", \"ends\": \"%.19sZ\", \"days\": %lld}", begins, ends,
-               (long long)((f->ends_us - s->now_us) / DAY_US));
+               (long long)((f->ends_us - s->now_us) / PKI_DAY_US));
     (void)!fwrite(b.data, 1, b.len, stdout);
     buf_free(&b);
 }
@@ -173,7 +172,7 @@ static int show_file(struct show *s, const char *name, const char *path, struct 
         } else {
             clock_format(f.ends_us, ends);
             printf("%-24s %-7s %-10s %.10s %6lld  %s\n", name, kind_of(&f), state, ends,
-                   (long long)((f.ends_us - s->now_us) / DAY_US), f.names[0] ? f.names : f.subject);
+                   (long long)((f.ends_us - s->now_us) / PKI_DAY_US), f.names[0] ? f.names : f.subject);
         }
         s->shown++;
     }

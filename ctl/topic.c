@@ -4,6 +4,7 @@
 
 #include "common/base/parse_num.h"
 #include "common/kafka/client.h"
+#include "common/kafka/topic_acl.h"
 #include "common/kafka/topic_check.h"
 #include "common/os/options.h"
 #include "ctl/nouns.h"
@@ -28,6 +29,23 @@ static int create_one(struct ctl *c, struct topic_admin *a, const char *topic, u
     return code;
 }
 
+static int allow(struct ctl *c, struct topic_admin *a, struct pofr_err *err)
+{
+    const struct topic_parties parties = { .gateway = c->conf->kafka_gateway_principal,
+                                           .worker = c->conf->kafka_worker_principal,
+                                           .merger = c->conf->kafka_merger_principal,
+                                           .topic = c->conf->kafka_topic,
+                                           .deadletter = c->conf->kafka_deadletter,
+                                           .group = c->conf->kafka_group };
+    size_t count = 0;
+    int code = topic_allow(a, &parties, KAFKA_TIMEOUT_MS, &count, err);
+
+    if (!code && count > 0) {
+        ctl_say(c, "topics: %zu access rules are there", count);
+    }
+    return code;
+}
+
 int topic_create_main(struct ctl *c, int argc, char **argv)
 {
     static const char *const names[] = { "replication=", NULL };
@@ -45,12 +63,15 @@ int topic_create_main(struct ctl *c, int argc, char **argv)
     if (values[0] && (parse_u32(slice_str(values[0]), REPLICATION_MAX, &replication) || replication == 0)) {
         return ctl_usage(c, "--replication is 1 to %d", REPLICATION_MAX);
     }
-    code = topic_admin_open(c->conf->kafka_brokers, c->conf->kafka_properties_file, &a, &err);
+    code = topic_admin_open(c->conf->kafka_brokers, &c->conf->kafka, &a, &err);
     if (!code) {
         code = create_one(c, a, c->conf->kafka_topic, c->conf->kafka_partitions, replication, &err);
     }
     if (!code) {
         code = create_one(c, a, c->conf->kafka_deadletter, 1, replication, &err);
+    }
+    if (!code) {
+        code = allow(c, a, &err);
     }
     topic_admin_close(a);
     return code ? ctl_fail(&err) : POFR_EXIT_DONE;
@@ -71,7 +92,7 @@ int topic_check_main(struct ctl *c, int argc, char **argv)
     if (!ctl_options(c, argc, argv, names, values, args, 0, &args_count)) {
         return POFR_EXIT_USAGE;
     }
-    code = topic_admin_open(c->conf->kafka_brokers, c->conf->kafka_properties_file, &a, &err);
+    code = topic_admin_open(c->conf->kafka_brokers, &c->conf->kafka, &a, &err);
     if (code) {
         return ctl_fail(&err);
     }
@@ -81,8 +102,10 @@ int topic_check_main(struct ctl *c, int argc, char **argv)
     for (size_t i = 0; i < pofr_countof(topics); i++) {
         struct topic_facts f = { 0 };
 
-        err = (struct pofr_err){ 0 };
-        code = topic_check(a, topics[i], KAFKA_TIMEOUT_MS, &f, &err);
+        if (code != POFR_ETIMEOUT) { /* who does not answer is not asked again */
+            err = (struct pofr_err){ 0 };
+            code = topic_check(a, topics[i], KAFKA_TIMEOUT_MS, &f, &err);
+        }
         if (c->json) {
             printf("%s\n {\"topic\": \"%s\", \"ok\": %s, \"partitions\": %u, \"replication\": %u, \"min_insync\": %u}",
                    i ? "," : "", topics[i], code ? "false" : "true", f.partitions, f.replication, f.min_insync);

@@ -283,7 +283,7 @@ static void settings(struct ctl *c, const char *topic, struct findings *f)
     struct pofr_err err = { 0 };
     struct topic_facts facts;
     struct topic_admin *a = NULL;
-    int code = topic_admin_open(c->conf->kafka_brokers, c->conf->kafka_properties_file, &a, &err);
+    int code = topic_admin_open(c->conf->kafka_brokers, &c->conf->kafka, &a, &err);
 
     if (!code) {
         code = topic_check(a, topic, KAFKA_TIMEOUT_MS, &facts, &err);

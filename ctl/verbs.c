@@ -112,7 +112,15 @@ static const struct ctl_option pki_issue_options[] = {
     { "names", "LIST", "host names and addresses that it is good for; of a server NAME by default", false },
     { "days", "N", "how long it is good; 365 by default", false },
     { "output", "FILE", "the file of key and certificate; NAME.pem beside the CA by default", false },
+    { "group", "GROUP", "that may read the file, too (mode 0640)", false },
     { "force", NULL, "also where NAME was issued before, or the file is there", false },
+    END,
+};
+static const struct ctl_option pki_ensure_options[] = {
+    { "dir", "DIR", "where the CA is kept; else [files] pki_dir", false },
+    { "group", "GROUP", "that may read the files that are made, too (mode 0640)", false },
+    { "within", "N", "renew what ends within so many days; 30 by default", false },
+    { "days", "N", "how long what is made is good; 365 by default", false },
     END,
 };
 static const struct ctl_option pki_show_options[] = {
@@ -168,6 +176,8 @@ const struct ctl_verb ctl_verbs[] = {
     { "verify", "", "HOST", "ledger, chain and signatures of a host", verify_main, verify_options },
     { "pki", "init", "", "make a CA for the connections inside the cluster", pki_init, pki_init_options },
     { "pki", "issue", "NAME", "a key and its certificate, in one file", pki_issue, pki_issue_options },
+    { "pki", "ensure", "[NAME[=HOSTS]]...", "make what is missing, CA and certificates, renew what ends soon",
+      pki_ensure, pki_ensure_options },
     { "pki", "show", "[FILE]...", "what was issued, or what is in a file: for whom, until when", pki_show,
       pki_show_options },
     { "pki", "renew", "[NAME]", "a new key and certificate for a name, or the CA's certificate anew (ca)", pki_renew,

@@ -85,6 +85,7 @@ static struct db_address catalog_address(const struct gateway *g)
     a.user = g->c->catalog_user;
     a.password_file = g->c->catalog_password_file;
     a.database = g->c->catalog_database;
+    a.tls = g->c->catalog_tls;
     a.connect_timeout_s = CATALOG_CONNECT_S;
     a.io_timeout_s = CATALOG_IO_S;
     return a;
@@ -136,8 +137,10 @@ static int check_topic(struct gateway *g, struct pofr_err *err)
     int64_t deadline = clock_mono_us() + g->c->start_wait_us;
     struct topic_facts facts;
     struct pofr_err why;
-    int rc = topic_admin_open(g->brokers, g->c->properties_file, &g->admin, err);
+    int rc;
 
+    tls_watch_init(&g->admin_watch, &g->c->kafka.tls);
+    rc = topic_admin_open(g->brokers, &g->c->kafka, &g->admin, err);
     if (rc != 0) {
         return rc;
     }
@@ -194,7 +197,7 @@ static int open_lanes(struct gateway *g, struct pofr_err *err)
 
     o.gateway = g->name;
     o.brokers = g->brokers;
-    o.properties_file = g->c->properties_file;
+    o.access = &g->c->kafka;
     o.topic = g->c->topic;
     o.host_key = buf_slice(&g->host_key);
     o.memory = g->c->memory / g->sockets.lanes;
@@ -377,7 +380,7 @@ int gateway_start(struct conf *conf, struct gateway **out, struct pofr_err *err)
     if (!g) {
         return pofr_err_set(err, POFR_ENOMEM, "gateway: out of memory");
     }
-    g->c = (const struct gateway_conf *)conf_values(conf);
+    g->c = g->at_start = (const struct gateway_conf *)conf_values(conf);
     g->lock_fd = -1;
     buf_init(&g->host_key, 16384);
     rc = open_basics(g, err);

@@ -68,8 +68,7 @@ static const struct conf_option options[] = {
               "host:port of some brokers of the cluster."),
     CONF_STRING(struct gateway_conf, topic, "topic", TOPIC_SNAPSHOTS, CONF_NONEMPTY,
                 "The topic. pofrctl topic create makes it."),
-    CONF_SECRET_FILE(struct gateway_conf, properties_file, "properties_file", "", 0,
-                     "Lines name = value for TLS and SASL (security.protocol, ssl.*, sasl.*). Empty: none."),
+    KAFKA_ACCESS_OPTIONS(struct gateway_conf, kafka),
     CONF_USEC(struct gateway_conf, start_wait_us, "start_wait", "60s", "0", "1h", 0,
               "How long a start waits for Kafka to answer, before it ends with exit code 3."),
 
@@ -80,6 +79,7 @@ static const struct conf_option options[] = {
                 "The account: it reads keys and the list of wanted bundles, and calls one procedure."),
     CONF_SECRET_FILE(struct gateway_conf, catalog_password_file, "password_file", "", 0,
                      "Its password, alone in a file. Empty: none."),
+    TLS_OPTIONS(struct gateway_conf, catalog_tls),
     CONF_USEC(struct gateway_conf, refresh_us, "refresh", "5s", "100ms", "8s", 0,
               "How often the gateway asks for changes of keys. A retired host is cut off within this time."),
 

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/kafka/client.h"
 #include "common/os/conf.h"
 
 struct gateway_conf {
@@ -32,13 +33,14 @@ struct gateway_conf {
 
     struct conf_list brokers;
     const char *topic;
-    const char *properties_file;
+    struct kafka_access kafka;
     int64_t start_wait_us;
 
     const char *catalog_address;
     const char *catalog_database;
     const char *catalog_user;
     const char *catalog_password_file;
+    struct tls_files catalog_tls;
     int64_t refresh_us;
 
     const char *metrics_listen;

@@ -7,6 +7,7 @@
 #include "common/os/log.h"
 #include "common/os/metrics_http.h"
 #include "common/os/service.h"
+#include "common/tls/tls_expiry.h"
 #include "gateway/gateway_parts.h"
 #include "gateway/lane.h"
 #include "gateway/limits.h"
@@ -37,6 +38,14 @@ static bool is_ready(void *arg, char *reason, size_t n)
     return false;
 }
 
+static void write_more(struct buf *out, void *arg)
+{
+    const struct gateway *g = (const struct gateway *)arg;
+    const struct tls_use uses[] = { { "kafka", &g->at_start->kafka.tls }, { "catalog", &g->at_start->catalog_tls } };
+
+    tls_expiry_write(uses, pofr_countof(uses), out);
+}
+
 int gateway_open_metrics(struct gateway *g, struct pofr_err *err)
 {
     struct metrics_http_options o = { 0 };
@@ -45,6 +54,7 @@ int gateway_open_metrics(struct gateway *g, struct pofr_err *err)
     if (!g->c->metrics_listen[0]) {
         return 0;
     }
+    stat_set_extra(g->stats, write_more, g);
     o.address = g->c->metrics_listen;
     o.stats = g->stats;
     o.healthy = is_healthy;
@@ -78,6 +88,26 @@ static void look_for_kafka(struct gateway *g, int64_t now)
             log_info("gateway", "kafka_up", "brokers=%u", facts.brokers);
         }
         g->topic_due_us = clock_mono_us() + 5 * TICK_US;
+    }
+}
+
+/* The lanes see to their own clients (publish.c). */
+static void look_at_files(struct gateway *g, int64_t now)
+{
+    struct topic_admin *fresh = NULL;
+    struct pofr_err err;
+
+    if (now < g->files_due_us) {
+        return;
+    }
+    g->files_due_us = now + 5 * TICK_US;
+    if (tls_watch_changed(&g->admin_watch, &g->c->kafka.tls)) {
+        if (topic_admin_open(g->brokers, &g->c->kafka, &fresh, &err) != 0) {
+            log_error("gateway", "certificate_unusable", "error=\"%s\"", err.text);
+        } else {
+            topic_admin_close(g->admin);
+            g->admin = fresh;
+        }
     }
 }
 
@@ -128,6 +158,7 @@ void gateway_tick(void *arg)
         return;
     }
     if (!g->draining) {
+        look_at_files(g, now);
         look_for_kafka(g, now);
     }
     if (loop_timer_after(g->loop, &g->tick, g->draining ? TICK_US / 20 : TICK_US, gateway_tick, g) != 0) {

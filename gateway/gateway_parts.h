@@ -27,6 +27,7 @@ struct pofr_err;
 struct gateway {
     struct conf *first, *conf; /* at the start: its strings are everywhere; and now */
     const struct gateway_conf *c;
+    const struct gateway_conf *at_start; /* for other threads: it is never freed before them */
     char catalog_file[4096];
     char name[256], brokers[4096];
     struct hostport catalog_at;
@@ -39,6 +40,7 @@ struct gateway {
     struct hosts *hosts;
     struct catalog *catalog;
     struct topic_admin *admin;
+    struct tls_watch admin_watch;
     _Atomic uint32_t partitions;
     struct sockets sockets;
     struct lane *lanes[LANES_MAX];
@@ -49,7 +51,7 @@ struct gateway {
     struct loop_timer tick;
     uint64_t beats[LANES_MAX];
     int64_t beat_us[LANES_MAX];
-    int64_t topic_due_us, watchdog_due_us;
+    int64_t topic_due_us, files_due_us, watchdog_due_us;
     bool draining;
     _Atomic bool stuck, unready;
 };

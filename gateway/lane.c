@@ -325,7 +325,7 @@ int lane_open(const struct lane_options *o, struct lane **out, struct pofr_err *
     make_env(l);
     memset(&po, 0, sizeof(po));
     po.brokers = o->brokers;
-    po.properties_file = o->properties_file;
+    po.access = o->access;
     po.topic = o->topic;
     po.gateway = o->gateway;
     po.queue_bytes = o->memory;

@@ -19,6 +19,7 @@
 
 struct catalog;
 struct hosts;
+struct kafka_access;
 struct keys;
 struct lane;
 struct limits;
@@ -29,7 +30,8 @@ struct wanted;
 struct lane_options { /* all outlive the lanes */
     unsigned number;
     const char *gateway; /* name */
-    const char *brokers, *properties_file, *topic;
+    const char *brokers, *topic;
+    const struct kafka_access *access;
     struct slice host_key; /* the private key's text */
     uint64_t memory;       /* bytes that may be unacked in this lane */
     const int *listeners;  /* sockets that listen; they stay the caller's */

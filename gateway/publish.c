@@ -25,6 +25,8 @@
 
 #define MESSAGES_MAX "1000000"
 #define AGAIN_US     CLOCK_US_PER_S
+#define LOOK_US      (5 * CLOCK_US_PER_S)  /* how often files of certificates are looked at */
+#define RENEW_US     (10 * CLOCK_US_PER_S) /* for reports of the client of before */
 
 struct publisher {
     struct publisher_options o;
@@ -33,8 +35,11 @@ struct publisher {
     rd_kafka_queue_t *queue;
     struct loop_event *event;
     size_t unreported;
-    bool broken; /* a fatal error: nothing is sent until the client is new */
+    bool broken;   /* a fatal error: nothing is sent until the client is new */
+    bool renewing; /* the same, for a new certificate */
     struct loop_timer again;
+    struct tls_watch watch;
+    struct loop_timer look;
 };
 
 /* Runs in librdkafka's threads. */
@@ -81,7 +86,7 @@ static int client_new(struct publisher *p, struct pofr_err *err)
     char why[160];
     int rc;
 
-    rc = kafka_conf_new(p->o.brokers, p->o.properties_file, "pofr-gateway", &conf, err);
+    rc = kafka_conf_new(p->o.brokers, p->o.access, "pofr-gateway", &conf, err);
     if (rc != 0) {
         return rc;
     }
@@ -106,7 +111,7 @@ static int client_new(struct publisher *p, struct pofr_err *err)
     }
     p->queue = rd_kafka_queue_get_main(p->rk);
     rd_kafka_queue_io_event_enable(p->queue, loop_event_fd(p->event), &one, sizeof(one));
-    p->broken = false;
+    p->broken = p->renewing = false;
     return 0;
 }
 
@@ -210,22 +215,58 @@ static void take_events(struct publisher *p, int wait_ms)
     }
 }
 
+static void set_timer(struct publisher *p, struct loop_timer *timer, int64_t after_us, loop_timer_fn fn)
+{
+    if (loop_timer_after(p->o.loop, timer, after_us, fn, p) != 0) {
+        log_error("publish", "no_timer", "");
+    }
+}
+
 static void make_anew(void *arg)
+{
+    struct publisher *p = (struct publisher *)arg;
+    bool renewed = p->renewing && !p->broken;
+    struct pofr_err err;
+
+    loop_timer_cancel(p->o.loop, &p->again);
+    client_free(p);
+    if (client_new(p, &err) != 0) { /* it worked at the start: the file of properties may be gone for a moment */
+        log_error("publish", "no_client", "error=\"%s\"", err.text);
+        set_timer(p, &p->again, AGAIN_US, make_anew);
+        return;
+    }
+    stat_add(p->o.stats, STAT_gateway_producer_restarts, renewed ? 0 : 1);
+    log_info("publish", "client_anew", "why=%s", renewed ? "certificate" : "fatal");
+    p->o.progressed(p->o.arg);
+}
+
+/* The brokers take nothing of the client of before: agents send again what it has. */
+static void give_up(void *arg)
+{
+    struct publisher *p = (struct publisher *)arg;
+
+    log_warn("publish", "renewal_gives_up", "unreported=%zu", p->unreported);
+    (void)rd_kafka_purge(p->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT); /* reports say what it did */
+}
+
+/* librdkafka reads certificate and key once: a new one needs a new client, when the old one has reported what it took. */
+static void look_at_files(void *arg)
 {
     struct publisher *p = (struct publisher *)arg;
     struct pofr_err err;
 
-    client_free(p);
-    if (client_new(p, &err) != 0) { /* it worked at the start: the file of properties may be gone for a moment */
-        log_error("publish", "no_client", "error=\"%s\"", err.text);
-        if (loop_timer_after(p->o.loop, &p->again, AGAIN_US, make_anew, p) != 0) {
-            log_error("publish", "no_timer", "");
-        }
+    set_timer(p, &p->look, LOOK_US, look_at_files);
+    if (p->broken || p->renewing || !tls_watch_changed(&p->watch, &p->o.access->tls)) {
         return;
     }
-    stat_add(p->o.stats, STAT_gateway_producer_restarts, 1);
-    log_info("publish", "client_anew", "");
-    p->o.progressed(p->o.arg);
+    if (kafka_access_try(p->o.access, &err) != 0) {
+        log_error("publish", "certificate_unusable", "error=\"%s\"", err.text);
+        return;
+    }
+    log_info("publish", "certificate_changed", "unreported=%zu", p->unreported);
+    p->renewing = true;
+    set_timer(p, &p->again, RENEW_US, give_up);
+    loop_event_post(p->event);
 }
 
 static void on_event(void *arg)
@@ -235,7 +276,7 @@ static void on_event(void *arg)
     if (p->rk) {
         take_events(p, 0);
     }
-    if (p->broken && p->unreported == 0) {
+    if ((p->broken || p->renewing) && p->unreported == 0) {
         make_anew(p);
     } else {
         p->o.progressed(p->o.arg);
@@ -256,11 +297,16 @@ int publisher_open(const struct publisher_options *o, struct publisher **out, st
         return pofr_err_set(err, POFR_ENOMEM, "publisher: out of memory");
     }
     p->o = *o;
+    if (o->access && o->access->tls.on) {
+        tls_watch_init(&p->watch, &o->access->tls); /* before they are read: what comes after is noticed */
+        set_timer(p, &p->look, LOOK_US, look_at_files);
+    }
     rc = loop_event_new(o->loop, on_event, p, &p->event, err);
     if (rc == 0) {
         rc = client_new(p, err);
     }
     if (rc != 0) {
+        loop_timer_cancel(o->loop, &p->look);
         loop_event_free(p->event);
         free(p);
         return rc;
@@ -274,6 +320,7 @@ void publisher_close(struct publisher *p)
     if (!p) {
         return;
     }
+    loop_timer_cancel(p->o.loop, &p->look);
     if (p->unreported > 0) {
         (void)rd_kafka_purge(p->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT); /* reports say what it did */
         while (p->unreported > 0) {
@@ -345,7 +392,7 @@ int publisher_send(struct publisher *p, const struct publish_message *m)
     rd_kafka_headers_t *headers;
     rd_kafka_resp_err_t e;
 
-    if (p->broken) {
+    if (p->broken || p->renewing) {
         return POFR_EFULL;
     }
     headers = headers_of(p, m);

@@ -39,7 +39,7 @@ struct publish_message {
 
 struct publisher_options {
     const char *brokers; /* "host:port,host:port"; strings must outlive the publisher */
-    const char *properties_file;
+    const struct kafka_access *access;
     const char *topic;
     const char *gateway;  /* the name in the headers */
     uint64_t queue_bytes; /* that may wait */

@@ -105,7 +105,8 @@ static int connect_catalog(struct merger *m, struct pofr_err *err)
     struct hostport hp;
     struct db_address a = { .user = m->conf->catalog_user,
                             .password_file = m->conf->catalog_password_file,
-                            .database = "pofr_catalog" };
+                            .database = "pofr_catalog",
+                            .tls = m->conf->catalog_tls };
 
     if (m->catalog) {
         return 0;
@@ -203,6 +204,7 @@ static int take(const struct merger *m, struct shard *s, struct pofr_err *err)
                             .user = m->conf->shard_user,
                             .password_file = m->conf->shard_password_file,
                             .database = "pofr_store",
+                            .tls = m->conf->shard_tls,
                             .io_timeout_s = 600 };
     struct db_result *r = NULL;
     int code = 0;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "common/os/conf.h"
+#include "common/tls/tls_files.h"
 
 struct merger_conf {
     const char *name;
@@ -13,8 +14,10 @@ struct merger_conf {
     const char *catalog_address;
     const char *catalog_user;
     const char *catalog_password_file;
+    struct tls_files catalog_tls;
     const char *shard_user;
     const char *shard_password_file;
+    struct tls_files shard_tls;
     uint32_t keep_days;
     uint32_t keep_bundle_days;
     uint32_t ahead_days;

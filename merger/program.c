@@ -9,13 +9,14 @@
 #include "common/os/loop.h"
 #include "common/os/metrics_http.h"
 #include "common/os/service.h"
+#include "common/tls/tls_expiry.h"
 #include "merger/merger.h"
 #include "merger/stats.h"
 
 struct program {
     struct loop *loop;
     struct loop_timer timer, idle;
-    struct conf *conf;
+    struct conf *first, *conf; /* at the start, and now */
     struct merger *merger;
 };
 
@@ -83,7 +84,7 @@ static void on_reload(int signo, void *arg)
         log_error("merger", "reload_refused", "error=\"%s\"", err.text);
     } else {
         merger_set_conf(p->merger, conf_values(fresh));
-        conf_free(p->conf);
+        conf_free(p->conf != p->first ? p->conf : NULL);
         p->conf = fresh;
     }
     service_ready();
@@ -98,6 +99,15 @@ static const struct {
     int number;
     loop_signal_fn fn;
 } signals[] = { { SIGTERM, on_stop }, { SIGINT, on_stop }, { SIGHUP, on_reload } };
+
+/* Another thread: what it reads is never freed before it, and these options are not reloaded. */
+static void write_more(struct buf *out, void *arg)
+{
+    const struct merger_conf *c = arg;
+    const struct tls_use uses[] = { { "catalog", &c->catalog_tls }, { "shard", &c->shard_tls } };
+
+    tls_expiry_write(uses, pofr_countof(uses), out);
+}
 
 static int start(struct program *p, struct stat_set *stats, struct metrics_http **http, struct pofr_err *err)
 {
@@ -115,6 +125,7 @@ static int start(struct program *p, struct stat_set *stats, struct metrics_http 
     }
     if (!code && o.address[0]) {
         o.arg = p->merger;
+        stat_set_extra(stats, write_more, (void *)(uintptr_t)values(p));
         code = metrics_http_start(&o, http, err);
     }
     if (!code) {
@@ -133,7 +144,7 @@ static int start(struct program *p, struct stat_set *stats, struct metrics_http 
 
 int program_run(struct conf *conf, struct pofr_err *err)
 {
-    struct program p = { .conf = conf };
+    struct program p = { .first = conf, .conf = conf };
     struct stat_set *stats = NULL;
     struct metrics_http *http = NULL;
     int code = stat_new(merger_stats, MERGER_STATS, &stats, err);
@@ -147,6 +158,7 @@ int program_run(struct conf *conf, struct pofr_err *err)
     loop_free(p.loop);
     merger_free(p.merger);
     stat_free(stats);
-    conf_free(p.conf);
+    conf_free(p.conf != p.first ? p.conf : NULL);
+    conf_free(p.first);
     return code;
 }

@@ -85,6 +85,7 @@ static int start_writer(struct consume *c, struct shard *s, struct pofr_err *err
         .user = conf->shard_user,
         .password_file = conf->shard_password_file,
         .database = conf->shard_database,
+        .tls = conf->shard_tls,
         .limits = { conf->batch_records, conf->batch_bytes, conf->batch_us, conf->bundle_records, conf->strings_bytes },
         .keys = c->o.keys,
         .stats = c->o.stats,
@@ -458,6 +459,11 @@ static void look_around(struct consume *c)
     consume_note_figures(c);
 }
 
+bool consume_wants_anew(const struct consume *c)
+{
+    return c->anew && !atomic_load(&c->stop);
+}
+
 static const char *joined(const struct conf_list *list, char *to, size_t size)
 {
     size_t at = 0;
@@ -474,7 +480,7 @@ int consume_new(const struct consume_options *o, struct consume **out, struct po
     struct consume *c = calloc(1, sizeof(*c));
     const struct worker_conf *conf = o->conf;
     const struct kafka_events events = { c, assigned, revoked, take_message, fatal };
-    struct kafka_options ko = { .properties_file = conf->properties_file,
+    struct kafka_options ko = { .access = &conf->kafka,
                                 .topic = conf->topic,
                                 .group = conf->group,
                                 .instance_id = conf->instance_id,
@@ -488,6 +494,7 @@ int consume_new(const struct consume_options *o, struct consume **out, struct po
     }
     c->o = *o;
     pthread_mutex_init(&c->figures_lock, NULL);
+    tls_watch_init(&c->watch, &conf->kafka.tls); /* before they are read: what comes after is noticed */
     ko.brokers = joined(&conf->brokers, c->brokers, sizeof(c->brokers));
     eo.kafka = ko;
     eo.kafka.topic = conf->topic;
@@ -509,7 +516,7 @@ int consume_new(const struct consume_options *o, struct consume **out, struct po
 
 int consume_run(struct consume *c, struct pofr_err *err)
 {
-    while (!atomic_load(&c->stop) && c->fatal.code == 0) {
+    while (!atomic_load(&c->stop) && c->fatal.code == 0 && !c->anew) {
         int64_t now;
 
         kafka_poll(c->kafka, POLL_MS);
@@ -519,6 +526,7 @@ int consume_run(struct consume *c, struct pofr_err *err)
             c->rounds_at_us = now + ROUNDS_US;
             look_around(c);
             tell_progress(c, now);
+            consume_look_at_files(c, now);
         }
     }
     if (c->fatal.code) {

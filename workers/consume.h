@@ -24,12 +24,15 @@ struct consume_options {
 };
 
 POFR_MUST_USE int consume_new(const struct consume_options *o, struct consume **out, struct pofr_err *err);
-/* Until consume_stop(). 0, or an error after which the process ends. */
+/* Until consume_stop(), or until Kafka's clients are to be made anew. 0, or an error after which the process ends. */
 POFR_MUST_USE int consume_run(struct consume *c, struct pofr_err *err);
 /* Any thread, signal handlers too. */
 void consume_stop(struct consume *c);
 /* The catalog's copy has changed. Any thread. */
 void consume_catalog_changed(struct consume *c);
+/* Did consume_run() end because certificate or key have changed? librdkafka reads them once: it wants consume_free() and
+ * consume_new(). */
+bool consume_wants_anew(const struct consume *c);
 /* Finish the transactions at hand, leave the group: at most the configured time. */
 void consume_free(struct consume *c);
 

@@ -6,6 +6,11 @@
 #include <stdio.h>
 
 #include "common/base/buf.h"
+#include "common/kafka/client.h"
+#include "common/os/clock.h"
+#include "common/os/log.h"
+
+#define FILES_US (5 * CLOCK_US_PER_S) /* how often files of certificates are looked at */
 
 enum worker_cause consume_cause_of(const struct consume *c, unsigned n)
 {
@@ -67,6 +72,25 @@ bool consume_is_ready(const struct consume *c, char *reason, size_t n)
         return false;
     }
     return true;
+}
+
+void consume_look_at_files(struct consume *c, int64_t now)
+{
+    struct pofr_err err;
+
+    if (now < c->files_due_us) {
+        return;
+    }
+    c->files_due_us = now + FILES_US;
+    if (!tls_watch_changed(&c->watch, &c->o.conf->kafka.tls)) {
+        return;
+    }
+    if (kafka_access_try(&c->o.conf->kafka, &err) != 0) {
+        log_error("consume", "certificate_unusable", "error=\"%s\"", err.text);
+        return;
+    }
+    log_info("consume", "certificate_changed", "");
+    c->anew = true;
 }
 
 static void write_lag(struct consume *c, struct buf *out)

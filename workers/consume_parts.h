@@ -59,6 +59,9 @@ struct consume {
     bool full;
     int64_t rounds_at_us;
     int64_t watchdog_due_us;
+    struct tls_watch watch;
+    int64_t files_due_us;
+    bool anew;
     atomic_bool stop;
     atomic_bool catalog_changed;
     struct pofr_err fatal;
@@ -67,7 +70,9 @@ struct consume {
     bool member;
 };
 
-/* consume_figures.c: why a slot is not fetched (CAUSE_END: it is), and the figures of a round. */
+/* consume_figures.c: why a slot is not fetched (CAUSE_END: it is), the figures of a round, and certificates. */
 enum worker_cause consume_cause_of(const struct consume *c, unsigned n);
 void consume_count_pauses(struct consume *c);
 void consume_note_figures(struct consume *c);
+/* Now and then: are certificate and key others than those that the clients have? Then c->anew. */
+void consume_look_at_files(struct consume *c, int64_t now);

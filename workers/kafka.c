@@ -158,7 +158,7 @@ int kafka_consumer_new(const struct kafka_options *o, const struct kafka_events 
     if (code == 0) {
         k->events = *events;
         snprintf(k->topic, sizeof(k->topic), "%s", o->topic);
-        code = kafka_conf_new(o->brokers, o->properties_file, o->program, &conf, err);
+        code = kafka_conf_new(o->brokers, o->access, o->program, &conf, err);
     }
     if (code == 0) {
         rd_kafka_conf_set_opaque(conf, k);
@@ -380,7 +380,7 @@ int kafka_producer_new(const struct kafka_options *o, struct kafka_producer **ou
     int code = p ? 0 : pofr_err_set(err, POFR_ENOMEM, "producer");
 
     if (code == 0) {
-        code = kafka_conf_new(o->brokers, o->properties_file, o->program, &conf, err);
+        code = kafka_conf_new(o->brokers, o->access, o->program, &conf, err);
     }
     if (code == 0) {
         rd_kafka_conf_set_log_cb(conf, log_line);

@@ -15,6 +15,7 @@
 #include "common/base/err.h"
 #include "workers/message.h"
 
+struct kafka_access;
 struct kafka_consumer;
 struct kafka_producer;
 
@@ -30,7 +31,8 @@ struct kafka_events {
 };
 
 struct kafka_options {
-    const char *brokers, *properties_file, *topic, *group;
+    const char *brokers, *topic, *group;
+    const struct kafka_access *access;
     const char *instance_id; /* "": dynamic member */
     const char *program;
     uint64_t queue_bytes; /* of messages fetched and not yet given out */

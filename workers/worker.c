@@ -23,6 +23,7 @@
 #include "common/os/log.h"
 #include "common/os/metrics_http.h"
 #include "common/os/service.h"
+#include "common/tls/tls_expiry.h"
 #include "workers/consume.h"
 #include "workers/worker_conf.h"
 #include "workers/worker_stats.h"
@@ -39,7 +40,10 @@ struct worker {
     int lock_fd;
     struct stat_set *stats;
     struct keys *keys;
-    struct consume *consume;
+    pthread_mutex_t
+        lock; /* protects consume, which the threads of catalog, metrics and signals look at, and stopping */
+    struct consume *consume; /* NULL: being made */
+    bool stopping;
     struct metrics_http *metrics;
     pthread_t signals;
     bool signals_run;
@@ -53,6 +57,7 @@ static struct db_address catalog_address(const struct worker *w)
                                 .user = w->c->catalog_user,
                                 .password_file = w->c->catalog_password_file,
                                 .database = w->c->catalog_database,
+                                .tls = w->c->catalog_tls,
                                 .connect_timeout_s = 3,
                                 .io_timeout_s = 10 };
 }
@@ -60,18 +65,42 @@ static struct db_address catalog_address(const struct worker *w)
 static void catalog_changed(void *arg)
 {
     struct worker *w = arg;
-    struct consume *c = w->consume;
 
-    if (c) {
-        consume_catalog_changed(c);
+    pthread_mutex_lock(&w->lock);
+    if (w->consume) {
+        consume_catalog_changed(w->consume);
     }
+    pthread_mutex_unlock(&w->lock);
 }
 
 static bool is_ready(void *arg, char *reason, size_t n)
 {
-    const struct worker *w = arg;
+    struct worker *w = arg;
+    bool ready = false;
 
-    return consume_is_ready(w->consume, reason, n);
+    pthread_mutex_lock(&w->lock);
+    if (w->consume) {
+        ready = consume_is_ready(w->consume, reason, n);
+    } else {
+        snprintf(reason, n, "takes a new certificate");
+    }
+    pthread_mutex_unlock(&w->lock);
+    return ready;
+}
+
+static void write_more(struct buf *out, void *arg)
+{
+    struct worker *w = arg;
+    const struct tls_use uses[] = { { "kafka", &w->c->kafka.tls },
+                                    { "catalog", &w->c->catalog_tls },
+                                    { "shard", &w->c->shard_tls } };
+
+    pthread_mutex_lock(&w->lock);
+    if (w->consume) {
+        consume_metrics(out, w->consume);
+    }
+    pthread_mutex_unlock(&w->lock);
+    tls_expiry_write(uses, pofr_countof(uses), out);
 }
 
 /* --- start ---------------------------------------------------------------------------------------------------- */
@@ -129,13 +158,16 @@ static int check_topic(struct worker *w, struct pofr_err *err)
     for (size_t i = 0, at = 0; i < w->c->brokers.count && at < sizeof(w->brokers); i++) {
         at += (size_t)snprintf(w->brokers + at, sizeof(w->brokers) - at, "%s%s", i ? "," : "", w->c->brokers.items[i]);
     }
-    code = topic_admin_open(w->brokers, w->c->properties_file, &admin, err);
+    code = topic_admin_open(w->brokers, &w->c->kafka, &admin, err);
     if (code) {
         return code;
     }
     service_extend(w->c->start_wait_us + SLACK_US);
     do {
         code = topic_check(admin, w->c->topic, 5000, &facts, err);
+        if (code == POFR_ETIMEOUT) {
+            log_warn("worker", "waits_for_kafka", "error=\"%s\"", err->text);
+        }
     } while (code == POFR_ETIMEOUT && clock_mono_us() < limit);
     if (code == 0) {
         log_info("worker", "topic", "name=%s slots=%u replication=%u", w->c->topic, facts.partitions,
@@ -151,8 +183,37 @@ static int open_metrics(struct worker *w, struct pofr_err *err)
         .address = w->c->metrics_listen, .stats = w->stats, .ready = is_ready, .arg = w
     };
 
-    stat_set_extra(w->stats, consume_metrics, w->consume);
+    stat_set_extra(w->stats, write_more, w);
     return w->c->metrics_listen[0] ? metrics_http_start(&o, &w->metrics, err) : 0;
+}
+
+static int open_consume(struct worker *w, struct pofr_err *err)
+{
+    const struct consume_options o = { w->c, w->name, w->keys, w->stats, catalog_address(w) };
+    struct consume *c = NULL;
+    int code = consume_new(&o, &c, err);
+
+    if (code) {
+        return code;
+    }
+    pthread_mutex_lock(&w->lock);
+    w->consume = c;
+    if (w->stopping) {
+        consume_stop(c);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return 0;
+}
+
+static void close_consume(struct worker *w)
+{
+    struct consume *c;
+
+    pthread_mutex_lock(&w->lock);
+    c = w->consume;
+    w->consume = NULL;
+    pthread_mutex_unlock(&w->lock);
+    consume_free(c);
 }
 
 /* --- signals -------------------------------------------------------------------------------------------------- */
@@ -179,6 +240,16 @@ static void reload(struct worker *w)
     service_ready();
 }
 
+static void stop(struct worker *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->stopping = true;
+    if (w->consume) {
+        consume_stop(w->consume);
+    }
+    pthread_mutex_unlock(&w->lock);
+}
+
 static void *take_signals(void *arg)
 {
     struct worker *w = arg;
@@ -197,7 +268,7 @@ static void *take_signals(void *arg)
             reload(w);
         } else if (signo == SIGTERM || signo == SIGINT) {
             log_info("worker", "stopping", "signal=%d", signo);
-            consume_stop(w->consume);
+            stop(w);
         }
     }
     return NULL;
@@ -217,12 +288,12 @@ static void block_signals(void)
 int worker_start(struct conf *conf, struct worker **out, struct pofr_err *err)
 {
     struct worker *w = calloc(1, sizeof(*w));
-    struct consume_options co;
     int code;
 
     if (!w) {
         return pofr_err_set(err, POFR_ENOMEM, "worker");
     }
+    pthread_mutex_init(&w->lock, NULL);
     block_signals(); /* before any thread */
     w->c = conf_values(conf);
     w->lock_fd = -1;
@@ -240,8 +311,7 @@ int worker_start(struct conf *conf, struct worker **out, struct pofr_err *err)
         code = open_keys(w, err);
     }
     if (code == 0) {
-        co = (struct consume_options){ w->c, w->name, w->keys, w->stats, catalog_address(w) };
-        code = consume_new(&co, &w->consume, err);
+        code = open_consume(w, err);
     }
     if (code == 0) {
         code = keys_run(w->keys, err);
@@ -270,6 +340,17 @@ int worker_run(struct worker *w, struct pofr_err *err)
     log_info("worker", "started", "name=%s version=%s", w->name, POFR_VERSION);
     service_ready();
     rc = consume_run(w->consume, err);
+    while (rc == 0 &&
+           consume_wants_anew(w->consume)) { /* as at an end, and as at a start: no other part of it is new */
+        service_watchdog();
+        close_consume(w);
+        service_watchdog();
+        rc = open_consume(w, err);
+        if (rc == 0) {
+            log_info("worker", "clients_anew", "");
+            rc = consume_run(w->consume, err);
+        }
+    }
     service_stopping();
     service_extend(w->c->drain_us + SLACK_US);
     return rc;
@@ -288,9 +369,9 @@ void worker_free(struct worker *w)
     if (w->signals_run) {
         pthread_join(w->signals, NULL);
     }
-    consume_free(w->consume);
-    w->consume = NULL;
+    close_consume(w);
     keys_close(w->keys);
+    pthread_mutex_destroy(&w->lock);
     stat_free(w->stats);
     fsio_close(&w->lock_fd);
     if (w->conf) {

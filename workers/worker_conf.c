@@ -31,8 +31,7 @@ static const struct conf_option options[] = {
                 "The consumer group. All workers of a cluster have the same."),
     CONF_STRING(struct worker_conf, deadletter, "deadletter", TOPIC_DEADLETTER, CONF_NONEMPTY,
                 "Where messages that were set aside are copied to."),
-    CONF_SECRET_FILE(struct worker_conf, properties_file, "properties_file", "", 0,
-                     "Lines name = value for TLS and SASL (security.protocol, ssl.*, sasl.*). Empty: none."),
+    KAFKA_ACCESS_OPTIONS(struct worker_conf, kafka),
     CONF_USEC(struct worker_conf, start_wait_us, "start_wait", "60s", "0", "1h", 0,
               "How long a start waits for Kafka to answer, before it ends with exit code 3."),
 
@@ -44,6 +43,7 @@ static const struct conf_option options[] = {
         "The account: it reads hosts, keys, slots and shards, and calls the procedure that enters a host's next key."),
     CONF_SECRET_FILE(struct worker_conf, catalog_password_file, "password_file", "", 0,
                      "Its password, alone in a file. Empty: none."),
+    TLS_OPTIONS(struct worker_conf, catalog_tls),
     CONF_USEC(struct worker_conf, refresh_us, "refresh", "5s", "100ms", "8s", 0,
               "How often the worker asks for changes of hosts, keys and slots."),
 
@@ -53,6 +53,7 @@ static const struct conf_option options[] = {
                      "Its password, alone in a file. Empty: none."),
     CONF_STRING(struct worker_conf, shard_database, "database", "pofr_store", CONF_NONEMPTY,
                 "The database of the tables."),
+    TLS_OPTIONS(struct worker_conf, shard_tls),
 
     CONF_SECTION("limits", "How much is stored at once, and what may wait in memory."),
     CONF_UINT(

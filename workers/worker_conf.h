@@ -2,15 +2,18 @@
 /* worker_conf.h -- the options of pofr-worker. */
 #pragma once
 
+#include "common/kafka/client.h"
 #include "common/os/conf.h"
 
 struct worker_conf {
     const char *name, *state_dir, *instance_id;
     int64_t drain_us;
     struct conf_list brokers;
-    const char *topic, *group, *deadletter, *properties_file;
+    const char *topic, *group, *deadletter;
+    struct kafka_access kafka;
     int64_t start_wait_us;
     const char *catalog_address, *catalog_database, *catalog_user, *catalog_password_file;
+    struct tls_files catalog_tls, shard_tls;
     int64_t refresh_us;
     const char *shard_user, *shard_password_file, *shard_database;
     uint32_t batch_records, bundle_records;

@@ -369,6 +369,7 @@ int writer_start(const struct writer_options *o, struct writer **out, struct pof
                                               .port = o->shard.port,
                                               .user = o->user,
                                               .password_file = o->password_file,
+                                              .tls = o->tls,
                                               .database = o->database,
                                               .connect_timeout_s = 3,
                                               .io_timeout_s = 30,

@@ -33,6 +33,7 @@ struct writer_options {
     const char *worker;
     struct keys_shard shard;
     const char *user, *password_file, *database;
+    struct tls_files tls;
     struct writer_limits limits;
     struct keys *keys;
     struct stat_set *stats;

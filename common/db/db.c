@@ -12,7 +12,9 @@
 
 #include "common/base/arena.h"
 #include "common/base/buf.h"
+#include "common/db/db_parts.h"
 #include "common/os/fsio.h"
+#include "common/tls/tls_expiry.h"
 
 struct kept { /* a statement that stays prepared */
     MYSQL_STMT *stmt;
@@ -76,6 +78,7 @@ static const struct {
     { ER_TABLEACCESS_DENIED_ERROR, POFR_EPERMISSION },
     { CR_CONNECTION_ERROR, POFR_EDBBUSY },
     { CR_CONN_HOST_ERROR, POFR_EDBBUSY },
+    { CR_SSL_CONNECTION_ERROR, POFR_EDBBUSY }, /* whose certificates these are is seen to by people; the data is kept */
     { CR_UNKNOWN_HOST, POFR_EDBBUSY },
     { CR_SERVER_GONE_ERROR, POFR_EDBBUSY },
     { CR_SERVER_LOST, POFR_EDBBUSY },
@@ -145,6 +148,7 @@ int db_connect(const struct db_address *a, struct db **out_db, struct pofr_err *
     struct buf password = BUF_INIT(65536);
     unsigned connect_s = a->connect_timeout_s ? a->connect_timeout_s : 5;
     unsigned io_s = a->io_timeout_s ? a->io_timeout_s : 60;
+    unsigned tcp = MYSQL_PROTOCOL_TCP;
     my_bool no = 0;
     int code = 0;
 
@@ -170,9 +174,23 @@ int db_connect(const struct db_address *a, struct db **out_db, struct pofr_err *
     mysql_options(db->mysql, MYSQL_INIT_COMMAND,
                   "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,"
                   "NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION'");
+    if (!a->socket || !a->socket[0]) { /* also to "localhost", which the library would take for a unix socket */
+        mysql_options(db->mysql, MYSQL_OPT_PROTOCOL, &tcp);
+    }
+    code = db_set_tls(db->mysql, a, err);
+    if (code) {
+        goto out;
+    }
     if (!mysql_real_connect(db->mysql, a->host, a->user, password.len ? buf_cstr(&password) : NULL, a->database,
                             a->port, a->socket, CLIENT_MULTI_RESULTS)) {
-        code = fail(db, err, mysql_errno(db->mysql), mysql_error(db->mysql));
+        char ours[160] = "";
+
+        db->last_error = mysql_errno(db->mysql);
+        /* What the library finds wrong itself is the server's certificate; of ours an alert tells, or nothing but an end. */
+        if (db->last_error != CR_SSL_CONNECTION_ERROR || strstr(mysql_error(db->mysql), "alert")) {
+            tls_expiry_explain(&a->tls, ours, sizeof(ours));
+        }
+        code = pofr_err_set(err, db_code_of(db->last_error), "%s (%u)%s", mysql_error(db->mysql), db->last_error, ours);
         goto out;
     }
     db->beats = a->beats;

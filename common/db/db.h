@@ -18,6 +18,7 @@
 #include "common/base/compiler.h"
 #include "common/base/err.h"
 #include "common/base/slice.h"
+#include "common/tls/tls_files.h"
 
 struct db;
 struct db_result;
@@ -29,6 +30,7 @@ struct db_address {
     const char *user;
     const char *password_file;   /* first line is the password; NULL or "": none */
     const char *database;        /* NULL: none */
+    struct tls_files tls;        /* all zero: a plain connection; not used where socket is set */
     unsigned connect_timeout_s;  /* 0: 5 */
     unsigned io_timeout_s;       /* for one read or write; 0: 60 */
     atomic_uint_fast64_t *beats; /* counts statements that came to an end, whatever end; NULL: nobody looks */

@@ -8,9 +8,12 @@
 #include <librdkafka/rdkafka.h>
 
 #include "common/base/buf.h"
+#include "common/os/clock.h"
 #include "common/os/fsio.h"
+#include "common/tls/certificate.h"
 
 #define PROPERTIES_MAX 64u
+#define SLICE_MS       500
 
 int kafka_conf_set(struct rd_kafka_conf_s *conf, const char *name, const char *value, struct pofr_err *err)
 {
@@ -92,8 +95,97 @@ static int apply_file(struct rd_kafka_conf_s *conf, const char *file, struct pof
     return rc;
 }
 
-int kafka_conf_new(const char *brokers, const char *properties_file, const char *program, struct rd_kafka_conf_s **out,
-                   struct pofr_err *err)
+/* --- TLS and SASL ------------------------------------------------------------------------------------- */
+
+static int apply_password(struct rd_kafka_conf_s *conf, const char *file, struct pofr_err *err)
+{
+    struct buf password = BUF_INIT(65536);
+    int rc = fsio_read_secret(file, &password, err);
+
+    if (rc == 0) {
+        const char *text = buf_cstr(&password);
+
+        rc = text ? kafka_conf_set(conf, "sasl.password", text, err) : POFR_ENOMEM;
+    }
+    if (password.data) {
+        explicit_bzero(password.data, password.cap);
+    }
+    buf_free(&password);
+    return rc;
+}
+
+static int apply_pairs(struct rd_kafka_conf_s *conf, const char *const (*pairs)[2], size_t count, struct pofr_err *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        rc = pairs[i][1][0] ? kafka_conf_set(conf, pairs[i][0], pairs[i][1], err) : 0;
+    }
+    return rc;
+}
+
+/* Only to say what is wrong: what OpenSSL has found wrong stays wrong. librdkafka's threads. */
+static int on_certificate(rd_kafka_t *rk, const char *broker_name, int32_t broker_id, int *x509_error, int depth,
+                          const char *certificate, size_t size, char *why, size_t why_size, void *opaque)
+{
+    (void)rk;
+    (void)broker_name;
+    (void)broker_id;
+    (void)depth;
+    (void)certificate;
+    (void)size;
+    (void)opaque;
+    if (*x509_error == 0) {
+        return 1;
+    }
+    snprintf(why, why_size, "%s", certificate_fault(*x509_error));
+    return 0;
+}
+
+static int apply_tls(struct rd_kafka_conf_s *conf, const struct kafka_access *a, struct pofr_err *err)
+{
+    bool with_user = a->user && a->user[0];
+    struct tls_paths paths;
+    int rc = tls_files_find(&a->tls, &paths, err);
+
+    if (rc == 0) {
+        const char *const pairs[][2] = {
+            { "security.protocol", with_user ? "sasl_ssl" : "ssl" },
+            { "ssl.ca.location", paths.ca },
+            { "ssl.certificate.location", paths.certificate },
+            { "ssl.key.location", paths.key },
+            { "enable.ssl.certificate.verification", "true" },
+            { "ssl.endpoint.identification.algorithm", "https" }, /* versions differ in what they do by themselves */
+        };
+
+        rc = apply_pairs(conf, pairs, pofr_countof(pairs), err);
+    }
+    if (rc == 0 && rd_kafka_conf_set_ssl_cert_verify_cb(conf, on_certificate) != RD_KAFKA_CONF_OK) {
+        rc = pofr_err_set(err, POFR_ECONFIG, "this librdkafka has no TLS");
+    }
+    if (rc == 0 && with_user) {
+        const char *const pairs[][2] = { { "sasl.mechanisms", "SCRAM-SHA-512" }, { "sasl.username", a->user } };
+
+        rc = apply_pairs(conf, pairs, pofr_countof(pairs), err);
+        rc = rc ? rc : apply_password(conf, a->password_file ? a->password_file : "", err);
+    }
+    return rc;
+}
+
+static int apply_access(struct rd_kafka_conf_s *conf, const struct kafka_access *a, struct pofr_err *err)
+{
+    int rc = a->properties_file && a->properties_file[0] ? apply_file(conf, a->properties_file, err) : 0;
+
+    if (rc == 0 && a->tls.on) {
+        rc = apply_tls(conf, a, err);
+    } else if (rc == 0 && a->user && a->user[0]) {
+        rc = pofr_err_set(err, POFR_ECONFIG, "[kafka] user needs tls = yes: its password goes over no open connection");
+    }
+    return rc;
+}
+
+int kafka_conf_new(const char *brokers, const struct kafka_access *access, const char *program,
+                   struct rd_kafka_conf_s **out, struct pofr_err *err)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     char id[64];
@@ -103,7 +195,7 @@ int kafka_conf_new(const char *brokers, const char *properties_file, const char 
         return pofr_err_set(err, POFR_ENOMEM, "kafka configuration: out of memory");
     }
     snprintf(id, sizeof(id), "%.63s", program);
-    rc = properties_file && properties_file[0] ? apply_file(conf, properties_file, err) : 0;
+    rc = access ? apply_access(conf, access, err) : 0;
     if (rc == 0) {
         rc = kafka_conf_set(conf, "bootstrap.servers", brokers, err);
     }
@@ -118,5 +210,140 @@ int kafka_conf_new(const char *brokers, const char *properties_file, const char 
         return rc;
     }
     *out = conf;
+    return 0;
+}
+
+/* --- why brokers do not answer --------------------------------------------------------------------------- */
+
+/*
+ * What librdkafka has to say comes back as error codes, but for what is wrong with a broker's certificate: "…Certificate
+ * (subject=…, issuer=…) verification callback failed: REASON". Its threads.
+ */
+static void keep_fault(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    static const char mark[] = " verification callback failed: ";
+    struct kafka_notes *n = (struct kafka_notes *)rd_kafka_opaque(rk);
+    const char *whose = strstr(text, "(subject=");
+    const char *reason = whose ? strstr(whose, mark) : NULL;
+
+    (void)level;
+    if (strcmp(facility, "SSLCERTVRFY") != 0) {
+        return;
+    }
+    pthread_mutex_lock(&n->lock);
+    if (reason) {
+        snprintf(n->fault, sizeof(n->fault), "%s %.*s", reason + sizeof(mark) - 1, (int)(reason - whose), whose);
+    } else {
+        snprintf(n->fault, sizeof(n->fault), "%s", text);
+    }
+    pthread_mutex_unlock(&n->lock);
+}
+
+void kafka_notes_init(struct kafka_notes *n)
+{
+    pthread_mutex_init(&n->lock, NULL);
+    n->fault[0] = 0;
+}
+
+void kafka_notes_fini(struct kafka_notes *n)
+{
+    pthread_mutex_destroy(&n->lock);
+}
+
+void kafka_notes_take(struct kafka_notes *n, struct rd_kafka_conf_s *conf)
+{
+    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_ERROR);
+    rd_kafka_conf_set_opaque(conf, n);
+    rd_kafka_conf_set_log_cb(conf, keep_fault);
+}
+
+/* An alert in place of an answer is a broken connection to librdkafka; OpenSSL's words tell. */
+static bool is_lasting(rd_kafka_resp_err_t e, const char *text)
+{
+    return e == RD_KAFKA_RESP_ERR__SSL || e == RD_KAFKA_RESP_ERR__AUTHENTICATION || strstr(text, "SSL routines");
+}
+
+/* "error:0A000416:SSL routines::sslv3 alert certificate unknown: SSL alert number 46": what it says is in the end. */
+static void shorten(char *text)
+{
+    static const char mark[] = "SSL routines::";
+    char *from = strstr(text, "error:");
+    char *to = from ? strstr(from, mark) : NULL;
+
+    if (to) {
+        to += sizeof(mark) - 1;
+        memmove(from, to, strlen(to) + 1);
+    }
+}
+
+bool kafka_notes_read(struct kafka_notes *n, struct rd_kafka_s *rk, char *text, size_t size)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_get_main(rk);
+    rd_kafka_event_t *event;
+    bool lasting = false;
+
+    text[0] = 0;
+    while ((event = rd_kafka_queue_poll(queue, 0)) != NULL) {
+        rd_kafka_resp_err_t e = rd_kafka_event_error(event);
+
+        if (e != RD_KAFKA_RESP_ERR_NO_ERROR && e != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) { /* that says nothing more */
+            snprintf(text, size, "%s", rd_kafka_event_error_string(event));
+            lasting = lasting || is_lasting(e, text);
+            shorten(text);
+        }
+        rd_kafka_event_destroy(event);
+    }
+    rd_kafka_queue_destroy(queue);
+    pthread_mutex_lock(&n->lock);
+    if (n->fault[0] && text[0]) { /* librdkafka's own words speak of the CA, whatever it was */
+        snprintf(text, size, KAFKA_BROKERS_FAULT "%s", n->fault);
+        lasting = true;
+    }
+    n->fault[0] = 0;
+    pthread_mutex_unlock(&n->lock);
+    return lasting;
+}
+
+int kafka_metadata(struct kafka_notes *n, struct rd_kafka_s *rk, bool all_topics, const struct rd_kafka_metadata **out,
+                   int timeout_ms, char *text, size_t size)
+{
+    int64_t limit_us = clock_mono_us() + (int64_t)timeout_ms * CLOCK_US_PER_MS;
+    bool lasting = false;
+    rd_kafka_resp_err_t e;
+
+    text[0] = 0;
+    do {
+        int left_ms = (int)((limit_us - clock_mono_us()) / CLOCK_US_PER_MS);
+        char newest[200];
+
+        e = rd_kafka_metadata(rk, all_topics, NULL, out, left_ms < SLICE_MS ? (left_ms > 1 ? left_ms : 1) : SLICE_MS);
+        if (e != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            lasting = kafka_notes_read(n, rk, newest, sizeof(newest));
+            if (newest[0]) {
+                snprintf(text, size, "%s", newest);
+            }
+        }
+    } while ((e == RD_KAFKA_RESP_ERR__TIMED_OUT || e == RD_KAFKA_RESP_ERR__TRANSPORT) && !lasting &&
+             clock_mono_us() < limit_us);
+    return e;
+}
+
+int kafka_access_try(const struct kafka_access *access, struct pofr_err *err)
+{
+    struct rd_kafka_conf_s *conf = NULL;
+    rd_kafka_t *rk;
+    char why[200];
+    int rc = kafka_conf_new("", access, "pofr-try", &conf, err);
+
+    if (rc != 0) {
+        return rc;
+    }
+    rd_kafka_conf_set_log_cb(conf, NULL); /* what is wrong comes back as text */
+    rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
+    if (!rk) {
+        rd_kafka_conf_destroy(conf);
+        return pofr_err_set(err, POFR_ECONFIG, "kafka client: %s", why);
+    }
+    rd_kafka_destroy(rk);
     return 0;
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * client.h -- how our programs set up a Kafka client: brokers, and what an operator adds for TLS or SASL.
+ * client.h -- how our programs set up a Kafka client: brokers, and how they are reached: TLS, SASL, properties.
+ *
+ * With tls alone, the broker knows us by our certificate (principal User:CN=…); with user, by SCRAM-SHA-512 inside TLS.
+ * A password goes over no connection that is not encrypted: user without tls is refused.
  *
  * The properties file has lines "name = value" as every Kafka tool knows them, # comments; at most 64. It
  * may hold secrets, so it is read as one (fsio_read_secret()). It may say how to reach the brokers
@@ -9,20 +12,70 @@
  */
 #pragma once
 
+#include <pthread.h>
+#include <stddef.h>
+
 #include "common/base/compiler.h"
 #include "common/base/err.h"
+#include "common/tls/tls_files.h"
 
 struct rd_kafka_conf_s; /* rd_kafka_conf_t */
+struct rd_kafka_s;      /* rd_kafka_t */
+struct rd_kafka_metadata;
 
 #define KAFKA_TIMEOUT_MS 10000
+
+struct kafka_access { /* all zero: plain connections */
+    struct tls_files tls;
+    const char *user; /* of SASL; "": none */
+    const char *password_file;
+    const char *properties_file; /* "": none */
+};
+
+/* Of a program's option table, in section [kafka]; field is a struct kafka_access of its struct. */
+#define KAFKA_ACCESS_OPTIONS(type, field)                                                                              \
+    TLS_OPTIONS(type, field.tls),                                                                                      \
+        CONF_STRING(type, field.user, "user", "", 0,                                                                   \
+                    "With tls: the account by which the brokers know us (SASL SCRAM-SHA-512). Empty: they know us by " \
+                    "our certificate."),                                                                               \
+        CONF_SECRET_FILE(type, field.password_file, "password_file", "", 0,                                            \
+                         "The account's password, alone in a file."),                                                  \
+        CONF_SECRET_FILE(type, field.properties_file, "properties_file", "", 0,                                        \
+                         "What else is needed to reach the brokers: librdkafka's properties, name = value, one a "     \
+                         "line (security.*, ssl.*, sasl.*, socket.* and the like). Empty: none.")
 
 /* Set one property; POFR_ECONFIG with librdkafka's words. */
 POFR_MUST_USE int kafka_conf_set(struct rd_kafka_conf_s *conf, const char *name, const char *value,
                                  struct pofr_err *err);
 
 /*
- * A new configuration with bootstrap.servers, client.id program ("pofr-gateway") and the properties of the
- * file (NULL or "": none). Freed by rd_kafka_conf_destroy(), or taken by rd_kafka_new().
+ * A new configuration with bootstrap.servers, client.id program ("pofr-gateway") and what access says (NULL: plain
+ * connections). Freed by rd_kafka_conf_destroy(), or taken by rd_kafka_new(), which reads certificate and key.
  */
-POFR_MUST_USE int kafka_conf_new(const char *brokers, const char *properties_file, const char *program,
+POFR_MUST_USE int kafka_conf_new(const char *brokers, const struct kafka_access *access, const char *program,
                                  struct rd_kafka_conf_s **out, struct pofr_err *err);
+
+/*
+ * Why brokers do not answer: librdkafka tells it apart from the answers that do not come. For a client whose main queue, log
+ * and opaque nobody else uses. Before rd_kafka_new(): kafka_notes_take(); when something failed: kafka_notes_read() gives the
+ * newest reason ("" where there is none), in the thread that asks. True: waiting does not mend it (certificate, account).
+ */
+struct kafka_notes {
+    pthread_mutex_t lock; /* protects fault, which librdkafka's threads write */
+    char fault[160];      /* of a broker's certificate */
+};
+
+#define KAFKA_BROKERS_FAULT "the broker's certificate: " /* how such a reason begins */
+
+void kafka_notes_init(struct kafka_notes *n);
+void kafka_notes_fini(struct kafka_notes *n); /* after rd_kafka_destroy() */
+void kafka_notes_take(struct kafka_notes *n, struct rd_kafka_conf_s *conf);
+bool kafka_notes_read(struct kafka_notes *n, struct rd_kafka_s *rk, char *text, size_t size);
+
+/* rd_kafka_metadata() for at most timeout_ms, of all topics or of none; on failure with the reason in text, and sooner where
+ * waiting does not help. 0 or librdkafka's code. */
+int kafka_metadata(struct kafka_notes *n, struct rd_kafka_s *rk, bool all_topics, const struct rd_kafka_metadata **out,
+                   int timeout_ms, char *text, size_t size);
+
+/* Could a client be made of these files now? POFR_ECONFIG and others: why not. Asks no broker. */
+POFR_MUST_USE int kafka_access_try(const struct kafka_access *access, struct pofr_err *err);

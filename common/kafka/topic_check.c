@@ -5,35 +5,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <librdkafka/rdkafka.h>
-
 #include "common/base/parse_num.h"
 #include "common/base/slice.h"
 #include "common/kafka/client.h"
+#include "common/kafka/topic_parts.h"
+#include "common/tls/tls_expiry.h"
 
 #define SETTINGS_MAX 128u
+#define WHY_MAX      100 /* bytes of a reason, where more is to be said */
 
-struct topic_admin {
-    rd_kafka_t *rk;
-};
-
-/* What librdkafka has to say comes back as error codes; its lines on stderr would be in nobody's format. */
-static void drop_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
-{
-    (void)rk;
-    (void)level;
-    (void)facility;
-    (void)text;
-}
-
-int topic_admin_open(const char *brokers, const char *properties_file, struct topic_admin **out, struct pofr_err *err)
+int topic_admin_open(const char *brokers, const struct kafka_access *access, struct topic_admin **out,
+                     struct pofr_err *err)
 {
     struct topic_admin *a;
     rd_kafka_conf_t *conf = NULL;
     char why[160];
     int rc;
 
-    rc = kafka_conf_new(brokers, properties_file, "pofr-admin", &conf, err);
+    rc = kafka_conf_new(brokers, access, "pofr-admin", &conf, err);
     if (rc != 0) {
         return rc;
     }
@@ -42,12 +31,17 @@ int topic_admin_open(const char *brokers, const char *properties_file, struct to
         rd_kafka_conf_destroy(conf);
         return pofr_err_set(err, POFR_ENOMEM, "kafka client: out of memory");
     }
-    rd_kafka_conf_set_log_cb(conf, drop_log);
+    kafka_notes_init(&a->notes);
+    kafka_notes_take(&a->notes, conf);
     a->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
     if (!a->rk) {
         rd_kafka_conf_destroy(conf);
+        kafka_notes_fini(&a->notes);
         free(a);
         return pofr_err_set(err, POFR_ECONFIG, "kafka client: %s", why);
+    }
+    if (access) {
+        a->tls = access->tls;
     }
     *out = a;
     return 0;
@@ -57,11 +51,12 @@ void topic_admin_close(struct topic_admin *a)
 {
     if (a) {
         rd_kafka_destroy(a->rk);
+        kafka_notes_fini(&a->notes);
         free(a);
     }
 }
 
-static int code_of(rd_kafka_resp_err_t e)
+int topic_code_of(rd_kafka_resp_err_t e)
 {
     switch (e) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
@@ -88,9 +83,36 @@ static int code_of(rd_kafka_resp_err_t e)
     }
 }
 
+static int no_answer(const struct topic_admin *a, struct pofr_err *err, const char *topic, const char *why)
+{
+    char ours[160] = "";
+
+    if (!slice_starts_with(slice_str(why), slice_str(KAFKA_BROKERS_FAULT))) { /* ours was not looked at yet */
+        tls_expiry_explain(&a->tls, ours, sizeof(ours));
+    }
+    if (!a->tls.on && !why[0]) { /* librdkafka says nothing of a listener that hangs up on who does not speak TLS */
+        snprintf(ours, sizeof(ours), "; do the brokers want [kafka] tls = yes?");
+    }
+    return pofr_err_set(err, POFR_ETIMEOUT, "kafka, %s: no answer%s%.*s%s", topic, why[0] ? ": " : "",
+                        ours[0] ? WHY_MAX : 200, why, ours);
+}
+
 static int fail(struct pofr_err *err, rd_kafka_resp_err_t e, const char *topic, const char *text)
 {
-    return pofr_err_set(err, code_of(e), "kafka topic %s: %s", topic, text ? text : rd_kafka_err2str(e));
+    return pofr_err_set(err, topic_code_of(e), "kafka topic %s: %s", topic, text ? text : rd_kafka_err2str(e));
+}
+
+static int metadata(struct topic_admin *a, bool all, const char *topic, const struct rd_kafka_metadata **out,
+                    int timeout_ms, struct pofr_err *err)
+{
+    char why[200];
+    rd_kafka_resp_err_t e =
+        (rd_kafka_resp_err_t)kafka_metadata(&a->notes, a->rk, all, out, timeout_ms, why, sizeof(why));
+
+    if (e == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return 0;
+    }
+    return topic_code_of(e) == POFR_ETIMEOUT ? no_answer(a, err, topic, why) : fail(err, e, topic, NULL);
 }
 
 /*
@@ -102,12 +124,11 @@ static int read_shape(struct topic_admin *a, const char *topic, int timeout_ms, 
 {
     const struct rd_kafka_metadata *m = NULL;
     const struct rd_kafka_metadata_topic *t = NULL;
-    rd_kafka_resp_err_t e;
     int i, rc;
 
-    e = rd_kafka_metadata(a->rk, 1, NULL, &m, timeout_ms);
-    if (e != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return fail(err, e, topic, NULL);
+    rc = metadata(a, true, topic, &m, timeout_ms, err);
+    if (rc != 0) {
+        return rc;
     }
     for (i = 0; i < m->topic_cnt && !t; i++) {
         if (strcmp(m->topics[i].topic, topic) == 0) {
@@ -115,7 +136,7 @@ static int read_shape(struct topic_admin *a, const char *topic, int timeout_ms, 
         }
     }
     if (!t || t->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
-        rc = pofr_err_set(err, POFR_ENOTFOUND, "kafka topic %s: there is no such topic", topic);
+        rc = pofr_err_set(err, POFR_ENOTFOUND, "kafka topic %s: there is no such topic, or we may not see it", topic);
     } else if (t->err != RD_KAFKA_RESP_ERR_NO_ERROR || t->partition_cnt <= 0) {
         rc = pofr_err_set(err, POFR_ETIMEOUT, "kafka topic %s: %s", topic, rd_kafka_err2str(t->err));
     } else {
@@ -160,13 +181,15 @@ static int take_settings(const rd_kafka_ConfigResource_t *resource, const char *
     return 0;
 }
 
-/* Wait for the answer to what was asked with queue; NULL with err filled. The caller destroys both. */
-static rd_kafka_event_t *answer_of(rd_kafka_queue_t *queue, const char *topic, int timeout_ms, struct pofr_err *err)
+rd_kafka_event_t *topic_answer(struct topic_admin *a, rd_kafka_queue_t *queue, const char *topic, int timeout_ms,
+                               struct pofr_err *err)
 {
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
+    char why[200];
 
     if (!event) {
-        pofr_err_set(err, POFR_ETIMEOUT, "kafka topic %s: no answer", topic);
+        (void)kafka_notes_read(&a->notes, a->rk, why, sizeof(why));
+        (void)no_answer(a, err, topic, why);
         return NULL;
     }
     if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -177,7 +200,7 @@ static rd_kafka_event_t *answer_of(rd_kafka_queue_t *queue, const char *topic, i
     return event;
 }
 
-static rd_kafka_AdminOptions_t *options_new(struct topic_admin *a, rd_kafka_admin_op_t op, int timeout_ms)
+rd_kafka_AdminOptions_t *topic_options(struct topic_admin *a, rd_kafka_admin_op_t op, int timeout_ms)
 {
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(a->rk, op);
     char why[160];
@@ -192,7 +215,7 @@ static int read_settings(struct topic_admin *a, const char *topic, bool judge, i
                          struct pofr_err *err)
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(a->rk);
-    rd_kafka_AdminOptions_t *options = options_new(a, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout_ms);
+    rd_kafka_AdminOptions_t *options = topic_options(a, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout_ms);
     rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
     const rd_kafka_ConfigResource_t **resources;
     rd_kafka_event_t *event;
@@ -200,7 +223,7 @@ static int read_settings(struct topic_admin *a, const char *topic, bool judge, i
     int rc;
 
     rd_kafka_DescribeConfigs(a->rk, &resource, 1, options, queue);
-    event = answer_of(queue, topic, timeout_ms, err);
+    event = topic_answer(a, queue, topic, timeout_ms, err);
     if (!event) {
         rc = err ? err->code : POFR_ETIMEOUT;
     } else {
@@ -263,14 +286,14 @@ static int ask_create(struct topic_admin *a, rd_kafka_NewTopic_t *wanted, const 
                       struct pofr_err *err)
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(a->rk);
-    rd_kafka_AdminOptions_t *options = options_new(a, RD_KAFKA_ADMIN_OP_CREATETOPICS, timeout_ms);
+    rd_kafka_AdminOptions_t *options = topic_options(a, RD_KAFKA_ADMIN_OP_CREATETOPICS, timeout_ms);
     const rd_kafka_topic_result_t **results;
     rd_kafka_event_t *event;
     size_t count = 0;
     int rc;
 
     rd_kafka_CreateTopics(a->rk, &wanted, 1, options, queue);
-    event = answer_of(queue, topic, timeout_ms, err);
+    event = topic_answer(a, queue, topic, timeout_ms, err);
     if (!event) {
         rc = err->code;
     } else {
@@ -300,9 +323,9 @@ int topic_create(struct topic_admin *a, const char *topic, uint32_t partitions, 
     if (partitions == 0 || partitions > TOPIC_PARTITIONS_MAX) {
         return pofr_err_set(err, POFR_EUSAGE, "partitions must be 1 to %u", TOPIC_PARTITIONS_MAX);
     }
-    e = rd_kafka_metadata(a->rk, 0, NULL, &m, timeout_ms);
-    if (e != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return fail(err, e, topic, NULL);
+    rc = metadata(a, false, topic, &m, timeout_ms, err);
+    if (rc != 0) {
+        return rc;
     }
     if (replication == 0) {
         replication = m->broker_cnt < 3 ? (uint32_t)m->broker_cnt : 3;
@@ -347,9 +370,9 @@ int topic_grow(struct topic_admin *a, const char *topic, uint32_t partitions, in
         return pofr_err_set(err, POFR_EUSAGE, "kafka topic %s: %s", topic, why);
     }
     queue = rd_kafka_queue_new(a->rk);
-    options = options_new(a, RD_KAFKA_ADMIN_OP_CREATEPARTITIONS, timeout_ms);
+    options = topic_options(a, RD_KAFKA_ADMIN_OP_CREATEPARTITIONS, timeout_ms);
     rd_kafka_CreatePartitions(a->rk, &wanted, 1, options, queue);
-    event = answer_of(queue, topic, timeout_ms, err);
+    event = topic_answer(a, queue, topic, timeout_ms, err);
     if (!event) {
         rc = err->code;
     } else {

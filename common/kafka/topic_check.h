@@ -11,6 +11,7 @@
 #include "common/base/err.h"
 #include "common/kafka/topic_rules.h"
 
+struct kafka_access;
 struct topic_admin; /* one client; connects when it is asked something */
 
 struct topic_facts {
@@ -20,8 +21,8 @@ struct topic_facts {
     uint32_t min_insync;  /* min.insync.replicas */
 };
 
-/* properties_file: see client.h; NULL or "": none. POFR_ECONFIG. */
-POFR_MUST_USE int topic_admin_open(const char *brokers, const char *properties_file, struct topic_admin **out,
+/* access: see client.h, its strings must outlive the admin; NULL: plain connections. POFR_ECONFIG. */
+POFR_MUST_USE int topic_admin_open(const char *brokers, const struct kafka_access *access, struct topic_admin **out,
                                    struct pofr_err *err);
 void topic_admin_close(struct topic_admin *a); /* NULL is allowed */
 

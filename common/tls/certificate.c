@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -62,6 +63,17 @@ static int text_of(const X509_NAME *name, char *out, size_t size)
     return code;
 }
 
+/* As names show it: nothing is cut, "::" is written out. */
+static void add_address(struct buf *to, const unsigned char *a, size_t len)
+{
+    for (size_t i = 0; len == 4 && i < 4; i++) {
+        buf_printf(to, "%s%u", i ? "." : "", a[i]);
+    }
+    for (size_t i = 0; len == 16 && i < 16; i += 2) {
+        buf_printf(to, "%s%x", i ? ":" : "", (unsigned)(a[i] << 8 | a[i + 1]));
+    }
+}
+
 /* One name, if it is of a kind that a peer is looked up by; others say nothing about where a server is. */
 static void add_name(const GENERAL_NAME *name, struct buf *to)
 {
@@ -69,16 +81,8 @@ static void add_name(const GENERAL_NAME *name, struct buf *to)
         buf_printf(to, "%s%s:", to->len ? "," : "", name->type == GEN_DNS ? "DNS" : "URI");
         buf_bytes(to, ASN1_STRING_get0_data(name->d.ia5), (size_t)ASN1_STRING_length(name->d.ia5));
     } else if (name->type == GEN_IPADD) {
-        const unsigned char *a = ASN1_STRING_get0_data(name->d.iPAddress);
-        int len = ASN1_STRING_length(name->d.iPAddress);
-
         buf_printf(to, "%sIP:", to->len ? "," : "");
-        for (int i = 0; len == 4 && i < 4; i++) {
-            buf_printf(to, "%s%u", i ? "." : "", a[i]);
-        }
-        for (int i = 0; len == 16 && i < 16; i += 2) {
-            buf_printf(to, "%s%x", i ? ":" : "", (unsigned)(a[i] << 8 | a[i + 1]));
-        }
+        add_address(to, ASN1_STRING_get0_data(name->d.iPAddress), (size_t)ASN1_STRING_length(name->d.iPAddress));
     }
 }
 
@@ -186,6 +190,37 @@ int certificate_parse(struct slice pem, struct certificate *out, struct pofr_err
     return code;
 }
 
+const char *certificate_fault(int x509_error)
+{
+    return X509_verify_cert_error_string(x509_error);
+}
+
+bool certificate_has_names(const struct certificate *c, const char *names)
+{
+    struct slice rest = slice_str(names);
+    struct slice had = slice_str(c->names);
+    bool same = true;
+
+    while (same && !slice_empty(rest) && !slice_empty(had)) { /* in the order in which they were asked for */
+        struct slice one = slice_trim(slice_split(&rest, ','));
+        struct slice other = slice_split(&had, ',');
+        struct buf text = BUF_INIT(512);
+        unsigned char address[16];
+        char name[256];
+
+        snprintf(name, sizeof(name), "%.*s", SLICE_FMT(one));
+        if (inet_pton(AF_INET6, name, address) == 1) {
+            buf_str(&text, "IP:");
+            add_address(&text, address, 16);
+        } else {
+            buf_printf(&text, "%s:%s", inet_pton(AF_INET, name, address) == 1 ? "IP" : "DNS", name);
+        }
+        same = slice_eq(buf_slice(&text), other);
+        buf_free(&text);
+    }
+    return same && slice_empty(rest) && slice_empty(had);
+}
+
 int certificate_end(struct slice pem, bool latest, int64_t *out_us, struct pofr_err *err)
 {
     STACK_OF(X509) *all = NULL;
@@ -241,20 +276,44 @@ int certificate_verify(struct slice pem, struct slice ca, int64_t at_us, struct 
     return code;
 }
 
-int certificate_file_end(const char *path, bool latest, int64_t *out_us, struct pofr_err *err)
+static int read_file(const char *path, struct buf *out, struct pofr_err *err)
 {
-    struct buf text = BUF_INIT(CERTIFICATE_FILE_MAX);
     char real[PATH_MAX];
     int code = fsio_secret_path(path, real, sizeof(real), err);
 
-    code = code ? code : fsio_read(real, &text, err);
+    return code ? code : fsio_read(real, out, err);
+}
+
+static void wipe(struct buf *text)
+{
+    if (text->data) {
+        explicit_bzero(text->data, text->cap); /* the private key may be in it */
+    }
+    buf_free(text);
+}
+
+int certificate_file_end(const char *path, bool latest, int64_t *out_us, struct pofr_err *err)
+{
+    struct buf text = BUF_INIT(CERTIFICATE_FILE_MAX);
+    int code = read_file(path, &text, err);
+
     if (!code) {
         code = certificate_end(buf_slice(&text), latest, out_us, err);
-        code = code ? pofr_err_prefix(err, "%s", real) : 0;
+        code = code ? pofr_err_prefix(err, "%s", path) : 0;
     }
-    if (text.data) {
-        explicit_bzero(text.data, text.cap); /* the private key may be in it */
-    }
-    buf_free(&text);
+    wipe(&text);
+    return code;
+}
+
+int certificate_file_verify(const char *path, const char *ca_path, struct pofr_err *err)
+{
+    struct buf text = BUF_INIT(CERTIFICATE_FILE_MAX);
+    struct buf ca = BUF_INIT(CERTIFICATE_FILE_MAX);
+    int code = read_file(path, &text, err);
+
+    code = code ? code : read_file(ca_path, &ca, err);
+    code = code ? code : certificate_verify(buf_slice(&text), buf_slice(&ca), 0, err);
+    wipe(&text);
+    wipe(&ca);
     return code;
 }

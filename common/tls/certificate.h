@@ -34,6 +34,12 @@ struct certificate {
 /* The first certificate of the text. POFR_EFORMAT: there is none, or it can't be read, or a field does not fit. */
 POFR_MUST_USE int certificate_parse(struct slice pem, struct certificate *out, struct pofr_err *err);
 
+/* OpenSSL's words for what is wrong with a peer's certificate: "hostname mismatch". Static. */
+const char *certificate_fault(int x509_error);
+
+/* Is it good for exactly these host names and addresses ("kafka1,10.0.0.5,fd00::1")? */
+bool certificate_has_names(const struct certificate *c, const char *names);
+
 /*
  * When all certificates of the text end: the first of them (a program's own and those that it sends along), or with
  * latest the last (those that a program trusts: an old one beside the new one may end).
@@ -48,3 +54,5 @@ POFR_MUST_USE int certificate_verify(struct slice pem, struct slice ca, int64_t 
 
 /* certificate_end() of a file, which may be "credential:NAME" (see fsio.h). */
 POFR_MUST_USE int certificate_file_end(const char *path, bool latest, int64_t *out_us, struct pofr_err *err);
+/* certificate_verify() of files, at any time. */
+POFR_MUST_USE int certificate_file_verify(const char *path, const char *ca_path, struct pofr_err *err);

@@ -17,14 +17,6 @@
 #include "common/record/limits.h"
 #include "common/watch/kafka_look_parts.h"
 
-static void drop_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
-{
-    (void)rk; /* what matters comes back as an error */
-    (void)level;
-    (void)facility;
-    (void)text;
-}
-
 /* The simple consumer: no group, so none has to be allowed. A look at one message per slot needs no large fetches. */
 static int set_all(rd_kafka_conf_t *conf, struct pofr_err *err)
 {
@@ -48,21 +40,22 @@ static int set_all(rd_kafka_conf_t *conf, struct pofr_err *err)
     return code;
 }
 
-int kafka_look_open(const char *brokers, const char *properties_file, const char *program, struct kafka_look **out,
-                    struct pofr_err *err)
+int kafka_look_open(const char *brokers, const struct kafka_access *access, const char *program,
+                    struct kafka_look **out, struct pofr_err *err)
 {
     struct kafka_look *k;
     rd_kafka_conf_t *conf = NULL;
     char why[256];
-    int code = kafka_conf_new(brokers, properties_file, program, &conf, err);
+    int code = kafka_conf_new(brokers, access, program, &conf, err);
 
     if (code) {
         return code;
     }
-    rd_kafka_conf_set_log_cb(conf, drop_log);
     code = set_all(conf, err);
     k = code ? NULL : calloc(1, sizeof(*k));
     if (k) {
+        kafka_notes_init(&k->notes);
+        kafka_notes_take(&k->notes, conf);
         k->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why));
     }
     if (k && k->rk) {
@@ -74,6 +67,9 @@ int kafka_look_open(const char *brokers, const char *properties_file, const char
         code = k ? pofr_err_set(err, POFR_ECONFIG, "Kafka client: %s", why)
                  : pofr_err_set(err, POFR_ENOMEM, "Kafka client");
     }
+    if (k) {
+        kafka_notes_fini(&k->notes);
+    }
     free(k);
     return code;
 }
@@ -82,6 +78,7 @@ void kafka_look_close(struct kafka_look *k)
 {
     if (k) {
         rd_kafka_destroy(k->rk);
+        kafka_notes_fini(&k->notes);
         free(k);
     }
 }
@@ -141,8 +138,12 @@ static int read_shape(struct kafka_look *k, const char *topic, int timeout_ms, s
                       struct pofr_err *err)
 {
     const struct rd_kafka_metadata *m = NULL;
-    rd_kafka_resp_err_t e = rd_kafka_metadata(k->rk, 1, NULL, &m, timeout_ms);
-    int code = e ? fail(err, topic, e) : take_shape(m, topic, out, err);
+    char why[200];
+    rd_kafka_resp_err_t e =
+        (rd_kafka_resp_err_t)kafka_metadata(&k->notes, k->rk, true, &m, timeout_ms, why, sizeof(why));
+    int code = e && why[0] ? pofr_err_set(err, POFR_ETIMEOUT, "Kafka, %s: %s", topic, why)
+               : e         ? fail(err, topic, e)
+                           : take_shape(m, topic, out, err);
 
     if (m) {
         rd_kafka_metadata_destroy(m);

@@ -14,6 +14,7 @@
 #include "common/base/compiler.h"
 #include "common/base/err.h"
 
+struct kafka_access;
 struct kafka_look; /* one client; connects when it is asked something */
 
 #define LOOK_NO_OWNER    (-1)
@@ -46,8 +47,8 @@ struct look_topic {
     size_t members_count;
 };
 
-/* properties_file: see common/kafka/client.h; NULL or "": none. POFR_ECONFIG. */
-POFR_MUST_USE int kafka_look_open(const char *brokers, const char *properties_file, const char *program,
+/* access: see common/kafka/client.h; NULL: plain connections. POFR_ECONFIG. */
+POFR_MUST_USE int kafka_look_open(const char *brokers, const struct kafka_access *access, const char *program,
                                   struct kafka_look **out, struct pofr_err *err);
 void kafka_look_close(struct kafka_look *k); /* NULL is allowed */
 

@@ -2,10 +2,10 @@
 /* kafka_look_parts.h -- what the files of kafka_look share. Not for others. */
 #pragma once
 
+#include "common/kafka/client.h"
 #include "common/watch/kafka_look.h"
-
-struct rd_kafka_s; /* rd_kafka_t */
 
 struct kafka_look {
     struct rd_kafka_s *rk;
+    struct kafka_notes notes;
 };

@@ -25,10 +25,13 @@ kafka_tool() {
     java -Xshare:auto -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp "$(kafka_cache)/lib/*" "$@"
 }
 
-# kafka_properties DATA PORT CONTROLLER_PORT: server.properties on stdout
+# kafka_properties DATA PORT CONTROLLER_PORT [CERTIFICATE CA]: server.properties on stdout; with TLS where there is a certificate
 kafka_properties() {
-    sed -e "s|@DATA@|$1|" -e "s|@PORT@|$2|" -e "s|@CONTROLLER_PORT@|$3|" \
-        "$POFR_TREE/deploy/kafka/server.properties.in"
+    local protocol=PLAINTEXT
+    local -a files=("$POFR_TREE/deploy/kafka/server.properties.in")
+    [[ -z ${4:-} ]] || { files+=("$POFR_TREE/deploy/kafka/tls.properties.in") && protocol=SSL; }
+    sed -e "s|@DATA@|$1|" -e "s|@PORT@|$2|" -e "s|@CONTROLLER_PORT@|$3|" -e "s|@PROTOCOL@|$protocol|g" \
+        -e "s|@CERTIFICATE@|${4:-}|" -e "s|@CA@|${5:-}|" "${files[@]}"
 }
 
 # kafka_format PROPERTIES: give the log folder its identity
@@ -82,7 +85,9 @@ kafka_make_archive() {
 # --- the part ---------------------------------------------------------------------------------------
 
 kafka_configure() {
-    kafka_properties "$STATE/data/kafka" "${PORTS[kafka]}" "${PORTS[kafka-controller]}" |
+    local -a tls=()
+    ! tls_is_on || tls=("$TLS_DIR/kafka.pem" "$TLS_DIR/ca.crt")
+    kafka_properties "$STATE/data/kafka" "${PORTS[kafka]}" "${PORTS[kafka-controller]}" "${tls[@]}" |
         write_file "$STATE/etc/kafka.properties" 644
 }
 

@@ -21,6 +21,10 @@ mariadb_configure() {
             printf '%s = %s\n' datadir "$STATE/data/$name" socket "$(mariadb_socket "$name")" \
                 pid-file "$STATE/data/$name/mariadbd.pid" port "${PORTS[$name]}" bind-address 127.0.0.1 \
                 innodb_buffer_pool_size "$pool" innodb_log_file_size "$redo"
+            if tls_is_on; then
+                printf '%s = %s\n' ssl_cert "$TLS_DIR/$name.pem" ssl_key "$TLS_DIR/$name.pem" ssl_ca "$TLS_DIR/ca.crt"
+                cat -- "$POFR_TREE/deploy/mariadb/tls.cnf"
+            fi
         } | write_file "$STATE/etc/$name.cnf" 644
     done
 }
@@ -92,6 +96,7 @@ option_file() {
     {
         printf '[client]\nhost = 127.0.0.1\nport = %s\nuser = %s\npassword = %s\nprotocol = tcp\n' "$4" "$2" "$(secret "$3")"
         printf 'default-character-set = utf8mb4\n'
+        ! tls_is_on || printf 'ssl-ca = %s\nssl-verify-server-cert\n' "$TLS_DIR/ca.crt"
         [[ -z ${5:-} ]] || printf '\n[mariadb-client]\ndatabase = %s\n' "$5"
     } | write_file "$1" 600
 }

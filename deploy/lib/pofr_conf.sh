@@ -20,11 +20,13 @@ state_dir = $STATE/data/gateway
 
 [kafka]
 brokers = 127.0.0.1:${PORTS[kafka]}
+$(tls_options pofr-gateway)
 
 [catalog]
 address = 127.0.0.1:${PORTS[head]}
 user = pofr_gateway
 password_file = $STATE/secrets/gateway.pw
+$(tls_options pofr-gateway)
 
 [metrics]
 listen = 127.0.0.1:${PORTS[gateway-metrics]}
@@ -40,15 +42,18 @@ state_dir = $STATE/data/$1
 
 [kafka]
 brokers = 127.0.0.1:${PORTS[kafka]}
+$(tls_options pofr-worker)
 
 [catalog]
 address = 127.0.0.1:${PORTS[head]}
 user = pofr_worker
 password_file = $STATE/secrets/worker.pw
+$(tls_options pofr-worker)
 
 [shard]
 user = pofr_worker
 password_file = $STATE/secrets/worker.pw
+$(tls_options pofr-worker)
 
 [metrics]
 listen = 127.0.0.1:${PORTS[$1-metrics]}
@@ -64,10 +69,12 @@ name = merger
 address = 127.0.0.1:${PORTS[head]}
 user = pofr_merger
 password_file = $STATE/secrets/merger.pw
+$(tls_options pofr-merger)
 
 [shard]
 user = pofr_merger
 password_file = $STATE/secrets/merger.pw
+$(tls_options pofr-merger)
 
 [metrics]
 listen = 127.0.0.1:${PORTS[merger-metrics]}
@@ -100,18 +107,24 @@ conf_ctl() {
 address = 127.0.0.1:${PORTS[head]}
 user = pofr_admin
 password_file = $STATE/secrets/admin.pw
+$(tls_options pofr-admin)
 
 [head]
 address = 127.0.0.1:${PORTS[head]}
 user = pofr_admin
 password_file = $STATE/secrets/admin.pw
+$(tls_options pofr-admin)
+$(! tls_is_on || printf "shards_ca_file = %s\n" "$TLS_DIR/ca.crt")
 
 [shard]
 user = pofr_admin
 password_file = $STATE/secrets/admin.pw
+$(tls_options pofr-admin)
 
 [kafka]
 brokers = 127.0.0.1:${PORTS[kafka]}
+$(tls_options pofr-admin)
+$(tls_principals)
 partitions = 64
 replication = 1
 
@@ -128,6 +141,7 @@ gateway_password_file = $STATE/secrets/gateway.pw
 worker_password_file = $STATE/secrets/worker.pw
 merger_password_file = $STATE/secrets/merger.pw
 spider_password_file = $STATE/secrets/spider.pw
+require = $(if tls_is_on; then echo tls; else echo nothing; fi)
 EOT
 }
 

@@ -86,6 +86,7 @@ setup_fetch_end() {
 configure_all() {
     ports_settle
     secrets_settle
+    tls_settle
     kafka_configure
     mariadb_configure
     conf_all

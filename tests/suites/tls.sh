@@ -1,13 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# inside the cluster: pofrctl pki makes the certificates
-# timeout: 300
+# inside the cluster: certificates, who may do what with them, and what is refused (--long: servers without TLS, accounts of SCRAM)
+# timeout: 500
 # order: 47
 # jobs: 1
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"
 
+source "$(dirname -- "${BASH_SOURCE[0]}")/../../deploy/lib/kafka.sh"
+
+W=$POFR_TEST_WORK
 BUILD=$POFR_TREE/build/release
-PKI=$POFR_TEST_WORK/pki
+PKI=$W/pki
 
 pki() { "$BUILD/ctl/pofrctl" --config /dev/null pki "$@"; }
 
@@ -74,24 +77,303 @@ renewing_keeps_name_and_names_and_takes_a_new_key() {
 }
 
 a_renewed_ca_vouches_for_what_is_in_use() {
-    cp -- "$PKI/ca.crt" "$POFR_TEST_WORK/ca.before"
+    cp -- "$PKI/ca.crt" "$W/ca.before"
     pki renew ca --days 5000 --dir "$PKI"
     openssl verify -CAfile "$PKI/ca.crt" "$PKI/kafka1.pem" "$PKI/pofr-gateway.pem"
     pki renew pofr-gateway --dir "$PKI"
-    openssl verify -CAfile "$POFR_TEST_WORK/ca.before" "$PKI/pofr-gateway.pem" # who has not got the new one yet
+    openssl verify -CAfile "$W/ca.before" "$PKI/pofr-gateway.pem" # who has not got the new one yet
 }
 
 certificates_that_were_brought_along_are_shown() {
-    pki init --dir "$POFR_TEST_WORK/other" --name other-ca
-    pki issue stranger --server --dir "$POFR_TEST_WORK/other"
+    pki init --dir "$W/other" --name other-ca
+    pki issue stranger --server --dir "$W/other"
     pki show --dir "$PKI" "$PKI/kafka1.pem" "$PKI/ca.crt"
-    exit_code 1 pki --json show --dir "$PKI" "$POFR_TEST_WORK/other/stranger.pem" >"$POFR_TEST_WORK/shown"
-    jq -e '.[0] | .state == "other CA" and .issuer == "CN=other-ca" and .names == "DNS:stranger"' "$POFR_TEST_WORK/shown"
+    exit_code 1 pki --json show --dir "$PKI" "$W/other/stranger.pem" >"$W/shown"
+    jq -e '.[0] | .state == "other CA" and .issuer == "CN=other-ca" and .names == "DNS:stranger"' "$W/shown"
     exit_code 1 pki show --dir "$PKI" /etc/passwd
-    chmod 644 -- "$POFR_TEST_WORK/other/ca.key"
-    exit_code 4 pki issue more --dir "$POFR_TEST_WORK/other"
+    chmod 644 -- "$W/other/ca.key"
+    exit_code 4 pki issue more --dir "$W/other"
 }
 
-cases a_ca_and_what_it_issues_are_in_their_folder_with_their_modes nothing_is_overwritten_unless_it_is_said \
-    renewing_keeps_name_and_names_and_takes_a_new_key a_renewed_ca_vouches_for_what_is_in_use \
-    certificates_that_were_brought_along_are_shown
+
+what_is_ensured_is_made_once_and_renewed_in_time() {
+    local all=$W/all
+    pki ensure --dir "$all" kafka=kafka,127.0.0.1,fd00::1 pofr-gateway --days 20
+    before=$(sha256sum "$all"/*.*)
+    pki ensure --dir "$all" kafka=kafka,127.0.0.1,fd00::1 pofr-gateway --within 5
+    equal "$(sha256sum "$all"/*.*)" "$before" "what is good"
+    pki ensure --dir "$all" kafka=kafka,127.0.0.2,fd00::1 pofr-gateway --within 5 --group "$(id -g)"
+    openssl verify -CAfile "$all/ca.crt" -verify_ip 127.0.0.2 "$all/kafka.pem"
+    equal "$(stat -c %a -- "$all/kafka.pem")" 640 "mode where a group reads"
+    sha256sum --check --status <(grep -E '/(ca\.|pofr-gateway)' <<<"$before")
+    rm -- "$all/pofr-gateway.pem"
+    pki ensure --dir "$all" pofr-gateway --within 5
+    openssl verify -CAfile "$all/ca.crt" -purpose sslclient "$all/pofr-gateway.pem"
+    pki ensure --dir "$all" kafka=kafka,127.0.0.2,fd00::1 # 30 days
+    pki show --dir "$all" --within 30
+    equal "$(stat -c %a -- "$all/kafka.pem")" 640 "mode that stays"
+    exit_code 2 pki ensure --dir "$all" kafka=
+}
+
+# --- a cluster ------------------------------------------------------------------------------------------------------
+
+TLS=$POFR_STATE/secrets/pki
+
+ctl() { "$BUILD/ctl/pofrctl" --quiet --config "$POFR_STATE/etc/ctl.conf" "$@"; }
+metric() { curl -sf --max-time 5 "http://127.0.0.1:$(sed -n "s/^$1-metrics=//p" "$POFR_STATE/etc/ports")/metrics" | awk -v name="$2" '$1 == name { print $2 }'; }
+metric_is() { [[ $(metric "$1" "$2") == "$3" ]]; }
+port() { sed -n "s/^$1=//p" "$POFR_STATE/etc/ports"; }
+log_says() { tail -n +"$((${2} + 1))" -- "$POFR_STATE/log/$1.log" | grep -qE -- "$3"; }
+log_lines() { wc -l <"$POFR_STATE/log/$1.log"; }
+stored() { quickstart sql -N 'SELECT COALESCE(MAX(sequence), 0) FROM bundle'; }
+has_stored() { [[ $(stored) -gt $1 ]]; }
+
+# other_conf SED: pofrctl's configuration, changed
+other_conf() { sed -E "$@" "$POFR_STATE/etc/ctl.conf" >"$W/other.conf" && chmod 600 "$W/other.conf"; }
+
+# refused EXIT PATTERN COMMAND...: of pofrctl with that configuration
+refused() {
+    local code=$1 pattern=$2 status=0
+    shift 2
+    "$BUILD/ctl/pofrctl" --quiet --config "$W/other.conf" "$@" >"$W/said" 2>&1 || status=$?
+    cat -- "$W/said"
+    equal "$status" "$code" "exit code of pofrctl $*"
+    grep -qE -- "$pattern" "$W/said" || { printf 'not said: %s\n' "$pattern" >&2; return 1; }
+}
+
+# Servers without TLS, and clients that want it.
+plain_servers_are_refused_by_who_wants_tls() {
+    build_preset release
+    pki init --dir "$W/plain"
+    quickstart start kafka head shard1 shard2
+    ctl migrate
+    ctl shard add shard1 --address "127.0.0.1:$(port shard1)"
+    ctl topic create
+    other_conf "s|^brokers = .*|&\ntls = yes\nca_file = $W/plain/ca.crt|"
+    refused 3 'SSL handshake failed' topic check
+    other_conf "s|^address = .*|&\ntls = yes\nca_file = $W/plain/ca.crt|"
+    refused 3 'TLS/SSL error' shard list
+}
+
+the_whole_path_goes_by_tls() {
+    local part
+    quickstart --tls >/dev/null
+    quickstart sql -N 'SELECT COUNT(*) > 0 FROM process' | grep -qx 1
+    ctl topic check
+    ctl status
+    for part in head shard1 shard2; do
+        equal "$(admin_sql "$part" "SELECT COUNT(*) FROM information_schema.processlist p JOIN mysql.global_priv g ON g.User = p.USER
+            WHERE p.USER LIKE 'pofr\\_%' AND p.USER <> 'pofr_admin' AND JSON_VALUE(g.Priv, '\$.ssl_type') <> 1")" 0 "accounts that may come without TLS"
+        fails mariadb --no-defaults --protocol=tcp --host=127.0.0.1 --port="$(port "$part")" --user=pofr_worker \
+            --password="$(cat "$POFR_STATE/secrets/worker.pw")" --skip-ssl -e 'SELECT 1'
+    done
+    for part in gateway worker1 merger; do
+        equal "$(metric "$part" 'pofr_certificate_expiry_timestamp_seconds{use="catalog",file="certificate"}')" \
+            "$(date -d "$(openssl x509 -in "$TLS/pofr-${part%1}.pem" -noout -enddate | cut -d= -f2)" +%s)" "end of $part's certificate"
+        [[ $(metric "$part" 'pofr_certificate_expiry_timestamp_seconds{use="catalog",file="ca"}') -gt $((EPOCHSECONDS + 3600 * 86400)) ]]
+    done
+}
+
+# kafka NAME KCAT...: as who has that certificate
+kafka() {
+    local name=$1
+    shift
+    timeout 20 kcat -b "127.0.0.1:$(port kafka)" -X security.protocol=ssl -X ssl.ca.location="$TLS/ca.crt" \
+        -X ssl.certificate.location="$TLS/$name.pem" -X ssl.key.location="$TLS/$name.pem" "$@" 2>&1
+}
+
+may_not() { grep -qiE 'authoriz|not authorized' <<<"$1" || { printf 'not refused: %s\n' "$1" >&2; return 1; }; }
+
+each_principal_may_do_one_thing() {
+    local topic=pofr.snapshots
+    pki issue stranger --dir "$TLS"
+    kafka pofr-worker -C -t $topic -p 0 -o beginning -e -q >/dev/null
+    may_not "$(kafka pofr-gateway -C -t $topic -p 0 -o beginning -e -c 1)"
+    may_not "$(printf 'x' | kafka pofr-gateway -P -t pofr.deadletter -p 0)"
+    may_not "$(printf 'x' | kafka pofr-worker -P -t $topic -p 0)"
+    may_not "$(kafka pofr-worker -G another-group -e $topic)"
+    may_not "$(printf 'x' | kafka pofr-merger -P -t $topic -p 0)"
+    may_not "$(printf 'x' | kafka stranger -P -t $topic -p 0)"
+    may_not "$(kafka stranger -C -t $topic -p 0 -o beginning -e -c 1)"
+    fails grep -q "$topic" <<<"$(kafka stranger -L)"
+    other_conf "s|pofr-admin.pem|pofr-gateway.pem|"
+    refused 4 'uthorization failed' topic create # a gateway makes no rules
+    ctl topic create                             # and to make them again is harmless
+}
+
+# What they say who come with the wrong thing; nobody comes in by leaving it out.
+what_is_wrong_with_a_certificate_is_said() {
+    local wrong=$W/wrong
+    mkdir -p -- "$wrong"
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$wrong/key" -subj /CN=pofr-admin -out "$wrong/csr" 2>/dev/null
+    openssl x509 -req -in "$wrong/csr" -CA "$TLS/ca.crt" -CAkey "$TLS/ca.key" -days -1 -out "$wrong/crt" 2>/dev/null
+    (umask 077 && cat -- "$wrong/key" "$wrong/crt" >"$wrong/ended.pem")
+    pki init --dir "$wrong/pki" --force
+    pki issue pofr-admin --dir "$wrong/pki" --force
+    other_conf "s|^certificate_file = .*|certificate_file = $wrong/ended.pem|"
+    # the server's alert may be overtaken by the connection's end; what is said of our own certificate may not
+    refused 3 "our certificate $wrong/ended.pem ended on" topic check
+    refused 3 "our certificate $wrong/ended.pem ended on" shard list
+    other_conf "s|^certificate_file = .*|certificate_file = $wrong/pki/pofr-admin.pem|"
+    refused 3 "our certificate $wrong/pki/pofr-admin.pem is of no CA in ca_file" topic check
+    refused 3 "our certificate $wrong/pki/pofr-admin.pem is of no CA in ca_file" shard list
+    other_conf "s|^ca_file = .*|ca_file = $wrong/pki/ca.crt|"
+    refused 3 "the broker's certificate: (self-signed|.*issuer certificate)" topic check
+    refused 3 'TLS/SSL error: .*self-signed' shard list
+    other_conf 's/= 127.0.0.1:/= localhost:/' # an address that no certificate names
+    refused 3 "the broker's certificate: .*[Hh]ostname mismatch" topic check
+    refused 3 'Validation of SSL server certificate failed' shard list
+    other_conf 's/^tls = yes/tls = no/'
+    refused 3 'tls = yes\?|[Dd]isconnected' topic check
+    refused 4 'insecure transport|Access denied' shard list
+    other_conf "s|^ca_file = .*|ca_file = $W/nothing|"
+    refused 1 "$W/nothing" topic check
+    chmod 644 -- "$wrong/pki/pofr-admin.pem"
+    other_conf "s|^certificate_file = .*|certificate_file = $wrong/pki/pofr-admin.pem|"
+    refused 4 'mode 0644' shard list
+}
+
+# The head's own connections: by the name and by the CA that it was told.
+the_head_verifies_its_shards() {
+    quickstart sql -N 'SELECT COUNT(*) FROM bundle'
+    equal "$(admin_sql head 'SHOW CREATE TABLE pofr.bundle' | grep -o 'ssl_verify_server_cert "1"' | wc -l)" 2 "shards that must show their name"
+    worker=$(log_lines worker1)
+    pki issue shard1 --server --names elsewhere --dir "$TLS" --force
+    admin_sql_over_socket shard1 'FLUSH SSL'
+    cut_off shard1
+    head_refuses_shard1
+    wait_until 30 log_says worker1 "$worker" 'shard_down shard=shard1 error="TLS/SSL error: Validation of SSL server certificate failed'
+    metric_is worker1 'pofr_shard_up{shard="shard1"}' 0
+    metric_is worker1 'pofr_shard_up{shard="shard2"}' 1
+    pki issue shard1 --server --names 127.0.0.1 --dir "$W/wrong/pki" --output "$TLS/shard1.pem" --force
+    admin_sql_over_socket shard1 'FLUSH SSL'
+    cut_off shard1
+    head_refuses_shard1
+    pki issue shard1 --server --names 127.0.0.1 --dir "$TLS" --force
+    admin_sql_over_socket shard1 'FLUSH SSL'
+    wait_until 20 metric_is worker1 'pofr_shard_up{shard="shard1"}' 1
+    wait_until 20 quickstart sql -N 'SELECT COUNT(*) FROM bundle'
+    wait_until 30 has_stored "$(stored)"
+    for part in worker1 worker2; do wait_until 20 metric_is $part 'pofr_shard_up{shard="shard1"}' 1; done
+}
+head_refuses_shard1() {
+    exit_code 1 quickstart sql -N 'SELECT COUNT(*) FROM bundle' 2>"$W/said"
+    grep 'ERROR 1429.*shard1' "$W/said"
+}
+admin_sql_over_socket() { mariadb --no-defaults --socket="$POFR_STATE/run/$1/sock" --user="$(id -un)" --batch --skip-column-names -e "$2"; }
+# cut_off PART: all connections end, and who comes again shakes hands again
+cut_off() {
+    admin_sql_over_socket "$1" "SELECT CONCAT('KILL ', id, ';') FROM information_schema.processlist WHERE user LIKE 'pofr\\_%'" |
+        mariadb --no-defaults --socket="$POFR_STATE/run/$1/sock" --user="$(id -un)" --force || true
+}
+
+# put NAME FILE: in the place of the certificate of NAME, as a renewal would
+put() {
+    install -m 600 -o "$(stat -c %u "$TLS/$1.pem")" -g "$(stat -c %g "$TLS/$1.pem")" -- "$2" "$TLS/$1.pem.new"
+    mv -- "$TLS/$1.pem.new" "$TLS/$1.pem"
+}
+
+# While they run: first certificates of a CA that the brokers don't know, then each other's. Nothing is lost, all is said.
+what_runs_with_the_wrong_certificate_keeps_its_data() {
+    local before gateway worker
+    cp -- "$TLS/pofr-gateway.pem" "$W/gateway.good"
+    cp -- "$TLS/pofr-worker.pem" "$W/worker.good"
+    pki ensure --dir "$W/wrong/pki" pofr-gateway pofr-worker
+    gateway=$(log_lines gateway) worker=$(log_lines worker1)
+    put pofr-gateway "$W/wrong/pki/pofr-gateway.pem"
+    put pofr-worker "$W/wrong/pki/pofr-worker.pem"
+    wait_until 30 log_says gateway "$gateway" 'client_anew.*certificate'
+    wait_until 30 log_says worker1 "$worker" 'clients_anew'
+    wait_until 30 metric_is gateway pofr_gateway_kafka_up 0
+    log_says gateway "$gateway" 'SSL handshake failed|certificate'
+    wait_until 30 log_says worker1 "$worker" 'SSL handshake failed|certificate'
+    before=$(stored)
+    put pofr-gateway "$W/worker.good"
+    put pofr-worker "$W/gateway.good"
+    wait_until 40 log_says gateway "$gateway" 'not_delivered.*authorization'
+    [[ $(metric gateway 'pofr_kafka_delivery_errors_total{code="authorization"}') -gt 0 ]]
+    wait_until 40 log_says worker1 "$worker" 'authorization failed'
+    put pofr-gateway "$W/gateway.good"
+    put pofr-worker "$W/worker.good"
+    wait_until 40 metric_is gateway pofr_gateway_kafka_up 1
+    wait_until 60 has_stored "$((before + 2))"
+    equal "$(quickstart sql -N "SELECT COUNT(*) FROM gap WHERE kind = 'sequence' AND explained = 0")" 0 "bundles that are missing"
+    ctl verify "$(uname -n)"
+}
+
+# The commands of the page, on this cluster; no program is started anew.
+certificates_are_renewed_while_all_runs() {
+    local before serial
+    before=$(quickstart parts | awk '$1 ~ /gateway|worker|merger|head|shard|kafka/ { print $1, $2 }')
+    serial=$(openssl x509 -in "$TLS/pofr-gateway.pem" -noout -serial)
+    gateway=$(log_lines gateway) worker=$(log_lines worker2)
+    pki renew --all --dir "$TLS"
+    fails equal "$(openssl x509 -in "$TLS/pofr-gateway.pem" -noout -serial)" "$serial"
+    for part in head shard1 shard2; do admin_sql_over_socket "$part" 'FLUSH SSL'; done
+    broker_reads_its_keystore
+    wait_until 30 log_says gateway "$gateway" 'client_anew.*certificate'
+    wait_until 30 log_says worker2 "$worker" 'clients_anew'
+    wait_until 60 has_stored "$(stored)"
+    equal "$(quickstart parts | awk '$1 ~ /gateway|worker|merger|head|shard|kafka/ { print $1, $2 }')" "$before" processes
+    equal "$(openssl s_client -connect "127.0.0.1:$(port head)" -starttls mysql -CAfile "$TLS/ca.crt" </dev/null 2>/dev/null | openssl x509 -noout -serial)" \
+        "$(openssl x509 -in "$TLS/head.pem" -noout -serial)" "what the head shows"
+    equal "$(openssl s_client -connect "127.0.0.1:$(port kafka)" -CAfile "$TLS/ca.crt" </dev/null 2>/dev/null | openssl x509 -noout -serial)" \
+        "$(openssl x509 -in "$TLS/kafka.pem" -noout -serial)" "what the broker shows"
+}
+# With what `kafka-configs.sh` calls
+broker_reads_its_keystore() {
+    printf '%s\n' security.protocol=SSL ssl.keystore.type=PEM ssl.truststore.type=PEM \
+        "ssl.keystore.location=$TLS/pofr-admin.pem" "ssl.truststore.location=$TLS/ca.crt" >"$W/admin.properties"
+    kafka_tool kafka.admin.ConfigCommand --bootstrap-server "127.0.0.1:$(port kafka)" --command-config "$W/admin.properties" \
+        --alter --entity-type brokers --entity-name 1 --add-config "listener.name.ssl.ssl.keystore.location=$TLS/kafka.pem"
+}
+
+# --- long: a broker that knows accounts -----------------------------------------------------------------------------
+
+accounts_of_scram_do_as_well() {
+    local at controller said
+    at=$(free_port)
+    controller=$(free_port "$at")
+    mkdir -p -- "$W/scram/data"
+    pki ensure --dir "$W/scram/pki" kafka=127.0.0.1
+    {
+        kafka_properties "$W/scram/data" "$at" "$controller" "$W/scram/pki/kafka.pem" "$W/scram/pki/ca.crt" |
+            sed -E -e '/^(inter.broker.listener.name|super.users|ssl.client.auth)=/d' \
+                -e "s|^(listeners=)SSL:|\1ACCOUNTS:|; s|^(advertised.listeners=)SSL:|\1ACCOUNTS:|" \
+                -e 's|^listener.security.protocol.map=.*|listener.security.protocol.map=CONTROLLER:SSL,ACCOUNTS:SASL_SSL|'
+        printf '%s\n' inter.broker.listener.name=ACCOUNTS sasl.enabled.mechanisms=SCRAM-SHA-512 ssl.client.auth=none \
+            sasl.mechanism.inter.broker.protocol=SCRAM-SHA-512 'super.users=User:broker;User:pofr-admin;User:ANONYMOUS' \
+            'listener.name.accounts.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required username="broker" password="b";'
+    } >"$W/scram/server.properties"
+    kafka_tool kafka.tools.StorageTool format -t 5L6g3nShT-eMCtK--X86sw -c "$W/scram/server.properties" \
+        --add-scram 'SCRAM-SHA-512=[name=broker,password=b]' --add-scram 'SCRAM-SHA-512=[name=pofr-admin,password=open sesame]' \
+        --add-scram 'SCRAM-SHA-512=[name=pofr-gateway,password=g]'
+    kafka_command "$W/scram/server.properties" 256m
+    "${KAFKA_COMMAND[@]}" >"$W/scram/log" 2>&1 </dev/null &
+    scram_pid=$!
+    trap 'kill -KILL "$scram_pid" 2>/dev/null || true' EXIT
+    wait_until 60 port_is_open "$at"
+    (umask 077 && echo 'open sesame' >"$W/scram/admin.pw" && echo wrong >"$W/scram/wrong.pw" && echo g >"$W/scram/gateway.pw")
+    printf '%s\n' '[kafka]' "brokers = 127.0.0.1:$at" 'partitions = 2' 'replication = 1' 'tls = yes' "ca_file = $W/scram/pki/ca.crt" \
+        'user = pofr-admin' "password_file = $W/scram/admin.pw" 'gateway_principal = User:pofr-gateway' >"$W/other.conf"
+    "$BUILD/ctl/pofrctl" --config "$W/other.conf" topic create
+    "$BUILD/ctl/pofrctl" --config "$W/other.conf" topic check
+    sed -i 's/admin.pw/wrong.pw/' "$W/other.conf"
+    refused 3 'uthentication failed' topic check
+    sed -i 's/wrong.pw/gateway.pw/; s/user = pofr-admin/user = pofr-gateway/' "$W/other.conf"
+    refused 4 'uthorization failed' topic create # of pofr.deadletter, which it does not see
+    sed -i '/^tls = yes/d' "$W/other.conf"
+    refused 2 'needs tls = yes' topic check
+}
+
+QUICK=(a_ca_and_what_it_issues_are_in_their_folder_with_their_modes nothing_is_overwritten_unless_it_is_said
+    renewing_keeps_name_and_names_and_takes_a_new_key a_renewed_ca_vouches_for_what_is_in_use
+    certificates_that_were_brought_along_are_shown what_is_ensured_is_made_once_and_renewed_in_time
+    the_whole_path_goes_by_tls each_principal_may_do_one_thing
+    what_is_wrong_with_a_certificate_is_said the_head_verifies_its_shards
+    what_runs_with_the_wrong_certificate_keeps_its_data certificates_are_renewed_while_all_runs)
+# before there is a cluster with TLS
+! is_more_wanted "${QUICK[@]}" || each_case plain_servers_are_refused_by_who_wants_tls
+each_case "${QUICK[@]}"
+! is_more_wanted "${QUICK[@]}" || each_case accounts_of_scram_do_as_well
+[[ $suite_failures -eq 0 ]]

@@ -95,6 +95,22 @@ static void a_server_has_the_names_that_were_asked_for(void **state)
     pair_free(&p);
 }
 
+static void names_are_the_same_however_an_address_is_written(void **state)
+{
+    struct pair p = pair_new();
+    struct certificate c;
+
+    (void)state;
+    assert_int_equal(make("kafka1", "kafka1.example.org, 10.0.0.5,fd00::1", true, 365, &p, NULL), 0);
+    assert_int_equal(certificate_parse(buf_slice(&p.certificate), &c, NULL), 0);
+    assert_true(certificate_has_names(&c, "kafka1.example.org,10.0.0.5, fd00:0::0:1"));
+    assert_false(certificate_has_names(&c, "kafka1.example.org,10.0.0.5"));
+    assert_false(certificate_has_names(&c, "kafka1.example.org,10.0.0.5,fd00::1,b"));
+    assert_false(certificate_has_names(&c, "kafka2.example.org,10.0.0.5,fd00::1"));
+    assert_false(certificate_has_names(&c, ""));
+    pair_free(&p);
+}
+
 static void a_client_is_no_server(void **state)
 {
     struct pair p = pair_new();
@@ -262,6 +278,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_ca_signs_itself_and_begins_an_hour_before),
         cmocka_unit_test(a_server_has_the_names_that_were_asked_for),
+        cmocka_unit_test(names_are_the_same_however_an_address_is_written),
         cmocka_unit_test(a_client_is_no_server),
         cmocka_unit_test(a_key_before_its_certificate_is_passed_over),
         cmocka_unit_test(an_ended_certificate_does_not_verify),

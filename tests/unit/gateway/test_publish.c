@@ -50,7 +50,6 @@ static void open_publisher(uint64_t queue_bytes)
 
     memset(&o, 0, sizeof(o));
     o.brokers = rd_kafka_mock_cluster_bootstraps(mock);
-    o.properties_file = "";
     o.topic = TOPIC;
     o.gateway = "test";
     o.queue_bytes = queue_bytes;

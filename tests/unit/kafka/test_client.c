@@ -12,6 +12,7 @@
 #include "common/kafka/client.h"
 
 static char file[64];
+static const struct kafka_access by_file = { .properties_file = file };
 
 static void write_properties(const char *text, mode_t mode)
 {
@@ -45,7 +46,7 @@ static void expect_code(const char *text, int code, const char *words)
     struct pofr_err err;
 
     write_properties(text, 0600);
-    assert_int_equal(kafka_conf_new("127.0.0.1:1", file, "pofr-test", &conf, &err), code);
+    assert_int_equal(kafka_conf_new("127.0.0.1:1", &by_file, "pofr-test", &conf, &err), code);
     if (code == 0) {
         rd_kafka_conf_destroy(conf);
     } else {
@@ -61,7 +62,7 @@ static void how_to_reach_the_brokers_is_taken_from_the_file(void **state)
 
     (void)state;
     write_properties("# a comment\n\n security.protocol = sasl_plaintext \nsocket.keepalive.enable=true", 0600);
-    assert_int_equal(kafka_conf_new("127.0.0.1:1", file, "pofr-test", &conf, NULL), 0);
+    assert_int_equal(kafka_conf_new("127.0.0.1:1", &by_file, "pofr-test", &conf, NULL), 0);
     assert_int_equal(rd_kafka_conf_get(conf, "security.protocol", value, &size), RD_KAFKA_CONF_OK);
     assert_string_equal(value, "sasl_plaintext");
     size = sizeof(value);
@@ -92,7 +93,67 @@ static void a_file_that_others_can_read_is_refused(void **state)
 
     (void)state;
     write_properties("sasl.password=x\n", 0644);
-    assert_int_equal(kafka_conf_new("127.0.0.1:1", file, "pofr-test", &conf, NULL), POFR_EPERMISSION);
+    assert_int_equal(kafka_conf_new("127.0.0.1:1", &by_file, "pofr-test", &conf, NULL), POFR_EPERMISSION);
+}
+
+static void expect_property(const struct rd_kafka_conf_s *conf, const char *name, const char *want)
+{
+    char value[128];
+    size_t size = sizeof(value);
+
+    assert_int_equal(rd_kafka_conf_get(conf, name, value, &size), RD_KAFKA_CONF_OK);
+    assert_string_equal(value, want);
+}
+
+static void tls_verifies_the_broker_and_its_name(void **state)
+{
+    const struct kafka_access a = { .tls = { .on = true, .ca_file = file, .certificate_file = file, .key_file = "" } };
+    struct rd_kafka_conf_s *conf = NULL;
+
+    (void)state;
+    assert_int_equal(kafka_conf_new("127.0.0.1:1", &a, "pofr-test", &conf, NULL), 0);
+    expect_property(conf, "security.protocol", "ssl");
+    expect_property(conf, "ssl.ca.location", file);
+    expect_property(conf, "ssl.certificate.location", file);
+    expect_property(conf, "ssl.key.location", file);
+    expect_property(conf, "enable.ssl.certificate.verification", "true");
+    expect_property(conf, "ssl.endpoint.identification.algorithm", "https");
+    rd_kafka_conf_destroy(conf);
+}
+
+static void a_user_goes_by_scram_inside_tls_alone(void **state)
+{
+    struct kafka_access a = { .tls = { .on = true, .ca_file = file, .certificate_file = "" },
+                              .user = "pofr-gateway",
+                              .password_file = file };
+    struct rd_kafka_conf_s *conf = NULL;
+    struct pofr_err err;
+
+    (void)state;
+    write_properties("opensesame\n", 0600);
+    assert_int_equal(kafka_conf_new("127.0.0.1:1", &a, "pofr-test", &conf, NULL), 0);
+    expect_property(conf, "security.protocol", "sasl_ssl");
+    expect_property(conf, "sasl.mechanisms", "SCRAM-SHA-512");
+    expect_property(conf, "sasl.username", "pofr-gateway");
+    expect_property(conf, "sasl.password", "opensesame");
+    rd_kafka_conf_destroy(conf);
+    conf = NULL;
+    a.tls.on = false;
+    assert_int_equal(kafka_conf_new("127.0.0.1:1", &a, "pofr-test", &conf, &err), POFR_ECONFIG);
+    assert_non_null(strstr(err.text, "needs tls"));
+}
+
+static void what_is_no_certificate_makes_no_client(void **state)
+{
+    const struct kafka_access plain = { 0 };
+    const struct kafka_access a = { .tls = { .on = true, .ca_file = file, .certificate_file = "", .key_file = "" } };
+    struct pofr_err err;
+
+    (void)state;
+    write_properties("no certificate\n", 0600);
+    assert_int_equal(kafka_access_try(&plain, NULL), 0);
+    assert_int_equal(kafka_access_try(&a, &err), POFR_ECONFIG);
+    assert_non_null(strstr(err.text, "ssl.ca.location"));
 }
 
 int main(void)
@@ -102,6 +163,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(how_we_produce_and_consume_is_not_for_the_file, make_file, remove_file),
         cmocka_unit_test_setup_teardown(nonsense_is_refused_with_its_line, make_file, remove_file),
         cmocka_unit_test_setup_teardown(a_file_that_others_can_read_is_refused, make_file, remove_file),
+        cmocka_unit_test_setup_teardown(tls_verifies_the_broker_and_its_name, make_file, remove_file),
+        cmocka_unit_test_setup_teardown(a_user_goes_by_scram_inside_tls_alone, make_file, remove_file),
+        cmocka_unit_test_setup_teardown(what_is_no_certificate_makes_no_client, make_file, remove_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

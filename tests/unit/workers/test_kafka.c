@@ -113,7 +113,6 @@ static void what_comes_while_a_position_is_looked_up_is_read(void **state)
 {
     const struct kafka_events events = { NULL, assigned, revoked, message, fatal };
     struct kafka_options o = { .brokers = rd_kafka_mock_cluster_bootstraps(cluster),
-                               .properties_file = "",
                                .topic = TOPIC,
                                .group = "pofr-ingest",
                                .instance_id = "",
@@ -147,7 +146,6 @@ static void what_comes_while_a_position_is_looked_up_is_read(void **state)
 static void limits_are_asked_of_who_leads_now(void **state)
 {
     struct kafka_options o = { .brokers = rd_kafka_mock_cluster_bootstraps(cluster),
-                               .properties_file = "",
                                .topic = TOPIC,
                                .group = "pofr-ingest",
                                .instance_id = "",
