@@ -148,8 +148,8 @@ a_new_installation_starts_nothing_and_nothing_fails() {
     no_unit_failed
     equal "$(in_box dpkg --verify "${PACKAGES[@]}")" "" "what dpkg finds altered"
     for user in collector shipper gateway worker merger; do in_box id "pofr-$user"; done
-    equal "$(in_box stat -c '%a %U %n' /etc/pofr /etc/pofr/secrets /var/lib/pofr /var/lib/pofr/agent /var/lib/pofr/agent/spool /var/lib/pofr/gateway | tr '\n' ' ')" \
-        "755 root /etc/pofr 700 root /etc/pofr/secrets 755 root /var/lib/pofr 755 pofr-collector /var/lib/pofr/agent 2750 pofr-collector /var/lib/pofr/agent/spool 750 pofr-gateway /var/lib/pofr/gateway " folders
+    equal "$(in_box stat -c '%a %U %n' /etc/pofr /etc/pofr/secrets /etc/pofr/tls /var/lib/pofr /var/lib/pofr/agent /var/lib/pofr/agent/spool /var/lib/pofr/gateway | tr '\n' ' ')" \
+        "755 root /etc/pofr 700 root /etc/pofr/secrets 755 root /etc/pofr/tls 755 root /var/lib/pofr 755 pofr-collector /var/lib/pofr/agent 2750 pofr-collector /var/lib/pofr/agent/spool 750 pofr-gateway /var/lib/pofr/gateway " folders
 }
 
 configured_services_run_and_record() {
@@ -246,7 +246,7 @@ purge_leaves_nothing_of_ours() {
     equal "$(in_box sh -c "dpkg-query -W -f '\${db:Status-Abbrev}\${Package}\n' 'pofr*' 2>/dev/null" | grep -v '^un' || true)" "" "what dpkg knows of"
     # what this test put there as an operator would, and nothing else
     equal "$(in_box find /etc /var/lib /usr /run /lib/systemd -xdev -iname '*pofr*' -not -path '/etc/systemd/system/*.d' | sort | tr '\n' ' ')" "/etc/pofr " "files"
-    equal "$(in_box find /etc/pofr -mindepth 1)" /etc/pofr/merger-shard2.conf "configuration"
+    equal "$(in_box find /etc/pofr -mindepth 1 | sort | tr '\n' ' ')" "/etc/pofr/merger-shard2.conf /etc/pofr/tls /etc/pofr/tls/ca.crt " "configuration"
     equal "$(in_box pgrep -c '^pofr-' || true)" 0 "processes"
     no_unit_failed
     equal "$stored $(sql "SELECT COUNT(*) > 0 FROM bundle WHERE host = 'box'")" "1 1" "what is stored"
@@ -254,7 +254,7 @@ purge_leaves_nothing_of_ours() {
 
 box_up() {
     build_preset release
-    quickstart >/dev/null
+    quickstart --tls >/dev/null
     quickstart kill gateway worker1 worker2 merger collector shipper
     box_make empty
     box_start
@@ -266,6 +266,6 @@ MORE=(a_new_installation_starts_nothing_and_nothing_fails configured_services_ru
     an_upgrade_keeps_what_was_edited_and_restarts_what_runs what_was_removed_goes_on_when_it_is_back purge_leaves_nothing_of_ours)
 for name in "${MORE[@]}"; do
     if [[ $POFR_TEST_ONLY == "  " || $POFR_TEST_ONLY == *" packages/$name "* ]]; then each_case "$name"; else "$name"; fi
-    [[ $name != a_new_installation* ]] || box_configure /etc/pofr
+    [[ $name != a_new_installation* ]] || { box_configure /etc/pofr; box_give_keys; }
 done
 [[ $suite_failures -eq 0 ]]

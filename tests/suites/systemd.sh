@@ -102,11 +102,12 @@ drop_out() {
 
 box_up() {
     build_preset release
-    quickstart >/dev/null
+    quickstart --tls >/dev/null
     quickstart kill gateway worker1 worker2 merger collector shipper
     box_make full
     box_configure /usr/local/share/pofr/etc
     box_start
+    box_give_keys
 }
 
 services_start() {

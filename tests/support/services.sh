@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# services.sh -- our programs as services in the box (box.sh), with the Kafka and MariaDB of the suite's own cluster.
+# services.sh -- our programs as services in the box (box.sh), with the Kafka and MariaDB of the suite's own cluster, which
+# must have been started with --tls: that is what first configurations ask for.
 #
-#   box_configure FOLDER; box_start; systemctl start …; box_enrol
+#   box_configure FOLDER; box_start; box_give_keys; systemctl start …; box_enrol
 #   witness NAME      # what a process in there did is found in SQL
 
 SERVICES=(pofr-collector pofr-shipper pofr-gateway pofr-worker@1 pofr-worker@2 pofr-merger@shard1 pofr-merger@shard2)
@@ -30,8 +31,11 @@ box_configure() {
     METRICS=$(free_port "$GATEWAY")
     install -d -m 755 -- "$etc"
     install -d -m 700 -- "$etc/secrets"
+    install -d -m 755 -- "$etc/tls"
+    install -m 644 -- "$POFR_STATE/secrets/pki/ca.crt" "$etc/tls/ca.crt"
     for part in gateway worker merger; do
         install -m 600 -- "$POFR_STATE/secrets/$part.pw" "$etc/secrets/$part.pw"
+        install -m 640 -- "$POFR_STATE/secrets/pki/pofr-$part.pem" "$etc/tls/$part.pem"
         sed -e "s/^brokers = .*/brokers = $kafka/" -e "s/^address = .*/address = $head/" -e "s/:9465/:$METRICS/" \
             "$BOX$1/$part.conf" >"$etc/$part.conf.new"
         mv -- "$etc/$part.conf.new" "$etc/$part.conf"
@@ -44,6 +48,12 @@ box_configure() {
     printf '[Service]\nEnvironment=POFR_CONF=/etc/pofr/merger-shard2.conf\n' >"$BOX/etc/systemd/system/pofr-merger@shard2.service.d/conf.conf"
     sed -e "s/^addresses = .*/addresses = 127.0.0.1:$GATEWAY/" \
         -e "s|^host_key_file = .*|host_key_file = $BOX/var/lib/pofr/gateway/host_key.pub|" "$POFR_STATE/etc/ctl.conf" >"$POFR_TEST_WORK/ctl.conf"
+}
+
+# box_give_keys: to the users, who are there by now
+box_give_keys() {
+    local part
+    for part in gateway worker merger; do in_box chgrp "pofr-$part" "/etc/pofr/tls/$part.pem"; done
 }
 
 # box_enrol: the box as a host of that name
