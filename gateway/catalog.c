@@ -14,12 +14,17 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/base/murmur2.h"
 #include "common/catalog/keys.h"
 #include "common/os/clock.h"
 #include "common/os/log.h"
+#include "gateway/reports.h"
 #include "gateway/wanted.h"
+
+#define REPORTS_BATCH   1000u /* hosts in one statement */
+#define REPORT_TEXT_MAX 160u  /* of one: 7 numbers */
 
 struct catalog {
     struct catalog_options o;
@@ -30,7 +35,7 @@ struct catalog {
     unsigned count;
     bool stop, refresh;
     struct db *db; /* from here on the thread's own */
-    bool down;
+    bool down, untold;
 };
 
 /* --- questions ---------------------------------------------------------------------------------------- */
@@ -85,6 +90,44 @@ static void read_wanted(struct catalog *c)
     c->down = rc != 0;
     stat_put(c->o.stats, STAT_gateway_catalog_up, rc == 0 ? 1 : 0);
     db_result_free(r);
+}
+
+static int tell(struct catalog *c, const struct report *list, size_t count, struct pofr_err *err)
+{
+    struct buf text = BUF_INIT(REPORT_TEXT_MAX * REPORTS_BATCH);
+    int rc;
+
+    reports_format(list, count, &text);
+    rc = text.err ? pofr_err_set(err, text.err, "reports") : 0;
+    if (rc == 0) {
+        const struct db_value values[] = { DB_V_C(c->o.gateway), DB_V_S(buf_slice(&text)) };
+
+        rc = ask_db(c, "CALL report_spools(?, ?)", values, pofr_countof(values), NULL, err);
+    }
+    buf_free(&text);
+    return rc;
+}
+
+/* What the catalog could not be told is in the next round again: nothing hangs on it but what is shown. */
+static void tell_reports(struct catalog *c)
+{
+    struct report *list = NULL;
+    struct pofr_err err = { 0 };
+    size_t count = 0, at, n;
+    int rc = reports_take(c->o.reports, &list, &count);
+
+    for (at = 0; rc == 0 && at < count; at += n) {
+        n = count - at < REPORTS_BATCH ? count - at : REPORTS_BATCH;
+        rc = tell(c, list + at, n, &err);
+        if (rc == 0) {
+            reports_told(c->o.reports, list + at, n);
+        }
+    }
+    if (rc != 0 && !c->untold) {
+        log_warn("catalog", "reports_not_told", "error=\"%s\"", err.text);
+    }
+    c->untold = rc != 0;
+    free(list);
 }
 
 static void look_up(struct catalog *c, struct ask *a)
@@ -229,6 +272,9 @@ static void *run(void *arg)
             mailbox_post(a->mailbox, &a->note);
         } else if (!stop) {
             read_wanted(c);
+            if (!c->down) {
+                tell_reports(c);
+            }
             due_us = clock_mono_us() + c->o.refresh_us;
         }
     }

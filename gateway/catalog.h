@@ -21,6 +21,7 @@
 struct catalog;
 struct keys;
 struct pofr_err;
+struct reports;
 struct stat_set;
 struct wanted;
 
@@ -47,6 +48,8 @@ struct catalog_options {
     struct db_address address; /* strings must outlive the catalog */
     struct keys *keys;
     struct wanted *wanted;
+    struct reports *reports;
+    const char *gateway; /* its name */
     struct stat_set *stats;
     int64_t refresh_us;
     const _Atomic uint32_t *partitions; /* of the topic: a new host's slot is one of these */

@@ -28,6 +28,7 @@
 #include "gateway/hosts.h"
 #include "gateway/lane.h"
 #include "gateway/limits.h"
+#include "gateway/reports.h"
 #include "gateway/wanted.h"
 
 #define LANES_BY_ITSELF   8
@@ -173,9 +174,11 @@ static int open_catalog(struct gateway *g, struct pofr_err *err)
     o.address = catalog_address(g);
     o.keys = g->keys;
     o.wanted = g->wanted;
+    o.reports = g->reports;
     o.stats = g->stats;
     o.refresh_us = g->c->refresh_us;
     o.partitions = &g->partitions;
+    o.gateway = g->name;
     return catalog_open(&o, &g->catalog, err);
 }
 
@@ -203,6 +206,7 @@ static int open_lanes(struct gateway *g, struct pofr_err *err)
     o.memory = g->c->memory / g->sockets.lanes;
     o.keys = g->keys;
     o.wanted = g->wanted;
+    o.reports = g->reports;
     o.hosts = g->hosts;
     o.limits = g->limits;
     o.catalog = g->catalog;
@@ -313,6 +317,9 @@ static int open_basics(struct gateway *g, struct pofr_err *err)
     }
     if (rc == 0) {
         rc = wanted_new(&g->wanted);
+    }
+    if (rc == 0) {
+        rc = reports_new(&g->reports, err);
     }
     if (rc == 0) {
         limits_set(g->limits, g->c, service_raise_nofile((uint64_t)g->c->sessions + FILES_FOR_OTHERS));
@@ -437,6 +444,7 @@ void gateway_free(struct gateway *g)
     sockets_close(&g->sockets);
     topic_admin_close(g->admin);
     wanted_free(g->wanted);
+    reports_free(g->reports);
     hosts_free(g->hosts);
     limits_free(g->limits);
     loop_timer_cancel(g->loop, &g->tick);

@@ -37,6 +37,7 @@ struct gateway {
     struct limits *limits;
     struct keys *keys;
     struct wanted *wanted;
+    struct reports *reports;
     struct hosts *hosts;
     struct catalog *catalog;
     struct topic_admin *admin;

@@ -300,6 +300,7 @@ static void make_env(struct lane *l)
     l->env.limits = limits_values(l->o.limits);
     l->env.keys = l->o.keys;
     l->env.wanted = l->o.wanted;
+    l->env.reports = l->o.reports;
     l->env.stats = l->o.stats;
     l->env.gateway = l->o.gateway;
     l->env.memory = &l->memory;

@@ -25,6 +25,7 @@ struct lane;
 struct limits;
 struct pofr_err;
 struct stat_set;
+struct reports;
 struct wanted;
 
 struct lane_options { /* all outlive the lanes */
@@ -38,6 +39,7 @@ struct lane_options { /* all outlive the lanes */
     size_t listeners_count;
     struct keys *keys;
     struct wanted *wanted;
+    struct reports *reports;
     struct hosts *hosts;
     struct limits *limits;
     struct catalog *catalog;

@@ -18,6 +18,7 @@
 #include "common/record/limits.h"
 #include "gateway/intake.h"
 #include "gateway/limits.h"
+#include "gateway/reports.h"
 #include "gateway/session_parts.h"
 
 #define OUT_MAX      65536u /* unread answers; beyond it the peer is stuck */
@@ -48,6 +49,9 @@ void session_free(struct session *s)
 {
     if (s) {
         assert(s->flights.published == 0);
+        if (s->reported) {
+            reports_left(s->env->reports, s->who.host_id);
+        }
         frame_drop(&s->frame);
         flights_drop(&s->flights);
         buf_free(&s->out);
@@ -163,6 +167,7 @@ static void answer(struct session *s, const struct flight *f)
         memcpy(m.ack.digest, f->digest, sizeof(m.ack.digest));
         stat_add_by(s->env->stats, STAT_gateway_bundles, BUNDLE_ACKED, 1);
         stat_add(s->env->stats, STAT_gateway, f->block.len);
+        reports_acked(s->env->reports, s->who.host_id, f->sequence, clock_wall_us());
         stat_observe(s->env->stats, STAT_gateway_ack, (uint64_t)(clock_mono_us() - f->since_us));
     }
     session_send(s, &m);

@@ -28,6 +28,7 @@
 struct keys;
 struct limit_values;
 struct session;
+struct reports;
 struct wanted;
 
 enum session_role {
@@ -51,6 +52,7 @@ struct session_hello { /* what the headers of its bundles say */
     struct uuid boot;
     int64_t offset_us; /* our wall clock minus its boot clock */
     int64_t uncertainty_us;
+    uint64_t oldest, newest; /* not in headers: what its spool held and no gateway had acked */
 };
 
 struct session_ops {
@@ -72,6 +74,7 @@ struct session_env { /* what all sessions of a lane share; outlives them */
     const struct limit_values *limits;
     const struct keys *keys;
     struct wanted *wanted;
+    struct reports *reports;
     struct stat_set *stats;
     const char *gateway;
     struct frame_memory *memory;

@@ -9,6 +9,7 @@
 #include "common/base/err.h"
 #include "common/catalog/keys.h"
 #include "gateway/limits.h"
+#include "gateway/reports.h"
 #include "gateway/session_parts.h"
 #include "gateway/wanted.h"
 
@@ -39,6 +40,8 @@ static void welcome(struct session *s)
     }
     m.welcome.wanted_len = wanted_of(s->env->wanted, s->who.host_id, m.welcome.wanted, MESSAGE_WANTED_MAX);
     s->state = SESSION_OPEN;
+    reports_hello(s->env->reports, s->who.host_id, s->hello.oldest, s->hello.newest, now);
+    s->reported = true;
     session_send(s, &m);
     session_resume(s, PAUSE_WAIT);
 }
@@ -92,6 +95,8 @@ void session_take_hello(struct session *s, const struct message *m)
         return;
     }
     s->hello.boot = m->hello.boot;
+    s->hello.oldest = m->hello.oldest;
+    s->hello.newest = m->hello.newest;
     s->hello.offset_us = clock_wall_us() - took / 2 - (int64_t)m->hello.boot_us;
     s->hello.uncertainty_us = (took + 1) / 2 > 1000 ? (took + 1) / 2 : 1000;
     enter(s);

@@ -41,6 +41,7 @@ struct session {
     enum session_state state;
     unsigned pause; /* of enum session_pause */
     bool over;
+    bool reported; /* its host is in the reports */
     enum session_end why;
 
     struct frame frame; /* what is coming in */

@@ -19,7 +19,7 @@ int compose_hello(struct link *link, const struct collector_state *c)
     m.hello.boot = c->boot;
     memcpy(m.hello.run, c->run, sizeof(m.hello.run));
     m.hello.oldest = c->acked < c->newest ? c->acked + 1 : 0;
-    m.hello.newest = c->acked < c->newest ? c->newest : 0;
+    m.hello.newest = c->newest;
     m.hello.agent_version = slice_str(COMPOSE_AGENT_VERSION);
     m.hello.boot_us = (uint64_t)clock_boot_us(); /* the last thing before it goes: the gateway measures by it */
     m.hello.wall_us = (uint64_t)clock_wall_us();

@@ -140,12 +140,13 @@ void rig_init(struct rig *r)
                                      .bundle_max = BUNDLE_MAX,
                                      .session_memory = 1u << 20 };
     must(limits_new(&r->conf, &r->limits, NULL) == 0 && wanted_new(&r->wanted) == 0 &&
-             stat_new(gateway_stats, GATEWAY_STAT_COUNT, &r->stats, NULL) == 0,
+             reports_new(&r->reports, NULL) == 0 && stat_new(gateway_stats, GATEWAY_STAT_COUNT, &r->stats, NULL) == 0,
          "env");
     r->memory.max = 4u << 20;
     r->env = (struct session_env){ .limits = limits_values(r->limits),
                                    .keys = r->keys,
                                    .wanted = r->wanted,
+                                   .reports = r->reports,
                                    .stats = r->stats,
                                    .gateway = "rig",
                                    .memory = &r->memory,
@@ -160,6 +161,7 @@ void rig_fini(struct rig *r)
     buf_free(&r->got);
     keys_close(r->keys);
     wanted_free(r->wanted);
+    reports_free(r->reports);
     limits_free(r->limits);
     stat_free(r->stats);
     sshkey_free(r->key);

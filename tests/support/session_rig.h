@@ -17,6 +17,7 @@
 #include "common/evidence/statement.h"
 #include "common/evidence/sshsig.h"
 #include "gateway/limits.h"
+#include "gateway/reports.h"
 #include "gateway/session.h"
 #include "gateway/wanted.h"
 
@@ -26,6 +27,7 @@ struct rig {
     struct session_env env;
     struct keys *keys;
     struct wanted *wanted;
+    struct reports *reports;
     struct limits *limits;
     struct gateway_conf conf;
     struct stat_set *stats;
