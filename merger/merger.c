@@ -14,6 +14,7 @@
 #include "merger/plan.h"
 #include "merger/stats.h"
 #include "merger/step.h"
+#include "merger/watch.h"
 
 #define SHARDS_MAX 1024
 #define DAY_US     86400000000LL
@@ -24,8 +25,10 @@ struct merger {
     struct db *catalog;
     struct shard shards[SHARDS_MAX];
     size_t count;
-    pthread_mutex_t lock; /* protects state: it is read by the metrics server's thread */
-    char state[200];      /* what is not well; "" */
+    pthread_mutex_t lock;                /* protects state: it is read by the metrics server's thread */
+    char state[200];                     /* what is not well; "" */
+    struct watch_shard held[SHARDS_MAX]; /* under lock, too */
+    size_t held_count;
 };
 
 static const struct {
@@ -37,6 +40,37 @@ static const struct {
     { "retired", step_retired },
     { "strings", step_strings },
 };
+
+static void publish_held(struct merger *m)
+{
+    pthread_mutex_lock(&m->lock);
+    m->held_count = 0;
+    for (size_t i = 0; i < m->count; i++) {
+        const struct shard *s = &m->shards[i];
+
+        if (s->ours && s->listed) {
+            struct watch_shard *h = &m->held[m->held_count++];
+
+            snprintf(h->name, sizeof(h->name), "%s", s->name);
+            snprintf(h->address, sizeof(h->address), "%s", s->address);
+            h->port = s->port;
+            h->shard_id = s->shard_id;
+            h->days_ahead = s->days_ahead;
+        }
+    }
+    pthread_mutex_unlock(&m->lock);
+}
+
+size_t merger_shards_held(struct merger *m, struct watch_shard *out, size_t max)
+{
+    size_t count;
+
+    pthread_mutex_lock(&m->lock);
+    count = m->held_count < max ? m->held_count : max;
+    memcpy(out, m->held, count * sizeof(*out));
+    pthread_mutex_unlock(&m->lock);
+    return count;
+}
 
 static void set_state(struct merger *m, const char *text)
 {
@@ -279,15 +313,19 @@ void merger_pass(struct merger *m, bool (*stop)(void))
         int rc;
 
         if (!s->listed || !wanted(m->conf, s->name)) {
+            s->ours = false;
             continue;
         }
         err = (struct pofr_err){ 0 };
         rc = one_shard(m, s, &p, stop, &err);
         held += rc == 0;
+        s->ours = rc == 0 || (s->ours && rc != POFR_EBUSY);
+        publish_held(m); /* a step on the next one may last */
         if (rc && rc != POFR_EBUSY) {
             fail_shard(m, s, &err, state, sizeof(state));
         }
     }
+    publish_held(m);
     stat_put(m->stats, STAT_merger_shards, held);
     set_state(m, state);
 }

@@ -13,6 +13,7 @@
 #include "merger/merger_conf.h"
 
 struct merger;
+struct watch_shard;
 
 POFR_MUST_USE int merger_new(const struct merger_conf *conf, struct stat_set *stats, struct merger **out,
                              struct pofr_err *err);
@@ -24,6 +25,9 @@ void merger_set_conf(struct merger *m, const struct merger_conf *conf);
  * fails is logged, counted and tried again at the next pass; it stops no other. stop() is asked between steps.
  */
 void merger_pass(struct merger *m, bool (*stop)(void));
+
+/* The shards whose lock is ours, by the newest pass; one that went down meanwhile stays until somebody else has it. Any thread. */
+size_t merger_shards_held(struct merger *m, struct watch_shard *out, size_t max);
 
 /* Did the newest pass reach the catalog and hold every shard that nobody else holds? For /readyz. */
 bool merger_is_ready(const struct merger *m, char *reason, size_t size);

@@ -4,8 +4,8 @@
  */
 #pragma once
 
+#include "common/kafka/client.h"
 #include "common/os/conf.h"
-#include "common/tls/tls_files.h"
 
 struct merger_conf {
     const char *name;
@@ -18,6 +18,11 @@ struct merger_conf {
     const char *shard_user;
     const char *shard_password_file;
     struct tls_files shard_tls;
+    struct conf_list kafka_brokers;
+    struct kafka_access kafka;
+    const char *kafka_topic;
+    const char *kafka_group;
+    int64_t watch_period;
     uint32_t keep_days;
     uint32_t keep_bundle_days;
     uint32_t ahead_days;

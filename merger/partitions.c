@@ -92,6 +92,7 @@ static int one_table(const struct pass *p, struct shard *s, const char *table, b
                                   .keep_days = ledger ? p->conf->keep_bundle_days : p->conf->keep_days };
     struct plan plan;
     int32_t *days = NULL;
+    int32_t newest;
     size_t count = 0;
     int code = read_days(s->db, table, &days, &count, err);
 
@@ -99,9 +100,11 @@ static int one_table(const struct pass *p, struct shard *s, const char *table, b
         return code;
     }
     plan_make(days, count, &policy, &plan);
+    newest = count ? days[count - 1] : p->today - 1;
     if (plan.add_from <= plan.add_to) {
         code = add_days(s->db, table, ledger, plan.add_from, plan.add_to, err);
         if (!code) {
+            newest = plan.add_to;
             stat_add(p->stats, STAT_merger_days_made, (uint64_t)plan.add_to - (uint64_t)plan.add_from + 1);
         }
     }
@@ -111,6 +114,7 @@ static int one_table(const struct pass *p, struct shard *s, const char *table, b
             stat_add(p->stats, STAT_merger_days_dropped, plan.drop_count);
         }
     }
+    s->days_ahead = newest - p->today < s->days_ahead ? newest - p->today : s->days_ahead;
     free(days);
     return code;
 }
@@ -119,6 +123,7 @@ int step_partitions(const struct pass *p, struct shard *s, struct pofr_err *err)
 {
     int code = db_run(s->db, "SET lock_wait_timeout = 1", NULL, 0, NULL, err);
 
+    s->days_ahead = INT32_MAX;
     for (size_t i = 0; i < pofr_countof(tables) && !code; i++) {
         service_watchdog();
         code = one_table(p, s, tables[i].table, tables[i].ledger, err);

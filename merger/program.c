@@ -12,12 +12,14 @@
 #include "common/tls/tls_expiry.h"
 #include "merger/merger.h"
 #include "merger/stats.h"
+#include "merger/watch.h"
 
 struct program {
     struct loop *loop;
     struct loop_timer timer, idle;
     struct conf *first, *conf; /* at the start, and now */
     struct merger *merger;
+    struct watch *watch;
 };
 
 static const struct merger_conf *values(const struct program *p)
@@ -90,6 +92,11 @@ static void on_reload(int signo, void *arg)
     service_ready();
 }
 
+static size_t held(void *arg, struct watch_shard *out, size_t max)
+{
+    return merger_shards_held(arg, out, max);
+}
+
 static bool ready(void *arg, char *reason, size_t size)
 {
     return merger_is_ready(arg, reason, size);
@@ -112,16 +119,24 @@ static void write_more(struct buf *out, void *arg)
 static int start(struct program *p, struct stat_set *stats, struct metrics_http **http, struct pofr_err *err)
 {
     struct metrics_http_options o = { .address = values(p)->metrics_listen, .stats = stats, .ready = ready };
+    struct watch_options wo = { .conf = values(p), .shards = held };
     int code = service_setup(err);
 
     if (!code) {
         code = merger_new(values(p), stats, &p->merger, err);
+        wo.arg = p->merger;
     }
     if (!code) {
         code = loop_new(&p->loop, err);
     }
     for (size_t i = 0; i < pofr_countof(signals) && !code; i++) {
         code = loop_signal_add(p->loop, signals[i].number, signals[i].fn, p, err);
+    }
+    if (!code) {
+        code = watch_start(&wo, &p->watch, err);
+    }
+    if (!code) {
+        stat_set_extra(stats, watch_metrics, p->watch);
     }
     if (!code && o.address[0]) {
         o.arg = p->merger;
@@ -153,6 +168,7 @@ int program_run(struct conf *conf, struct pofr_err *err)
         code = start(&p, stats, &http, err);
     }
     metrics_http_stop(http);
+    watch_stop(p.watch);
     loop_timer_cancel(p.loop, &p.timer);
     loop_timer_cancel(p.loop, &p.idle);
     loop_free(p.loop);

@@ -76,6 +76,12 @@ user = pofr_merger
 password_file = $STATE/secrets/merger.pw
 $(tls_options pofr-merger)
 
+[kafka]
+brokers = 127.0.0.1:${PORTS[kafka]}
+
+[watch]
+period = 2s
+
 [metrics]
 listen = 127.0.0.1:${PORTS[merger-metrics]}
 EOT

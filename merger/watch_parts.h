@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* watch_parts.h -- what the files of watch share: what a round sees. Not for others. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/kafka/topic_rules.h"
+#include "common/watch/health.h"
+#include "merger/watch.h"
+
+struct db;
+struct db_result;
+
+enum watch_place { /* of a bundle; the order of the columns that are asked for */
+    PLACE_SPOOL,
+    PLACE_KAFKA,
+    PLACE_STORED,
+    PLACE_ASIDE,
+    PLACE_LOST,
+    PLACE_UNACCOUNTED,
+    PLACES
+};
+
+enum watch_hosts { /* the order of the columns that are asked for */
+    HOSTS_REPORTING,
+    HOSTS_SILENT,
+    HOSTS_NEVER,
+    HOSTS_PENDING,
+    HOSTS_RETIRED,
+    HOSTS_STATES,
+    HOSTS_DISCONNECTED = HOSTS_STATES,
+    HOSTS_GAPS,
+    HOSTS_SPOOL,
+    HOSTS_CLOCK,
+    HOSTS_UNACCOUNTED,
+    HOSTS_KINDS
+};
+
+#define WATCH_REASONS_MAX 16u
+
+struct watch_slot {
+    struct health_slot facts;
+    struct health_result result;
+    uint32_t shard; /* index of shards; only where ours */
+    bool ours;      /* of a shard that is */
+    uint64_t hosts;
+    int64_t places[PLACES];
+};
+
+struct watch_shard_view {
+    struct watch_shard at;
+    bool up;      /* it answered in this round */
+    bool counted; /* it ever did: hosts and so on are filled */
+    uint64_t hosts[HOSTS_KINDS];
+    char reasons[WATCH_REASONS_MAX][33]; /* of what is set aside */
+    uint64_t reasons_messages[WATCH_REASONS_MAX];
+    uint32_t reasons_count;
+};
+
+struct watch_view { /* what the newest round saw, and of shards that are down what the last one did that reached them */
+    bool catalog_up, kafka_up;
+    int64_t complete_us; /* monotonic: when everything answered last; 0: never */
+    char topic[250], group[250];
+    uint32_t brokers, partitions, members, min_insync, without_shard;
+    int64_t retention_ms;
+    size_t shards_count;
+    struct watch_shard_view *shards;
+    struct watch_slot slots[TOPIC_PARTITIONS_MAX];
+};
+
+/* watch_figures.c: the view as OpenMetrics families. */
+void watch_write(const struct watch_view *v, int64_t now_us, struct buf *out);
