@@ -355,16 +355,17 @@ int host_retire(struct ctl *c, int argc, char **argv)
 }
 
 static const char *const erase_statements[] = {
-    "DELETE FROM psinfo WHERE host_id = ? LIMIT 10000",     "DELETE FROM fileinfo WHERE host_id = ? LIMIT 10000",
-    "DELETE FROM netinfo WHERE host_id = ? LIMIT 10000",    "DELETE FROM userinfo WHERE host_id = ? LIMIT 10000",
-    "DELETE FROM groupinfo WHERE host_id = ? LIMIT 10000",  "DELETE FROM netint WHERE host_id = ? LIMIT 10000",
-    "DELETE FROM netroute WHERE host_id = ? LIMIT 10000",   "DELETE FROM hostinfo WHERE host_id = ? LIMIT 10000",
-    "DELETE FROM hwinfo WHERE host_id = ? LIMIT 10000",     "DELETE FROM login WHERE host_id = ? LIMIT 10000",
-    "DELETE FROM coverage WHERE host_id = ? LIMIT 10000",   "DELETE FROM gap WHERE host_id = ? LIMIT 10000",
-    "DELETE FROM finding WHERE host_id = ? LIMIT 10000",    "DELETE FROM set_aside WHERE host_id = ? LIMIT 1000",
-    "DELETE FROM bundle WHERE host_id = ? LIMIT 10000",     "DELETE FROM open_state WHERE host_id = ? LIMIT 10000",
-    "DELETE FROM run WHERE host_id = ? LIMIT 10000",        "DELETE FROM boot WHERE host_id = ? LIMIT 10000",
-    "DELETE FROM host_state WHERE host_id = ? LIMIT 10000", "DELETE FROM host WHERE host_id = ? LIMIT 10000",
+    "DELETE FROM psinfo WHERE host_id = ? LIMIT 10000",       "DELETE FROM fileinfo WHERE host_id = ? LIMIT 10000",
+    "DELETE FROM netinfo WHERE host_id = ? LIMIT 10000",      "DELETE FROM userinfo WHERE host_id = ? LIMIT 10000",
+    "DELETE FROM groupinfo WHERE host_id = ? LIMIT 10000",    "DELETE FROM netint WHERE host_id = ? LIMIT 10000",
+    "DELETE FROM netroute WHERE host_id = ? LIMIT 10000",     "DELETE FROM hostinfo WHERE host_id = ? LIMIT 10000",
+    "DELETE FROM hwinfo WHERE host_id = ? LIMIT 10000",       "DELETE FROM login WHERE host_id = ? LIMIT 10000",
+    "DELETE FROM coverage WHERE host_id = ? LIMIT 10000",     "DELETE FROM gap WHERE host_id = ? LIMIT 10000",
+    "DELETE FROM finding WHERE host_id = ? LIMIT 10000",      "DELETE FROM set_aside WHERE host_id = ? LIMIT 1000",
+    "DELETE FROM bundle WHERE host_id = ? LIMIT 10000",       "DELETE FROM open_state WHERE host_id = ? LIMIT 10000",
+    "DELETE FROM run WHERE host_id = ? LIMIT 10000",          "DELETE FROM boot WHERE host_id = ? LIMIT 10000",
+    "DELETE FROM spool_report WHERE host_id = ? LIMIT 10000", "DELETE FROM host_state WHERE host_id = ? LIMIT 10000",
+    "DELETE FROM host WHERE host_id = ? LIMIT 10000",
 };
 
 static int delete_rows(struct ctl *c, struct db *shard, const struct lookup_host *h, struct pofr_err *err)
@@ -440,6 +441,11 @@ int host_erase(struct ctl *c, int argc, char **argv)
         ctl_say(c, "host %s: waiting %d s until every worker knows", h.name, NOTICE_S);
         POFR_IGNORE(poll(NULL, 0, NOTICE_S * 1000));
         code = delete_rows(c, shard, &h, &err);
+    }
+    if (!code) {
+        struct db_value id = DB_V_U(h.host_id);
+
+        code = db_run(catalog, "DELETE FROM spool_report WHERE host_id = ?", &id, 1, NULL, &err);
     }
     if (!code) {
         printf(

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/parse_num.h"
 #include "common/kafka/client.h"
 #include "common/os/clock.h"
 #include "common/os/options.h"
@@ -45,17 +46,40 @@ static int read_shard(struct ctl *c, const struct ctl_shard *s, struct lag *l, s
     return code;
 }
 
+/* Its shard by the catalog, and what its worker told the catalog last. */
+static void take_word(const struct db_result *r, size_t row, struct lag_slot *s)
+{
+    struct slice told = db_get(r, row, 4);
+
+    s->facts.mapped = true;
+    snprintf(s->shard, sizeof(s->shard), "%s", (const char *)db_get(r, row, 1).data);
+    snprintf(s->facts.cause, sizeof(s->facts.cause), "%s", (const char *)db_get(r, row, 2).data);
+    if (strspn(s->facts.cause, "abcdefghijklmnopqrstuvwxyz_") != strlen(s->facts.cause)) {
+        s->facts.cause[0] = 0; /* no word of ours */
+    }
+    s->facts.cause_s = (int64_t)db_get_u64(r, row, 3);
+    if (parse_i64(told, -1, INT64_MAX, &s->facts.told_s) != 0) {
+        s->facts.told_s = -1;
+    }
+    snprintf(s->teller, sizeof(s->teller), "%s", (const char *)db_get(r, row, 5).data);
+}
+
 static int read_map(struct db *catalog, struct lag *l, struct pofr_err *err)
 {
     struct db_result *r = NULL;
-    int code = db_run(catalog, "SELECT l.slot, s.name FROM slot l JOIN shard s USING (shard_id)", NULL, 0, &r, err);
+    int code =
+        db_run(catalog,
+               "SELECT l.slot, s.name, COALESCE(w.cause, ''), COALESCE(TIMESTAMPDIFF(SECOND, w.since, "
+               "UTC_TIMESTAMP(6)), 0), COALESCE(GREATEST(TIMESTAMPDIFF(SECOND, w.told, UTC_TIMESTAMP(6)), 0), -1), "
+               "COALESCE(w.worker, '') FROM slot l JOIN shard s USING (shard_id) LEFT JOIN slot_worker w ON w.slot = "
+               "l.slot",
+               NULL, 0, &r, err);
 
     for (size_t i = 0; !code && i < db_rows(r); i++) {
         uint64_t n = db_get_u64(r, i, 0);
 
         if (n < l->count) {
-            l->slots[n].facts.mapped = true;
-            snprintf(l->slots[n].shard, sizeof(l->slots[n].shard), "%s", (const char *)db_get(r, i, 1).data);
+            take_word(r, i, &l->slots[n]);
         }
     }
     db_result_free(r);

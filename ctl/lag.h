@@ -19,9 +19,10 @@
 struct lag_slot {
     struct health_slot facts;
     struct health_result result;
-    char shard[65];  /* by the catalog; "" where none has it */
-    char worker[64]; /* that stored last */
-    char state[16];  /* of the shard's row */
+    char shard[65];   /* by the catalog; "" where none has it */
+    char worker[64];  /* that stored last */
+    char state[16];   /* of the shard's row */
+    char teller[191]; /* whose word facts.cause is */
     uint32_t incarnation;
 };
 

@@ -8,68 +8,10 @@
 #include "common/os/options.h"
 #include "ctl/clones.h"
 #include "ctl/lag.h"
+#include "ctl/kinds.h"
 #include "ctl/nouns.h"
+#include "ctl/status_parts.h"
 #include "ctl/table.h"
-
-#define SILENT_S 60 /* a host whose newest tick is older than this is silent */
-
-struct part {
-    const char *key; /* in JSON */
-    const char *title;
-    const char *sql; /* one parameter: SILENT_S, or none */
-    bool silent;
-};
-
-/* Each runs on the head; none reads more than the small tables. @ stands where the partitions that are asked are named. */
-static const struct part parts[] = {
-    { "hosts", "hosts",
-      "SELECT COUNT(*) AS hosts, COALESCE(SUM(state = 'active' AND last_tick >= UTC_TIMESTAMP(6) - INTERVAL ? SECOND), "
-      "0) AS reporting, "
-      "COALESCE(SUM(state = 'active' AND last_tick < UTC_TIMESTAMP(6) - INTERVAL ? SECOND), 0) AS silent, "
-      "COALESCE(SUM(state = 'active' AND last_tick IS NULL), 0) AS never, COALESCE(SUM(state = 'pending'), 0) AS "
-      "pending, "
-      "COALESCE(SUM(state = 'retired'), 0) AS retired FROM host@",
-      true },
-    { "freshness_seconds", "freshness of reporting hosts, seconds",
-      "SELECT ROUND(MIN(age), 1) AS best, ROUND(AVG(age), 1) AS mean, ROUND(MAX(age), 1) AS worst FROM (SELECT "
-      "GREATEST(TIMESTAMPDIFF(MICROSECOND, last_tick, UTC_TIMESTAMP(6)), 0) / 1000000 AS age FROM host@ WHERE state = "
-      "'active' AND "
-      "last_tick >= "
-      "UTC_TIMESTAMP(6) - INTERVAL ? SECOND AND last_tick >= UTC_TIMESTAMP(6) - INTERVAL ? SECOND) x",
-      true },
-    { "records", "records",
-      "SELECT COALESCE(SUM(records_total), 0) AS recorded, COALESCE(SUM(records), 0) AS stored, (SELECT "
-      "COALESCE(SUM(records), 0) FROM "
-      "set_aside@ WHERE replayed IS NULL) AS set_aside, (SELECT COALESCE(SUM(lost), 0) FROM gap@ WHERE explained = 0 "
-      "AND "
-      "kind IN "
-      "('sequence', 'refused', 'retention')) AS in_gaps, COALESCE(SUM(lost_total), 0) AS lost_on_hosts FROM host@",
-      false },
-    { "gaps_24h", "gaps not explained, last 24 h",
-      "SELECT host, kind, COUNT(*) AS gaps, SUM(lost) AS lost, MAX(to_time) AS newest FROM gap@ WHERE explained = 0 "
-      "AND "
-      "to_time >= "
-      "UTC_TIMESTAMP(6) - INTERVAL 1 DAY GROUP BY host, kind ORDER BY newest DESC LIMIT 10",
-      false },
-    { "slot_gaps_8d", "slots whose log was cut or replaced before it was stored, last 8 days",
-      "SELECT slot, incarnation, kind, from_offset, to_offset, noted FROM slot_gap@ WHERE noted >= UTC_TIMESTAMP(6) - "
-      "INTERVAL 8 DAY ORDER BY noted DESC LIMIT 10",
-      false },
-    { "findings_24h", "findings, last 24 h",
-      "SELECT host, kind, COUNT(*) AS findings, MAX(at_time) AS newest FROM finding@ WHERE at_time >= UTC_TIMESTAMP(6) "
-      "- INTERVAL 1 DAY "
-      "GROUP BY host, kind ORDER BY newest DESC LIMIT 10",
-      false },
-    { "set_aside", "set aside",
-      "SELECT reason, COUNT(*) AS messages, MAX(noted) AS newest FROM set_aside@ WHERE replayed IS NULL GROUP BY "
-      "reason",
-      false },
-    { "silent_hosts", "silent hosts",
-      "SELECT host, last_tick, last_bundle FROM host@ WHERE state = 'active' AND (last_tick < UTC_TIMESTAMP(6) - "
-      "INTERVAL ? SECOND AND "
-      "last_tick < UTC_TIMESTAMP(6) - INTERVAL ? SECOND) ORDER BY last_tick LIMIT 10",
-      true },
-};
 
 /* Which shards answer: the head's tables have a partition for each shard that owns slots, of the shard's name. */
 struct reach {
@@ -112,14 +54,14 @@ static int reach_read(struct ctl *c, struct reach *k, struct pofr_err *err)
     return code;
 }
 
-static int run_part(struct db *head, const struct part *p, const struct reach *k, struct db_result **out_r,
-                    struct pofr_err *err)
+static int run_part(struct db *head, const char *text, size_t parameters, const struct reach *k,
+                    struct db_result **out_r, struct pofr_err *err)
 {
-    struct db_value values[] = { DB_V_U(SILENT_S), DB_V_U(SILENT_S) };
+    struct db_value values[] = { DB_V_U(STATUS_SILENT_S), DB_V_U(STATUS_SILENT_S) };
     struct buf sql = BUF_INIT(1 << 20);
     int code;
 
-    for (const char *at = p->sql; *at; at++) {
+    for (const char *at = text; *at; at++) {
         if (*at != '@') {
             buf_u8(&sql, (uint8_t)*at);
         } else if (k->down_count > 0) {
@@ -129,17 +71,18 @@ static int run_part(struct db *head, const struct part *p, const struct reach *k
         }
     }
     code = k->partitions.err || !buf_cstr(&sql) ? pofr_err_set(err, POFR_ENOMEM, "statement")
-                                                : db_run(head, buf_cstr(&sql), values, p->silent ? 2 : 0, out_r, err);
+                                                : db_run(head, buf_cstr(&sql), values, parameters, out_r, err);
     buf_free(&sql);
     return code;
 }
 
-static int one_part(struct ctl *c, struct db *head, const struct part *p, const struct reach *k, struct pofr_err *err)
+static int one_part(struct ctl *c, struct db *head, const struct status_part *p, bool hosts, const struct reach *k,
+                    struct pofr_err *err)
 {
     const char *note = k->down_count > 0 ? " (not complete)" : "";
     bool none_up = k->down_count > 0 && k->up_count == 0;
     struct db_result *r = NULL;
-    int code = none_up ? 0 : run_part(head, p, k, &r, err);
+    int code = none_up ? 0 : run_part(head, hosts && p->sql_hosts ? p->sql_hosts : p->sql, p->parameters, k, &r, err);
 
     if (c->json) {
         printf("\"%s\": ", p->key);
@@ -211,8 +154,8 @@ static int lag_part(struct ctl *c, bool told, struct pofr_err *err)
 
 int status_main(struct ctl *c, int argc, char **argv)
 {
-    static const char *const names[] = { NULL };
-    const char *v[1];
+    static const char *const names[] = { "hosts", NULL };
+    const char *v[2];
     char *args[1];
     size_t args_count;
     struct pofr_err err = { 0 };
@@ -236,15 +179,19 @@ int status_main(struct ctl *c, int argc, char **argv)
         printf("{\"complete\": %s, \"unreachable\": [%.*s], ", k.down_count ? "false" : "true",
                (int)buf_slice(&k.down).len, k.down_count ? (const char *)buf_slice(&k.down).data : "");
     }
-    for (size_t i = 0; i < pofr_countof(parts); i++) {
-        code = one_part(c, head, &parts[i], &k, &why);
+    for (size_t i = 0; i < status_parts_count; i++) {
+        code = one_part(c, head, &status_parts[i], v[0] != NULL, &k, &why);
         if (code) {
-            ctl_warn("%s: %s", parts[i].title, why.text);
+            ctl_warn("%s: %s", status_parts[i].title, why.text);
             failed = true;
         }
     }
     if (clones_part(c, head, &why)) {
         ctl_warn("cloned machines: %s", why.text);
+        failed = true;
+    }
+    if (kinds_part(c, &why)) {
+        ctl_warn("records by kind: %s", why.text);
         failed = true;
     }
     err = (struct pofr_err){ 0 };

@@ -150,6 +150,9 @@ static void print_json(const struct lag *l, size_t i, const struct rates *r, boo
     if (r->seconds > 0) {
         printf(", \"in_per_second\": %.2f, \"out_per_second\": %.2f", rate_in(r, l, i), rate_out(r, l, i));
     }
+    printf(", \"cause\": \"%s\", \"cause_seconds\": %lld, \"told_seconds\": %lld, \"told_by\": ", s->facts.cause,
+           (long long)s->facts.cause_s, (long long)s->facts.told_s);
+    json_text(s->teller);
     printf(", \"problems\": [");
     for (unsigned b = 0; b < HEALTH_PROBLEMS; b++) {
         if (s->result.problems & (1U << b)) {
@@ -158,6 +161,12 @@ static void print_json(const struct lag *l, size_t i, const struct rates *r, boo
         }
     }
     printf("]}");
+}
+
+/* Why it is not fetched: by its worker's word, while that is of now. */
+static const char *pause_of(const struct lag_slot *s)
+{
+    return s->facts.told_s >= 0 && s->facts.told_s < HEALTH_TOLD_S ? s->facts.cause : "";
 }
 
 static void print_row(const struct lag *l, size_t i, const struct rates *r)
@@ -171,10 +180,11 @@ static void print_row(const struct lag *l, size_t i, const struct rates *r)
         snprintf(in, sizeof(in), "%.1f", rate_in(r, l, i));
         snprintf(out, sizeof(out), "%.1f", rate_out(r, l, i));
     }
-    printf("%4zu  %-12s %-16s %2u/%-2u %10lld %10lld %10lld %8lld %8s %7s %7s %8s\n", i, s->shard[0] ? s->shard : "-",
-           owner ? clean(owner->client, name, sizeof(name)) : "-", k->in_sync, k->replicas, (long long)k->low,
-           (long long)k->high, s->facts.known ? (long long)s->facts.next_offset : -1, (long long)s->result.lag,
-           duration(s->result.lag_seconds, old), in, out, duration(s->result.margin_seconds, left));
+    printf("%4zu  %-12s %-16s %2u/%-2u %10lld %10lld %10lld %8lld %8s %7s %7s %8s  %s\n", i,
+           s->shard[0] ? s->shard : "-", owner ? clean(owner->client, name, sizeof(name)) : "-", k->in_sync,
+           k->replicas, (long long)k->low, (long long)k->high, s->facts.known ? (long long)s->facts.next_offset : -1,
+           (long long)s->result.lag, duration(s->result.lag_seconds, old), in, out,
+           duration(s->result.margin_seconds, left), pause_of(s));
 }
 
 static bool read_seconds(const struct ctl *c, const char *given, uint32_t *out)
@@ -239,7 +249,7 @@ int topic_show_main(struct ctl *c, int argc, char **argv)
         printf("%s",
                c->json ? ""
                        : "slot  shard        owner            isr    log_start    log_end       next      lag      old"
-                         "    in/s   out/s     left\n");
+                         "    in/s   out/s     left  pause\n");
         for (size_t i = 0; i < l->count; i++) {
             if (c->json) {
                 print_json(l, i, r, i == 0);
@@ -336,6 +346,18 @@ static void worst_of(const struct lag *l, unsigned bit, size_t *out_count, struc
     }
 }
 
+/* "catalog, queue": what their workers say */
+static void cause_list(const struct lag *l, unsigned bit, struct buf *out)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        const char *cause = pause_of(&l->slots[i]);
+
+        if (l->slots[i].result.problems & bit && cause[0] && !(out->len && strstr(buf_cstr(out), cause))) {
+            buf_printf(out, "%s%s", out->len ? ", " : "", cause);
+        }
+    }
+}
+
 /* "0-3, 7": the slots that have the problem */
 static void slot_list(const struct lag *l, unsigned bit, struct buf *out)
 {
@@ -356,21 +378,25 @@ static void slot_list(const struct lag *l, unsigned bit, struct buf *out)
 static void slots(const struct lag *l, unsigned b, struct findings *f)
 {
     struct buf list = BUF_INIT(65536);
+    struct buf causes = BUF_INIT(256);
     struct health_result worst;
     char old[24], left[24];
     size_t count;
 
     worst_of(l, 1U << b, &count, &worst);
     slot_list(l, 1U << b, &list);
+    cause_list(l, 1U << b, &causes);
     if (count > 0) {
         begin(f, health_name(b));
         if (f->json) {
-            printf(
-                ", \"slots\": %zu, \"list\": \"%s\", \"lag\": %lld, \"lag_seconds\": %lld, \"margin_seconds\": %lld}",
-                count, buf_cstr(&list), (long long)worst.lag, (long long)worst.lag_seconds,
-                worst.margin_seconds == INT64_MAX ? -1 : (long long)worst.margin_seconds);
+            printf(", \"slots\": %zu, \"list\": \"%s\", \"causes\": \"%s\", \"lag\": %lld, \"lag_seconds\": %lld, "
+                   "\"margin_seconds\": %lld}",
+                   count, buf_cstr(&list), causes.len ? buf_cstr(&causes) : "", (long long)worst.lag,
+                   (long long)worst.lag_seconds,
+                   worst.margin_seconds == INT64_MAX ? -1 : (long long)worst.margin_seconds);
         } else {
             printf("%s; %zu slot%s: %s", health_text(b), count, count == 1 ? "" : "s", buf_cstr(&list));
+            printf(causes.len ? "; workers say: %s" : "%s", causes.len ? buf_cstr(&causes) : "");
             if (worst.lag > 0) {
                 printf("; %lld messages wait, the oldest of %s ago", (long long)worst.lag,
                        duration(worst.lag_seconds, old));
@@ -381,6 +407,7 @@ static void slots(const struct lag *l, unsigned b, struct findings *f)
         }
     }
     buf_free(&list);
+    buf_free(&causes);
 }
 
 int topic_health_main(struct ctl *c, int argc, char **argv)

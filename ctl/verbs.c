@@ -136,6 +136,11 @@ static const struct ctl_option pki_renew_options[] = {
     { "output", "FILE", "the file of key and certificate; NAME.pem beside the CA by default", false },
     END,
 };
+static const struct ctl_option status_options[] = {
+    { "hosts", NULL, "where the bundles of every host are, not only of those that are behind", false },
+    END,
+};
+
 const struct ctl_verb ctl_verbs[] = {
     { "migrate", "", "", "make or bring up to date catalog, shards and head", migrate_main, NULL },
     { "setup", "", "[NAME=HOST:PORT ...]", "migrate, shard add for each of these shards, topic create: all at once",
@@ -182,6 +187,7 @@ const struct ctl_verb ctl_verbs[] = {
       pki_show_options },
     { "pki", "renew", "[NAME]", "a new key and certificate for a name, or the CA's certificate anew (ca)", pki_renew,
       pki_renew_options },
-    { "status", "", "", "one screen: hosts, lag, freshness, gaps, findings, set aside", status_main, NULL },
+    { "status", "", "", "one page: where every bundle is, hosts, freshness, gaps, findings, set aside, lag",
+      status_main, status_options },
     { NULL, NULL, NULL, NULL, NULL, NULL },
 };

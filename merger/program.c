@@ -110,9 +110,11 @@ static const struct {
 /* Another thread: what it reads is never freed before it, and these options are not reloaded. */
 static void write_more(struct buf *out, void *arg)
 {
-    const struct merger_conf *c = arg;
-    const struct tls_use uses[] = { { "catalog", &c->catalog_tls }, { "shard", &c->shard_tls } };
+    const struct program *p = arg;
+    const struct merger_conf *c = conf_values(p->first);
+    const struct tls_use uses[] = { { "kafka", &c->kafka.tls }, { "catalog", &c->catalog_tls }, { "shard", &c->shard_tls } };
 
+    watch_metrics(out, p->watch);
     tls_expiry_write(uses, pofr_countof(uses), out);
 }
 
@@ -135,12 +137,9 @@ static int start(struct program *p, struct stat_set *stats, struct metrics_http 
     if (!code) {
         code = watch_start(&wo, &p->watch, err);
     }
-    if (!code) {
-        stat_set_extra(stats, watch_metrics, p->watch);
-    }
     if (!code && o.address[0]) {
         o.arg = p->merger;
-        stat_set_extra(stats, write_more, (void *)(uintptr_t)values(p));
+        stat_set_extra(stats, write_more, p);
         code = metrics_http_start(&o, http, err);
     }
     if (!code) {

@@ -22,20 +22,10 @@
 #include "common/os/log.h"
 #include "merger/watch_parts.h"
 
-#define CONNECT_S   3
-#define IO_S        30
-#define KAFKA_MS    5000
-#define REPORTS_MAX 1000                   /* rows in one statement */
-#define REPORT_MAX  4096                   /* bytes of one, as JSON */
-#define ALL_US      (600 * CLOCK_US_PER_S) /* so often all reports are copied, not the new ones alone: slots move */
-
-struct own { /* of a shard, from round to round */
-    char name[65];
-    struct db *db;
-    char told[32];  /* newest report that was copied */
-    int64_t all_us; /* monotonic: when all were */
-    bool wrote;     /* the shard has the reports of this round */
-};
+#define CONNECT_S 3
+#define IO_S      30
+#define KAFKA_MS  5000
+#define ALL_US    (600 * CLOCK_US_PER_S) /* so often all reports are copied, not the new ones alone: slots move */
 
 struct watch {
     struct watch_options o;
@@ -52,7 +42,8 @@ struct watch {
     struct watch_view *next; /* the round's */
     struct db *catalog;
     struct kafka_look *kafka;
-    struct own *own;
+    struct tls_watch files;
+    struct watch_own *own;
     size_t own_count;
     bool told_catalog, told_kafka; /* that it is down */
 };
@@ -90,9 +81,15 @@ static int ask_catalog(struct watch *w, const char *sql, const struct db_value *
 /* Which partitions have a shard at all, and which are of ours. */
 static int read_map(struct watch *w, struct pofr_err *err)
 {
+    struct db_value limit = DB_V_U(HEALTH_TOLD_S);
     struct watch_view *v = w->next;
     struct db_result *r = NULL;
-    int code = ask_catalog(w, "SELECT slot, shard_id FROM slot", NULL, 0, &r, err);
+    int code =
+        ask_catalog(w,
+                    "SELECT l.slot, l.shard_id, COALESCE(w.cause, ''), COALESCE(TIMESTAMPDIFF(SECOND, w.since, "
+                    "UTC_TIMESTAMP(6)), 0), IF(w.told >= UTC_TIMESTAMP(6) - INTERVAL ? SECOND, 0, -1) FROM slot l LEFT "
+                    "JOIN slot_worker w ON w.slot = l.slot",
+                    &limit, 1, &r, err);
 
     for (unsigned n = 0; !code && n < TOPIC_PARTITIONS_MAX; n++) {
         v->slots[n].facts.mapped = v->slots[n].ours = false;
@@ -107,7 +104,12 @@ static int read_map(struct watch *w, struct pofr_err *err)
             }
         }
         if (n < TOPIC_PARTITIONS_MAX) {
-            v->slots[n].facts.mapped = true;
+            struct health_slot *f = &v->slots[n].facts;
+
+            f->mapped = true;
+            snprintf(f->cause, sizeof(f->cause), "%s", (const char *)db_get(r, i, 2).data);
+            f->cause_s = (int64_t)db_get_u64(r, i, 3);
+            f->told_s = slice_eq_str(db_get(r, i, 4), "0") ? 0 : -1;
         }
     }
     db_result_free(r);
@@ -115,7 +117,7 @@ static int read_map(struct watch *w, struct pofr_err *err)
 }
 
 /* Reports as the catalog has them, each a JSON array: they go on as they are. */
-static int read_reports(struct watch *w, const struct watch_shard *at, struct own *own, struct db_result **out,
+static int read_reports(struct watch *w, const struct watch_shard *at, struct watch_own *own, struct db_result **out,
                         struct pofr_err *err)
 {
     bool all = own->told[0] == 0 || clock_mono_us() - own->all_us >= ALL_US;
@@ -130,207 +132,6 @@ static int read_reports(struct watch *w, const struct watch_shard *at, struct ow
         "r.acked_at, r.told), r.told FROM spool_report r JOIN host h ON h.host_id = r.host_id JOIN slot l "
         "ON l.slot = h.slot WHERE l.shard_id = ? AND r.told >= ? AND h.state <> 'erased' ORDER BY r.told",
         values, 2, out, err);
-}
-
-/* --- a shard -------------------------------------------------------------------------------------------------- */
-
-static int connect_shard(const struct watch *w, const struct watch_shard *at, struct own *own, struct pofr_err *err)
-{
-    const struct db_address a = { .host = at->address,
-                                  .port = at->port,
-                                  .user = w->conf.shard_user,
-                                  .password_file = w->conf.shard_password_file,
-                                  .database = "pofr_store",
-                                  .tls = w->conf.shard_tls,
-                                  .connect_timeout_s = CONNECT_S,
-                                  .io_timeout_s = IO_S };
-
-    return own->db ? 0 : db_connect(&a, &own->db, err);
-}
-
-static int read_offsets(struct watch *w, size_t shard, struct own *own, struct pofr_err *err)
-{
-    struct db_result *r = NULL;
-    int code = db_run(own->db,
-                      "SELECT slot, next_offset, GREATEST(TIMESTAMPDIFF(SECOND, updated, UTC_TIMESTAMP(6)), 0) FROM "
-                      "ingest_offset WHERE state <> 'gone'",
-                      NULL, 0, &r, err);
-
-    for (size_t i = 0; !code && i < db_rows(r); i++) {
-        uint64_t n = db_get_u64(r, i, 0);
-        struct watch_slot *s = n < TOPIC_PARTITIONS_MAX ? &w->next->slots[n] : NULL;
-
-        if (s && s->ours && s->shard == shard) {
-            s->facts.known = true;
-            s->facts.next_offset = (int64_t)db_get_u64(r, i, 1);
-            s->facts.idle_s = (int64_t)db_get_u64(r, i, 2);
-        }
-    }
-    db_result_free(r);
-    return code;
-}
-
-static int put_reports(struct own *own, const struct db_result *reports, struct pofr_err *err)
-{
-    size_t rows = db_rows(reports);
-    int code = 0;
-
-    for (size_t from = 0; from < rows && !code; from += REPORTS_MAX) {
-        struct buf text = BUF_INIT(REPORTS_MAX * REPORT_MAX);
-        struct db_value value;
-
-        for (size_t i = from; i < rows && i < from + REPORTS_MAX; i++) {
-            buf_u8(&text, i > from ? ',' : '[');
-            buf_append(&text, db_get(reports, i, 0));
-        }
-        buf_u8(&text, ']');
-        value = DB_V_S(buf_slice(&text));
-        code =
-            text.err
-                ? pofr_err_set(err, text.err, "reports")
-                : db_run(own->db,
-                         "INSERT INTO spool_report (host_id, gateway, connected, hello, oldest, newest, acked, "
-                         "acked_at, told) SELECT j.host_id, j.gateway, j.connected, j.hello, j.oldest, j.newest, "
-                         "j.acked, j.acked_at, j.told FROM JSON_TABLE(?, '$[*]' COLUMNS (host_id BIGINT UNSIGNED "
-                         "PATH '$[0]', gateway VARCHAR(190) PATH '$[1]', connected INT PATH '$[2]', hello "
-                         "DATETIME(6) PATH '$[3]', oldest BIGINT UNSIGNED PATH '$[4]', newest BIGINT UNSIGNED PATH "
-                         "'$[5]', acked BIGINT UNSIGNED PATH '$[6]', acked_at DATETIME(6) PATH '$[7]', told "
-                         "DATETIME(6) PATH '$[8]')) j ON DUPLICATE KEY UPDATE gateway = VALUES(gateway), connected = "
-                         "VALUES(connected), hello = VALUES(hello), oldest = VALUES(oldest), newest = "
-                         "VALUES(newest), acked = VALUES(acked), acked_at = VALUES(acked_at), told = VALUES(told)",
-                         &value, 1, NULL, err);
-        buf_free(&text);
-    }
-    return code;
-}
-
-static int put_logs(const struct watch_view *v, size_t shard, struct own *own, struct pofr_err *err)
-{
-    struct buf text = BUF_INIT(TOPIC_PARTITIONS_MAX * 64U);
-    struct db_value value;
-    int code;
-
-    for (unsigned n = 0; n < v->partitions; n++) {
-        const struct watch_slot *s = &v->slots[n];
-
-        if (s->ours && s->shard == shard && s->facts.kafka.high >= 0) {
-            buf_printf(&text, "%s[%u,%lld,%lld]", text.len ? "," : "[", n, (long long)s->facts.kafka.low,
-                       (long long)s->facts.kafka.high);
-        }
-    }
-    if (text.len == 0) {
-        return 0;
-    }
-    buf_u8(&text, ']');
-    value = DB_V_S(buf_slice(&text));
-    code = text.err
-               ? pofr_err_set(err, text.err, "slots")
-               : db_run(own->db,
-                        "INSERT INTO slot_watch (slot, log_start, log_end, looked) SELECT j.slot, j.log_start, "
-                        "j.log_end, UTC_TIMESTAMP(6) FROM JSON_TABLE(?, '$[*]' COLUMNS (slot SMALLINT UNSIGNED PATH "
-                        "'$[0]', log_start BIGINT PATH '$[1]', log_end BIGINT PATH '$[2]')) j ON DUPLICATE KEY UPDATE "
-                        "log_start = VALUES(log_start), log_end = VALUES(log_end), looked = VALUES(looked)",
-                        &value, 1, NULL, err);
-    buf_free(&text);
-    return code;
-}
-
-/* Without Kafka's word nothing is written: the reports of later would stand beside the log of before. */
-static int put_round(struct watch *w, size_t shard, struct own *own, const struct db_result *reports,
-                     struct pofr_err *err)
-{
-    struct pofr_err ignored;
-    int code;
-
-    if (!w->next->kafka_up || !w->next->catalog_up) {
-        return 0;
-    }
-    code = db_run(own->db, "START TRANSACTION", NULL, 0, NULL, err);
-    if (!code) {
-        code = put_reports(own, reports, err);
-    }
-    if (!code) {
-        code = put_logs(w->next, shard, own, err);
-    }
-    if (!code) {
-        code = db_run(own->db, "COMMIT", NULL, 0, NULL, err);
-    }
-    if (code && db_run(own->db, "ROLLBACK", NULL, 0, NULL, &ignored)) {
-        forget(&own->db);
-    }
-    if (!code && db_rows(reports)) {
-        snprintf(own->told, sizeof(own->told), "%s", (const char *)db_get(reports, db_rows(reports) - 1, 1).data);
-    }
-    return code;
-}
-
-static int read_slots(struct watch *w, size_t shard, struct own *own, struct pofr_err *err)
-{
-    struct db_result *r = NULL;
-    int code = db_run(own->db,
-                      "SELECT slot, hosts, in_spool, in_kafka, stored, set_aside, lost, unaccounted FROM "
-                      "pofr.conservation_slot",
-                      NULL, 0, &r, err);
-
-    for (size_t i = 0; !code && i < db_rows(r); i++) {
-        uint64_t n = db_get_u64(r, i, 0);
-        struct watch_slot *s = n < TOPIC_PARTITIONS_MAX ? &w->next->slots[n] : NULL;
-
-        if (s && s->ours && s->shard == shard) {
-            s->hosts = db_get_u64(r, i, 1);
-            for (unsigned p = 0; p < PLACES; p++) {
-                s->places[p] = (int64_t)strtoll((const char *)db_get(r, i, p + 2).data, NULL, 10);
-            }
-        }
-    }
-    db_result_free(r);
-    return code;
-}
-
-#define ACTIVE(condition) "COALESCE(SUM(state = 'active' AND (" condition ")), 0), "
-
-static int read_hosts(struct watch_shard_view *s, struct own *own, struct pofr_err *err)
-{
-    struct db_result *r = NULL;
-    int code =
-        db_run(own->db,
-               "SELECT " ACTIVE("last_tick >= UTC_TIMESTAMP(6) - INTERVAL 60 SECOND")
-                   ACTIVE("last_tick < UTC_TIMESTAMP(6) - INTERVAL 60 SECOND")
-                       ACTIVE("last_tick IS NULL") "COALESCE(SUM(state = 'pending'), 0), COALESCE(SUM(state = "
-                                                   "'retired'), 0), " ACTIVE("connected = 0 OR told IS NULL OR told < "
-                                                                             "UTC_TIMESTAMP(6) - INTERVAL 60 SECOND")
-                                                       ACTIVE("gap_noted >= UTC_TIMESTAMP(6) - INTERVAL 1 DAY") ACTIVE(
-                                                           "spool_limit > 0 AND spool_bytes >= spool_limit * 0.8")
-                                                           ACTIVE("ABS(clock_off_us) > 2000000 OR ABS(drift_us) > "
-                                                                  "2000000") "COALESCE(SUM(unaccounted <> 0), 0) FROM "
-                                                                             "pofr.conservation",
-               NULL, 0, &r, err);
-
-    for (unsigned k = 0; !code && k < HOSTS_KINDS; k++) {
-        s->hosts[k] = db_get_u64(r, 0, k);
-    }
-    db_result_free(r);
-    return code;
-}
-
-static int read_reasons(struct watch_shard_view *s, struct own *own, struct pofr_err *err)
-{
-    struct db_result *r = NULL;
-    int code =
-        db_run(own->db, "SELECT reason, COUNT(*) FROM set_aside WHERE replayed IS NULL GROUP BY reason ORDER BY reason",
-               NULL, 0, &r, err);
-
-    s->reasons_count = 0;
-    for (size_t i = 0; !code && i < db_rows(r) && i < WATCH_REASONS_MAX; i++) {
-        const char *reason = (const char *)db_get(r, i, 0).data;
-
-        if (strspn(reason, "abcdefghijklmnopqrstuvwxyz_") == strlen(reason)) {
-            snprintf(s->reasons[s->reasons_count], sizeof(s->reasons[0]), "%s", reason);
-            s->reasons_messages[s->reasons_count++] = db_get_u64(r, i, 1);
-        }
-    }
-    db_result_free(r);
-    return code;
 }
 
 /* --- Kafka ---------------------------------------------------------------------------------------------------- */
@@ -352,7 +153,13 @@ static void take_topic(struct watch_view *v, const struct look_topic *t)
 static int look_at_kafka(struct watch *w, struct pofr_err *err)
 {
     struct look_topic t;
-    int code = w->kafka ? 0 : kafka_look_open(w->brokers, &w->conf.kafka, "pofr-merger", &w->kafka, err);
+    int code;
+
+    if (tls_watch_changed(&w->files, &w->conf.kafka.tls)) {
+        kafka_look_close(w->kafka); /* a client keeps the certificate that it was made with */
+        w->kafka = NULL;
+    }
+    code = w->kafka ? 0 : kafka_look_open(w->brokers, &w->conf.kafka, "pofr-merger", &w->kafka, err);
 
     if (!code) {
         code = kafka_look_at(w->kafka, w->conf.kafka_topic, w->conf.kafka_group, KAFKA_MS, &t, err);
@@ -394,7 +201,7 @@ static void look_at_unread(struct watch *w)
 
 /* --- a round --------------------------------------------------------------------------------------------------- */
 
-static struct own *own_of(struct watch *w, const char *name)
+static struct watch_own *own_of(struct watch *w, const char *name)
 {
     for (size_t i = 0; i < w->own_count; i++) {
         if (strcmp(w->own[i].name, name) == 0) {
@@ -447,21 +254,10 @@ static void take_shards(struct watch *w)
 static int one_shard(struct watch *w, size_t shard, const struct db_result *reports, struct pofr_err *err)
 {
     struct watch_shard_view *s = &w->next->shards[shard];
-    struct own *own = own_of(w, s->at.name);
-    int code = own && own->db ? 0 : pofr_err_set(err, POFR_EDBBUSY, "not connected");
+    struct watch_own *own = own_of(w, s->at.name);
+    int code = own && own->db ? watch_shard_round(w->next, shard, own, reports, err)
+                              : pofr_err_set(err, POFR_EDBBUSY, "not connected");
 
-    if (!code) {
-        code = put_round(w, shard, own, reports, err);
-    }
-    if (!code) {
-        code = read_slots(w, shard, own, err);
-    }
-    if (!code) {
-        code = read_hosts(s, own, err);
-    }
-    if (!code) {
-        code = read_reasons(s, own, err);
-    }
     if (code && own) {
         forget(&own->db);
     }
@@ -497,13 +293,13 @@ static void ask_first(struct watch *w, struct db_result **reports)
     v->catalog_up = true;
     note_catalog(w, read_map(w, &err), &err);
     for (size_t i = 0; i < v->shards_count; i++) {
-        struct own *own = own_of(w, v->shards[i].at.name);
+        struct watch_own *own = own_of(w, v->shards[i].at.name);
         struct pofr_err why = { 0 };
 
         if (own && v->catalog_up) {
             note_catalog(w, read_reports(w, &v->shards[i].at, own, &reports[i], &why), &why);
         }
-        if (own && (connect_shard(w, &v->shards[i].at, own, &why) != 0 || read_offsets(w, i, own, &why) != 0)) {
+        if (own && watch_shard_offsets(v, i, &w->conf, own, &why) != 0) {
             log_debug("watch", "shard_down", "shard=%s error=\"%s\"", own->name, why.text);
             forget(&own->db);
         }
@@ -684,6 +480,7 @@ int watch_start(const struct watch_options *o, struct watch **out, struct pofr_e
     } else if (hostport_parse(slice_str(o->conf->catalog_address), 3306, &w->catalog_at)) {
         code = pofr_err_set(err, POFR_ECONFIG, "catalog address \"%s\" is not host:port", o->conf->catalog_address);
     } else {
+        tls_watch_init(&w->files, &w->conf.kafka.tls);
         snprintf(w->next->topic, sizeof(w->next->topic), "%s", w->conf.kafka_topic);
         snprintf(w->next->group, sizeof(w->next->group), "%s", w->conf.kafka_group);
         errno = pthread_create(&w->thread, NULL, run, w);

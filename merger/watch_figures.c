@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a round saw as OpenMetrics. Names that dashboards know are kafka_exporter's and kafka-lag-exporter's. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "common/base/buf.h"
 #include "common/os/stat.h"
@@ -144,6 +145,28 @@ static void write_problems(const struct watch_view *v, struct buf *out)
     }
 }
 
+/* By their workers' word. A dead one says nothing: those slots have no owner. */
+static void write_paused(const struct watch_view *v, struct buf *out)
+{
+    static const char *const causes[] = { "loading", "queue", "shard", "catalog", "unmapped" };
+
+    stat_write_head(out, "pofr_slots_paused", STAT_TYPE_GAUGE, "",
+                    "Slots that their worker does not fetch now, by shard and cause.");
+    for (size_t i = 0; i < v->shards_count; i++) {
+        for (size_t k = 0; k < pofr_countof(causes); k++) {
+            unsigned count = 0;
+
+            for (unsigned n = 0; n < v->partitions; n++) {
+                const struct watch_slot *s = &v->slots[n];
+
+                count += s->ours && s->shard == i && s->facts.told_s == 0 && strcmp(s->facts.cause, causes[k]) == 0;
+            }
+            buf_printf(out, "pofr_slots_paused{shard=\"%s\",cause=\"%s\"} %u\n", v->shards[i].at.name, causes[k],
+                       count);
+        }
+    }
+}
+
 static void write_hosts(const struct watch_view *v, const char *family, const char *label, const char *help,
                         unsigned from, unsigned to, struct buf *out)
 {
@@ -205,5 +228,6 @@ void watch_write(const struct watch_view *v, int64_t now_us, struct buf *out)
     }
     write_places(v, out);
     write_problems(v, out);
+    write_paused(v, out);
     write_shards(v, out);
 }

@@ -69,5 +69,19 @@ struct watch_view { /* what the newest round saw, and of shards that are down wh
     struct watch_slot slots[TOPIC_PARTITIONS_MAX];
 };
 
+struct watch_own { /* of a shard, from round to round */
+    char name[65];
+    struct db *db;  /* NULL: not connected */
+    char told[32];  /* newest report that was copied; "": all are to be */
+    int64_t all_us; /* monotonic: when all were */
+};
+
+/* watch_shard.c. Connect where that is not done, and read how far the slots have come. */
+POFR_MUST_USE int watch_shard_offsets(struct watch_view *v, size_t shard, const struct merger_conf *conf,
+                                      struct watch_own *own, struct pofr_err *err);
+/* Write the catalog's reports and the logs' ends, where both are of this round; read what is where. */
+POFR_MUST_USE int watch_shard_round(struct watch_view *v, size_t shard, struct watch_own *own,
+                                    const struct db_result *reports, struct pofr_err *err);
+
 /* watch_figures.c: the view as OpenMetrics families. */
 void watch_write(const struct watch_view *v, int64_t now_us, struct buf *out);

@@ -298,14 +298,6 @@ static void fatal(void *arg, const char *text)
 
 /* --- answers --------------------------------------------------------------------------------------------------------- */
 
-static void note_stored(struct consume *c, unsigned n, int64_t next)
-{
-    kafka_note_offset(c->kafka, n, next);
-    pthread_mutex_lock(&c->figures_lock);
-    c->figures[n].next = next;
-    pthread_mutex_unlock(&c->figures_lock);
-}
-
 static void take_event(struct consume *c, struct shard *shard, const struct writer_event *e)
 {
     struct slot *s = &c->slots[e->slot];
@@ -316,7 +308,7 @@ static void take_event(struct consume *c, struct shard *shard, const struct writ
     case WRITER_LOADED:
         if (current) {
             if (at) {
-                note_stored(c, e->slot, at->next_offset);
+                kafka_note_offset(c->kafka, e->slot, at->next_offset);
             }
             carry_out(c, e->slot, slot_loaded(s, at));
         }
@@ -328,7 +320,7 @@ static void take_event(struct consume *c, struct shard *shard, const struct writ
         break;
     case WRITER_STORED:
         if (current) {
-            note_stored(c, e->slot, e->at.next_offset);
+            kafka_note_offset(c->kafka, e->slot, e->at.next_offset);
         }
         break;
     case WRITER_FENCED:
@@ -456,7 +448,7 @@ static void look_around(struct consume *c)
         }
     }
     consume_count_pauses(c);
-    consume_note_figures(c);
+    consume_tell(c);
 }
 
 bool consume_wants_anew(const struct consume *c)
@@ -505,7 +497,11 @@ int consume_new(const struct consume_options *o, struct consume **out, struct po
     if (code == 0) {
         code = errands_start(&eo, &c->errands, err);
     }
+    if (code == 0) {
+        code = tell_start(&o->catalog, o->name, &c->tell, err);
+    }
     if (code) {
+        errands_stop(c->errands);
         kafka_consumer_close(c->kafka, 0);
         free(c);
         return code;
@@ -579,6 +575,7 @@ void consume_free(struct consume *c)
             c->fetch[n].paused = true;
         }
     }
+    tell_stop(c->tell);
     errands_stop(c->errands); /* before the writers, whose lists it may have */
     stop_writers(c);
     for (unsigned n = 0; n < KEYS_SLOTS_MAX; n++) {

@@ -38,5 +38,5 @@ void consume_free(struct consume *c);
 
 /* Has it slots that it stores, or none to store? For /readyz; any thread. */
 bool consume_is_ready(const struct consume *c, char *reason, size_t n);
-/* Families of our own for /metrics: lag per slot, shards. Any thread. */
+/* Families of our own for /metrics: shards. Any thread. */
 void consume_metrics(struct buf *out, void *consume);

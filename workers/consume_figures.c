@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the poll thread says of itself: causes, lag, readiness. */
+/* What the poll thread says of itself: causes, readiness. */
 #include "workers/consume_parts.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "common/base/buf.h"
@@ -48,17 +47,20 @@ void consume_count_pauses(struct consume *c)
     stat_put(c->o.stats, STAT_catalog_hosts, (int64_t)keys_count(c->o.keys));
 }
 
-void consume_note_figures(struct consume *c)
+void consume_tell(struct consume *c)
 {
-    for (unsigned n = 0; n < KEYS_SLOTS_MAX; n++) {
-        bool ours = c->slots[n].state != SLOT_NONE;
-        int64_t end = ours ? kafka_end(c->kafka, n) : -1;
+    static const char *const causes[] = {
+        "loading", "queue", "shard", "catalog", "unmapped", ""
+    }; /* of worker_stat.def */
+    struct tell_slot slots[KEYS_SLOTS_MAX];
+    size_t count = 0;
 
-        pthread_mutex_lock(&c->figures_lock);
-        c->figures[n].ours = ours;
-        c->figures[n].end = end;
-        pthread_mutex_unlock(&c->figures_lock);
+    for (unsigned n = 0; n < KEYS_SLOTS_MAX; n++) {
+        if (c->slots[n].state != SLOT_NONE) {
+            slots[count++] = (struct tell_slot){ (uint16_t)n, causes[consume_cause_of(c, n)] };
+        }
     }
+    tell_slots(c->tell, slots, count);
 }
 
 bool consume_is_ready(const struct consume *c, char *reason, size_t n)
@@ -93,41 +95,11 @@ void consume_look_at_files(struct consume *c, int64_t now)
     c->anew = true;
 }
 
-static void write_lag(struct consume *c, struct buf *out)
-{
-    const char *topic = c->o.conf->topic, *group = c->o.conf->group;
-
-    stat_write_head(out, "kafka_consumergroup_current_offset", STAT_TYPE_GAUGE, "",
-                    "Offset of the next message to store, by slot.");
-    for (unsigned n = 0; n < KEYS_SLOTS_MAX; n++) {
-        if (c->figures[n].ours) {
-            buf_printf(out,
-                       "kafka_consumergroup_current_offset{consumergroup=\"%s\",topic=\"%s\",partition=\"%u\"} %" PRId64
-                       "\n",
-                       group, topic, n, c->figures[n].next);
-        }
-    }
-    stat_write_head(out, "kafka_consumergroup_lag", STAT_TYPE_GAUGE, "",
-                    "Messages not stored yet, by slot; -1: not known.");
-    for (unsigned n = 0; n < KEYS_SLOTS_MAX; n++) {
-        const struct figure *f = &c->figures[n];
-
-        if (f->ours) {
-            buf_printf(out, "kafka_consumergroup_lag{consumergroup=\"%s\",topic=\"%s\",partition=\"%u\"} %" PRId64 "\n",
-                       group, topic, n,
-                       f->end < 0         ? -1
-                       : f->end > f->next ? f->end - f->next
-                                          : 0);
-        }
-    }
-}
-
 void consume_metrics(struct buf *out, void *consume)
 {
     struct consume *c = consume;
 
     pthread_mutex_lock(&c->figures_lock);
-    write_lag(c, out);
     stat_write_head(out, "pofr_shard_up", STAT_TYPE_GAUGE, "", "Does the shard answer us?");
     for (size_t i = 0; i < CONSUME_SHARDS; i++) {
         if (c->shards[i].id) {

@@ -2,7 +2,7 @@
 /*
  * consume_parts.h -- what the files of consume share. Not for others.
  *
- * Threads: all is the poll thread's own but the atomics; figures[] and shards' ids and up are guarded by figures_lock.
+ * Threads: all is the poll thread's own but the atomics; shards' ids and up are guarded by figures_lock.
  */
 #pragma once
 
@@ -13,6 +13,7 @@
 #include "workers/errands.h"
 #include "workers/kafka.h"
 #include "workers/slots.h"
+#include "workers/tell.h"
 #include "workers/worker_stats.h"
 #include "workers/writer.h"
 
@@ -42,15 +43,11 @@ struct fetch {           /* beside struct slot */
     unsigned patience;   /* rounds until that is a stall */
 };
 
-struct figure { /* for /metrics */
-    bool ours;
-    int64_t next, end;
-};
-
 struct consume {
     struct consume_options o;
     struct kafka_consumer *kafka;
     struct errands *errands;
+    struct tell *tell;
     char brokers[1024];
     struct slot slots[KEYS_SLOTS_MAX];
     struct fetch fetch[KEYS_SLOTS_MAX];
@@ -66,13 +63,12 @@ struct consume {
     atomic_bool catalog_changed;
     struct pofr_err fatal;
     pthread_mutex_t figures_lock;
-    struct figure figures[KEYS_SLOTS_MAX];
     bool member;
 };
 
-/* consume_figures.c: why a slot is not fetched (CAUSE_END: it is), the figures of a round, and certificates. */
+/* consume_figures.c: why a slot is not fetched (CAUSE_END: it is), what the catalog is told of that, and certificates. */
 enum worker_cause consume_cause_of(const struct consume *c, unsigned n);
 void consume_count_pauses(struct consume *c);
-void consume_note_figures(struct consume *c);
+void consume_tell(struct consume *c);
 /* Now and then: are certificate and key others than those that the clients have? Then c->anew. */
 void consume_look_at_files(struct consume *c, int64_t now);

@@ -188,13 +188,13 @@ int kafka_conf_new(const char *brokers, const struct kafka_access *access, const
                    struct rd_kafka_conf_s **out, struct pofr_err *err)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    char id[64];
+    char id[192];
     int rc;
 
     if (!conf) {
         return pofr_err_set(err, POFR_ENOMEM, "kafka configuration: out of memory");
     }
-    snprintf(id, sizeof(id), "%.63s", program);
+    snprintf(id, sizeof(id), "%.191s", program);
     rc = access ? apply_access(conf, access, err) : 0;
     if (rc == 0) {
         rc = kafka_conf_set(conf, "bootstrap.servers", brokers, err);

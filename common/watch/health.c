@@ -14,6 +14,7 @@ static const struct {
     { "shard_down", "its shard does not answer" },
     { "no_owner", "no worker has it" },
     { "stuck", "messages wait and nothing is stored" },
+    { "paused", "its worker does not fetch it" },
     { "lost", "Kafka has deleted messages that were not stored" },
     { "retention", "messages that are not stored are soon deleted by Kafka" },
 };
@@ -79,6 +80,10 @@ struct health_result health_of(const struct health_slot *s, int64_t retention_ms
     }
     if (r.lag > 0 && r.kafka_seconds >= HEALTH_STUCK_S && s->idle_s >= HEALTH_STUCK_S) {
         r.problems |= HEALTH_STUCK;
+    }
+    if (s->cause[0] && s->told_s >= 0 && s->told_s < HEALTH_TOLD_S && s->cause_s >= HEALTH_STUCK_S &&
+        s->idle_s >= HEALTH_STUCK_S) { /* a full queue that something is stored from is no reason */
+        r.problems |= HEALTH_PAUSED;
     }
     if (r.lag > 0 && r.margin_seconds >= 0 && r.margin_seconds < HEALTH_MARGIN_S) {
         r.problems |= HEALTH_RETENTION;

@@ -11,6 +11,7 @@
 
 #define HEALTH_STUCK_S  60    /* a message lies there so long and the offset has not moved so long */
 #define HEALTH_MARGIN_S 86400 /* so close to being deleted unread */
+#define HEALTH_TOLD_S   60    /* what a worker said so long ago is of the past */
 
 /* Bits; health_name() is what scripts and metrics know. */
 enum health_problem {
@@ -21,10 +22,11 @@ enum health_problem {
     HEALTH_SHARD_DOWN = 1 << 4,       /* its shard does not answer */
     HEALTH_NO_OWNER = 1 << 5,         /* no worker of the group has it */
     HEALTH_STUCK = 1 << 6,            /* messages wait, and nothing was stored for a while */
-    HEALTH_LOST = 1 << 7,             /* Kafka deleted what was not stored */
-    HEALTH_RETENTION = 1 << 8,        /* Kafka is going to within HEALTH_MARGIN_S */
+    HEALTH_PAUSED = 1 << 7,           /* its worker says why it does not fetch it, and has for a while */
+    HEALTH_LOST = 1 << 8,             /* Kafka deleted what was not stored */
+    HEALTH_RETENTION = 1 << 9,        /* Kafka is going to within HEALTH_MARGIN_S */
 };
-#define HEALTH_PROBLEMS 9u
+#define HEALTH_PROBLEMS 10u
 
 struct health_slot { /* what is known of it */
     struct look_slot kafka;
@@ -32,6 +34,9 @@ struct health_slot { /* what is known of it */
     bool known;                /* the shard told what follows */
     int64_t next_offset;       /* of the first message that is not stored */
     int64_t idle_s;            /* since the shard's row of the slot changed last */
+    char cause[17];            /* why its worker does not fetch it, by the worker's word; "": it does, or never said */
+    int64_t cause_s;           /* since when */
+    int64_t told_s;            /* since it said so; -1: never */
     struct look_unread unread; /* that message; !found: there is none, or Kafka did not give it */
 };
 

@@ -17,17 +17,18 @@ CREATE TABLE IF NOT EXISTS spool_report (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
 -- p_reports: a JSON array of [host_id, connected, hello, oldest, newest, acked, acked_at], times in microseconds since 1970.
--- Two gateways may tell of one host: the newer session's HELLO counts, and the higher of two acks.
+-- No host's word is taken for more than 2^60. Two gateways may tell of one host: the newer session's HELLO counts, and the higher of two acks.
 CREATE OR REPLACE PROCEDURE report_spools(IN p_gateway VARCHAR(190), IN p_reports LONGTEXT)
 MODIFIES SQL DATA
 BEGIN
   INSERT INTO spool_report (host_id, gateway, connected, hello, oldest, newest, acked, acked_at, told)
-    SELECT h.host_id, p_gateway, j.connected, FROM_UNIXTIME(j.hello / 1000000), j.oldest, j.newest, j.acked,
+    SELECT h.host_id, p_gateway, j.connected, FROM_UNIXTIME(j.hello / 1000000), LEAST(j.oldest, 1152921504606846976),
+      LEAST(j.newest, 1152921504606846976), LEAST(j.acked, 1152921504606846976),
       IF(j.acked_at > 0, FROM_UNIXTIME(j.acked_at / 1000000), NULL), UTC_TIMESTAMP(6)
     FROM JSON_TABLE(p_reports, '$[*]' COLUMNS (host_id BIGINT UNSIGNED PATH '$[0]', connected INT PATH '$[1]',
       hello BIGINT PATH '$[2]', oldest BIGINT UNSIGNED PATH '$[3]', newest BIGINT UNSIGNED PATH '$[4]',
       acked BIGINT UNSIGNED PATH '$[5]', acked_at BIGINT PATH '$[6]')) j
-    JOIN host h ON h.host_id = j.host_id
+    JOIN host h ON h.host_id = j.host_id AND h.state <> 'erased'
   ON DUPLICATE KEY UPDATE
     gateway = IF(VALUES(hello) >= spool_report.hello, VALUES(gateway), spool_report.gateway),
     connected = IF(VALUES(hello) >= spool_report.hello, VALUES(connected), spool_report.connected),

@@ -24,35 +24,44 @@ CREATE TABLE IF NOT EXISTS slot_watch (
   looked DATETIME(6) NOT NULL
 ) ENGINE=InnoDB DEFAULT CHARSET=binary;
 
--- Per host, what the rest is made of. acked: by the gateways' word or the host's. behind: the newest sequence that was dealt
--- with, and what came behind it. A branch counts each sequence once, so its ledger is asked.
-CREATE OR REPLACE SQL SECURITY DEFINER VIEW conservation_facts AS
+-- Set aside and not stored: behind all that was dealt with, or in a gap that nothing explains (what is neither was stored by
+-- another copy of the message). What the host says that it still has waits there.
+CREATE OR REPLACE SQL SECURITY DEFINER VIEW conservation_aside AS
+SELECT x.host_id, COUNT(DISTINCT x.in_gap) AS in_gaps, COUNT(DISTINCT x.behind) AS behind, MAX(x.behind) AS newest
+FROM (
+  SELECT a.host_id,
+    IF(EXISTS (SELECT 1 FROM gap g WHERE g.host_id = a.host_id AND g.first_sequence <= a.sequence AND g.last_sequence >= a.sequence
+      AND g.explained = 0 AND (g.kind <> 'sequence' OR COALESCE(r.oldest, 0) = 0 OR a.sequence < GREATEST(r.oldest, r.acked + 1))), a.sequence, NULL) AS in_gap,
+    IF(a.sequence > COALESCE((SELECT MAX(b.tip_sequence) FROM boot b WHERE b.host_id = a.host_id), 0), a.sequence, NULL) AS behind
+  FROM set_aside a
+    LEFT JOIN spool_report r ON r.host_id = a.host_id
+  WHERE a.host_id IS NOT NULL AND a.sequence IS NOT NULL AND a.replayed IS NULL AND a.reason <> 'unknown_kind') x
+GROUP BY x.host_id;
+
+-- Per host, what the rest is made of. tip: the newest sequence that is stored. acked: by the gateways' word or the host's.
+-- A branch counts each sequence once, so its ledger is asked. Nothing is taken for more than 2^60, so that no host's word makes
+-- a sum that can't be made.
+CREATE OR REPLACE ALGORITHM = TEMPTABLE SQL SECURITY DEFINER VIEW conservation_facts AS
 SELECT h.host_id,
-  CAST(COALESCE((SELECT MAX(b.tip_sequence) FROM boot b WHERE b.host_id = h.host_id), 0) AS SIGNED) AS tip,
+  CAST(LEAST(COALESCE((SELECT MAX(b.tip_sequence) FROM boot b WHERE b.host_id = h.host_id), 0), 1152921504606846976) AS SIGNED) AS tip,
   CAST(IF(EXISTS (SELECT 1 FROM finding f WHERE f.host_id = h.host_id AND f.kind = 'branch'),
     (SELECT COUNT(DISTINCT l.sequence) FROM bundle l WHERE l.host_id = h.host_id), COALESCE(t.bundles, 0)) AS SIGNED) AS stored,
   CAST(COALESCE(GREATEST(r.acked, IF(r.oldest > 0, r.oldest - 1, r.newest)), 0) AS SIGNED) AS acked,
   CAST(COALESCE(GREATEST(r.acked, r.newest), 0) AS SIGNED) AS newest,
-  CAST(COALESCE((SELECT MAX(a.sequence) FROM set_aside a WHERE a.host_id = h.host_id AND a.replayed IS NULL
-    AND a.reason <> 'unknown_kind' AND NOT EXISTS (SELECT 1 FROM bundle l WHERE l.host_id = a.host_id AND l.sequence = a.sequence)), 0) AS SIGNED) AS aside_newest,
-  (SELECT COUNT(DISTINCT a.sequence) FROM set_aside a WHERE a.host_id = h.host_id AND a.replayed IS NULL
-    AND a.reason <> 'unknown_kind' AND NOT EXISTS (SELECT 1 FROM bundle l WHERE l.host_id = a.host_id AND l.sequence = a.sequence)) AS aside,
-  (SELECT COUNT(DISTINCT a.sequence) FROM set_aside a WHERE a.host_id = h.host_id AND a.replayed IS NULL
-    AND a.reason <> 'unknown_kind' AND NOT EXISTS (SELECT 1 FROM bundle l WHERE l.host_id = a.host_id AND l.sequence = a.sequence)
-    AND a.sequence > COALESCE((SELECT MAX(b.tip_sequence) FROM boot b WHERE b.host_id = a.host_id), 0)) AS aside_behind,
-  (SELECT COUNT(DISTINCT a.sequence) FROM set_aside a WHERE a.host_id = h.host_id AND a.replayed IS NULL
-    AND a.reason <> 'unknown_kind' AND NOT EXISTS (SELECT 1 FROM bundle l WHERE l.host_id = a.host_id AND l.sequence = a.sequence)
-    AND EXISTS (SELECT 1 FROM gap g WHERE g.host_id = a.host_id AND g.first_sequence <= a.sequence AND g.last_sequence >= a.sequence
-      AND g.explained = 0)) AS aside_in_gaps,
-  CAST(COALESCE((SELECT SUM(g.last_sequence - g.first_sequence + 1) FROM gap g WHERE g.host_id = h.host_id AND g.first_sequence > 0
-    AND g.explained = 0), 0) AS SIGNED) AS in_gaps,
+  CAST(LEAST(COALESCE(a.newest, 0), 1152921504606846976) AS SIGNED) AS aside_newest,
+  CAST(COALESCE(a.behind, 0) AS SIGNED) AS aside_behind,
+  CAST(COALESCE(a.in_gaps, 0) AS SIGNED) AS aside_in_gaps,
+  CAST(LEAST(COALESCE((SELECT SUM(g.last_sequence - g.first_sequence + 1) FROM gap g WHERE g.host_id = h.host_id AND g.first_sequence > 0
+    AND g.explained = 0), 0), 1152921504606846976) AS SIGNED) AS in_gaps,
   -- of these, what its host said that it still has: it comes
-  CAST(COALESCE((SELECT SUM(g.last_sequence - GREATEST(g.first_sequence, r.oldest, r.acked + 1) + 1) FROM gap g
+  CAST(LEAST(COALESCE((SELECT SUM(g.last_sequence - GREATEST(g.first_sequence, r.oldest, r.acked + 1) + 1) FROM gap g
     WHERE r.oldest > 0 AND g.host_id = h.host_id AND g.first_sequence > 0 AND g.kind = 'sequence' AND g.explained = 0
-    AND g.last_sequence >= GREATEST(r.oldest, r.acked + 1)), 0) AS SIGNED) AS gaps_waiting
+    AND g.last_sequence >= GREATEST(r.oldest, r.acked + 1)), 0), 1152921504606846976) AS SIGNED) AS gaps_waiting,
+  (SELECT MAX(g.noted) FROM gap g WHERE g.host_id = h.host_id AND g.first_sequence > 0 AND g.explained = 0) AS gap_noted
 FROM host h
   LEFT JOIN host_state t ON t.host_id = h.host_id
-  LEFT JOIN spool_report r ON r.host_id = h.host_id;
+  LEFT JOIN spool_report r ON r.host_id = h.host_id
+  LEFT JOIN conservation_aside a ON a.host_id = h.host_id;
 
 CREATE OR REPLACE SQL SECURITY DEFINER VIEW pofr.conservation AS
 SELECT h.host, f.host_id, h.state, h.slot,
@@ -60,13 +69,13 @@ SELECT h.host, f.host_id, h.state, h.slot,
   GREATEST(f.newest - GREATEST(f.acked, f.tip, f.aside_newest), 0) + f.gaps_waiting AS in_spool,
   GREATEST(f.acked, f.tip, f.aside_newest) - f.tip - f.aside_behind AS in_kafka,
   f.stored,
-  f.aside AS set_aside,
+  f.aside_behind + f.aside_in_gaps AS set_aside,
   f.in_gaps - f.gaps_waiting - f.aside_in_gaps AS lost,
-  f.tip - f.stored - (f.aside - f.aside_behind) - (f.in_gaps - f.aside_in_gaps) AS unaccounted,
+  f.tip - f.stored - f.in_gaps AS unaccounted,
   GREATEST(r.hello, COALESCE(r.acked_at, r.hello)) AS reported,
   r.told, r.connected, r.gateway,
   t.last_tick,
-  (SELECT MAX(g.noted) FROM pofr_store.gap g WHERE g.host_id = f.host_id AND g.first_sequence > 0 AND g.explained = 0) AS gap_noted,
+  f.gap_noted,
   CAST(JSON_VALUE(t.recorder, '$.spool_bytes') AS UNSIGNED) AS spool_bytes,
   CAST(JSON_VALUE(t.recorder, '$.spool_limit') AS UNSIGNED) AS spool_limit,
   b.host_anchor_us - b.anchor_us AS clock_off_us,

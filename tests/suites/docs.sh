@@ -106,6 +106,26 @@ every_column_is_described_and_no_other() {
         "$((17 * $(quickstart sql -N "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'pofr_compat'")))" "columns that all have"
 }
 
+# figures: every family that a running cluster exposes, by the name of its samples
+figures() {
+    local part
+    {
+        for part in gateway worker1 merger; do
+            curl -sf --max-time 5 "http://127.0.0.1:$(quickstart env | sed -n "s/^export POFR_METRICS=//p" | tr ',' '\n' | sed -n "s/^$part=.*://p")/metrics"
+        done
+        quickstart agent status --metrics
+    } | awk '$1 == "#" && $2 == "TYPE" { print $3 ($4 == "counter" ? "_total" : "") }' | sort -u
+}
+
+every_figure_is_listed_and_no_other() {
+    quickstart >/dev/null
+    wait_until 30 merger_has_looked
+    figures >"$POFR_TEST_WORK/figures"
+    [[ $(wc -l <"$POFR_TEST_WORK/figures") -gt 100 ]]
+    diff <(awk -F '`' '/^\| `(pofr|kafka)_/ { print $2 }' docs/METRICS.md | sort) "$POFR_TEST_WORK/figures"
+}
+merger_has_looked() { figures | grep -q '^kafka_consumergroup_members$'; }
+
 # The limit of an analyst's statement is what makes a slow one fail.
 every_question_of_the_schema_is_answered() {
     local question count=0
@@ -144,3 +164,5 @@ every_command_that_is_named_exists() {
 
 cases every_link_leads_somewhere every_command_that_is_named_exists every_block_of_commands_is_run_by_a_suite \
     every_command_of_the_readme_runs every_command_for_operators_runs every_command_of_the_guide_runs every_step_of_checking_a_bundle_runs every_column_is_described_and_no_other every_question_of_the_schema_is_answered
+cases every_link_leads_somewhere every_command_that_is_named_exists every_command_of_the_readme_runs \
+    every_command_for_operators_runs every_step_of_checking_a_bundle_runs every_column_is_described_and_no_other every_figure_is_listed_and_no_other every_question_of_the_schema_is_answered

@@ -6,6 +6,7 @@
 
   --key FILE         sign with this private key (OpenSSH's form); else the old signature stays
   --set NAME=VALUE   another value of a line of the statement (repeatable); "previous" and "sequence" too
+  --next             the bundle that follows BLOCK: one look at which nothing had changed; needs --key
   --later            the bundle that follows BLOCK, of a later version: one look, with a record of an unknown kind and an
                      unknown field; needs --key
   --swell BYTES      with --later: so many bytes of it are nothing, and take no room on the wire
@@ -52,17 +53,19 @@ def record(kind, *fields):
     return varint(len(body)) + body
 
 
-def follow(b, swell):
+def follow(b, swell, later):
     """(payload, lines of the statement) of the bundle after b"""
     s, period = b.statement, 300000
     boot, wall = int(s["boot-to"]) + period, int(s["wall-to"]) + period
-    payload = (record(2, (1, 0, varint(boot)), (2, 0, varint(wall)), (63, 0, varint(7))) +
-               record(61, (1, 2, varint(5) + b"later")))
-    for _ in range(0, swell, 150000):
-        payload += record(61, (1, 2, varint(149000) + bytes(149000)))
     totals = {kind: (0, total) for kind, (_, total) in b.records_line.items()}
-    here = 1 + (swell + 149999) // 150000
-    totals[61] = (here, totals.get(61, (0, 0))[1] + here)
+    payload = record(2, (1, 0, varint(boot)), (2, 0, varint(wall)))
+    if later:
+        payload = (record(2, (1, 0, varint(boot)), (2, 0, varint(wall)), (63, 0, varint(7))) +
+                   record(61, (1, 2, varint(5) + b"later")))
+        for _ in range(0, swell, 150000):
+            payload += record(61, (1, 2, varint(149000) + bytes(149000)))
+        here = 1 + (swell + 149999) // 150000
+        totals[61] = (here, totals.get(61, (0, 0))[1] + here)
     lost = decode.read_counts(s["lost"])
     return payload, {
         "sequence": str(b.sequence + 1), "previous": b.digest, "origin": "continues", "keyframe": "no",
@@ -78,6 +81,7 @@ def main():
     parser.add_argument("out")
     parser.add_argument("--key")
     parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("--next", action="store_true")
     parser.add_argument("--later", action="store_true")
     parser.add_argument("--swell", type=int, default=0)
     parser.add_argument("--payload")
@@ -87,9 +91,9 @@ def main():
     options = parser.parse_args()
     b = decode.Bundle(decode.read_file(options.block), options.block)
     packed, size, values, payload = b.packed, int(b.statement["payload-size"]), {}, None
-    if options.later:
-        payload, values = follow(b, options.swell)
-    elif options.payload:
+    if options.later or options.next:
+        payload, values = follow(b, options.swell, options.later)
+    if options.payload:
         payload = decode.read_file(options.payload)
     if payload is not None:
         packed = run(["zstd", "-q", "-c", "--stream-size=%d" % len(payload)], payload)

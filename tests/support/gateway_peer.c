@@ -9,6 +9,8 @@
  *   gateway_peer raw ADDRESS KEY USER                         standard input into the channel, then the same
  *   gateway_peer enrol ADDRESS KEY TOKEN_SECRET
  *
+ * POFR_PEER_OLDEST, POFR_PEER_NEWEST: what its HELLO says of its spool; else what is sent, or nothing.
+ *
  * One line per message that comes: "welcome …", "ack N", "refuse N CODE final|later REASON", "slow_down",
  * "enrolled UUID NAME approved|pending"; then "closed". "login refused" where it was. send ends with 0 when all is
  * acked or finally refused, 1 when the session ended before, 3 when nobody answers for POFR_PEER_TIMEOUT (30) seconds.
@@ -426,8 +428,8 @@ static void put_hello(struct peer *p, const char *host, uint64_t oldest, uint64_
     m.hello.boot_us = (uint64_t)clock_boot_us();
     m.hello.wall_us = (uint64_t)clock_wall_us();
     memset(m.hello.run, 0x11, sizeof(m.hello.run));
-    m.hello.oldest = oldest;
-    m.hello.newest = newest;
+    m.hello.oldest = getenv("POFR_PEER_OLDEST") ? number(getenv("POFR_PEER_OLDEST")) : oldest;
+    m.hello.newest = getenv("POFR_PEER_NEWEST") ? number(getenv("POFR_PEER_NEWEST")) : newest;
     m.hello.agent_version = slice_str("gateway_peer/1");
     put_message(p, &m);
 }

@@ -211,4 +211,11 @@ hosts_equal() {
         eval "$(quickstart env)"
         tests/support/equal.py --shards "$POFR_SHARDS" --options "$POFR_ANALYST_CNF" --kafka "$POFR_KAFKA" --wait 60 "$@" "${states[@]}"
     )
+    hosts_conserved
+}
+
+# hosts_conserved: at any moment, whatever was killed, no bundle is nowhere
+hosts_conserved() {
+    equal "$(quickstart sql -N 'SELECT host, recorded, in_spool, in_kafka, stored, set_aside, lost, unaccounted FROM conservation
+        WHERE unaccounted <> 0 OR in_spool < 0 OR in_kafka < 0 OR lost < 0')" '' "bundles that are nowhere"
 }

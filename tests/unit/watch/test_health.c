@@ -121,6 +121,23 @@ static void who_is_missing_is_told_apart(void **state)
     assert_int_equal(judge(&s).lag, -1);
 }
 
+static void a_pause_counts_while_its_worker_says_so(void **state)
+{
+    struct health_slot s = well();
+
+    (void)state;
+    memcpy(s.cause, "catalog", 8);
+    s.cause_s = s.idle_s = HEALTH_STUCK_S;
+    assert_int_equal(judge(&s).problems, HEALTH_PAUSED);
+    s.told_s = HEALTH_TOLD_S; /* that worker is dead, or can't reach the catalog: others say that */
+    assert_int_equal(judge(&s).problems, 0);
+    s.told_s = -1;
+    assert_int_equal(judge(&s).problems, 0);
+    s.told_s = 0;
+    s.idle_s = 1;
+    assert_int_equal(judge(&s).problems, 0);
+}
+
 static void every_problem_has_a_name_and_a_text(void **state)
 {
     (void)state;
@@ -141,6 +158,7 @@ int main(void)
         cmocka_unit_test(what_is_deleted_soon_is_told_before_and_what_is_deleted_after),
         cmocka_unit_test(replicas_are_compared_with_what_there_are_and_what_there_must_be),
         cmocka_unit_test(who_is_missing_is_told_apart),
+        cmocka_unit_test(a_pause_counts_while_its_worker_says_so),
         cmocka_unit_test(every_problem_has_a_name_and_a_text),
     };
 
