@@ -43,7 +43,7 @@ struct watch {
     struct db *catalog;
     struct kafka_look *kafka;
     struct tls_watch files;
-    struct watch_own *own;
+    struct watch_own own[WATCH_SHARDS_MAX];
     size_t own_count;
     bool told_catalog, told_kafka; /* that it is down */
 };
@@ -450,7 +450,6 @@ static void free_all(struct watch *w)
     }
     free(w->view);
     free(w->next);
-    free(w->own);
     free(w->text);
     pthread_cond_destroy(&w->wake);
     pthread_mutex_destroy(&w->lock);
@@ -474,8 +473,7 @@ int watch_start(const struct watch_options *o, struct watch **out, struct pofr_e
     (void)pthread_condattr_destroy(&monotonic);
     w->view = calloc(1, sizeof(*w->view));
     w->next = calloc(1, sizeof(*w->next));
-    w->own = calloc(WATCH_SHARDS_MAX, sizeof(*w->own));
-    if (!w->view || !w->next || !w->own || copy_conf(w, o->conf)) {
+    if (!w->view || !w->next || copy_conf(w, o->conf)) {
         code = pofr_err_set(err, POFR_ENOMEM, "watch");
     } else if (hostport_parse(slice_str(o->conf->catalog_address), 3306, &w->catalog_at)) {
         code = pofr_err_set(err, POFR_ECONFIG, "catalog address \"%s\" is not host:port", o->conf->catalog_address);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "agent/collect/status.h"
 
+#include <string.h>
+
 #include "common/base/compiler.h"
 #include "common/base/hex.h"
 
@@ -39,8 +41,8 @@ static unsigned figures_of(const struct status_in *in, struct figure *f)
         { "sequence", 'g', "The newest durable bundle.", w->sequence },
         { "acked", 'g', "All bundles up to here are with the gateway.", w->acked },
         { "oldest", 'g', "The oldest bundle in the spool.", w->oldest },
-        { "records_total", 'g', "Records signed since the host's first.", w->records_total },
-        { "lost_total", 'g', "Records, events, ticks counted as lost since the host's first.", w->lost_total },
+        { "records_total", 'c', "Records signed since the host's first.", w->records_total },
+        { "lost_total", 'c', "Records, events, ticks counted as lost since the host's first.", w->lost_total },
         { "spool_bytes", 'g', "Bytes of the spool's segments.", w->bytes },
         { "spool_held_bytes", 'g', "Of these, not acked.", w->bytes_held },
         { "spool_limit_bytes", 'g', "The spool's limit.", w->limit },
@@ -95,12 +97,20 @@ static void put_json(const struct status_in *in, const struct figure *f, unsigne
     buf_str(out, "\"}\n");
 }
 
+/* There is a counter "records", since the start: in OpenMetrics both would be records_total. */
+static const char *metric_name(const char *name)
+{
+    return strcmp(name, "records_total") == 0 ? "signed_records" : strcmp(name, "lost_total") == 0 ? "lost" : name;
+}
+
 static void put_metrics(const struct figure *f, unsigned n, struct buf *out)
 {
     for (unsigned i = 0; i < n; i++) {
-        buf_printf(out, "# TYPE pofr_agent_%s %s\n# HELP pofr_agent_%s %s\npofr_agent_%s%s %llu\n", f[i].name,
-                   f[i].type == 'c' ? "counter" : "gauge", f[i].name, f[i].help, f[i].name,
-                   f[i].type == 'c' ? "_total" : "", (unsigned long long)f[i].value);
+        const char *name = metric_name(f[i].name);
+
+        buf_printf(out, "# TYPE pofr_agent_%s %s\n# HELP pofr_agent_%s %s\npofr_agent_%s%s %llu\n", name,
+                   f[i].type == 'c' ? "counter" : "gauge", name, f[i].help, name, f[i].type == 'c' ? "_total" : "",
+                   (unsigned long long)f[i].value);
     }
     buf_str(out, "# EOF\n");
 }
