@@ -2,7 +2,7 @@
 /*
  * watch.h -- the merger's eye: every few seconds, for each shard whose lock this merger holds, the hosts' word on their spools
  * goes from the catalog to the shard, Kafka is asked what the slots' logs hold, and both become figures: lag, time left, what
- * is where, which hosts are silent (docs/decisions/0008-who-watches.md).
+ * is where, which hosts are silent (docs/decisions/0008-the-merger-watches.md).
  *
  * One thread of its own, with connections of its own: a pass of the merger may take minutes.
  */
