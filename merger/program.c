@@ -112,7 +112,9 @@ static void write_more(struct buf *out, void *arg)
 {
     const struct program *p = arg;
     const struct merger_conf *c = conf_values(p->first);
-    const struct tls_use uses[] = { { "kafka", &c->kafka.tls }, { "catalog", &c->catalog_tls }, { "shard", &c->shard_tls } };
+    const struct tls_use uses[] = { { "kafka", &c->kafka.tls },
+                                    { "catalog", &c->catalog_tls },
+                                    { "shard", &c->shard_tls } };
 
     watch_metrics(out, p->watch);
     tls_expiry_write(uses, pofr_countof(uses), out);

@@ -20,6 +20,7 @@
 #include "common/db/db.h"
 #include "common/os/clock.h"
 #include "common/os/log.h"
+#include "common/tls/tls_files.h"
 #include "merger/watch_parts.h"
 
 #define CONNECT_S 3
