@@ -21,10 +21,10 @@ configuration_and_rules_are_sound() {
 }
 
 each_alert_fires_when_it_should_and_not_else() {
-    tests/support/alert_tests.py tests/data/monitoring/alerts.yml "$M/prometheus/pofr.rules.yml" "$M/prometheus/pofr.alerts.yml" >"$W/rules.test.yml"
-    promtool test rules "$W/rules.test.yml"
+    tests/support/alert_tests.py "$W/alerts" tests/data/monitoring/alerts.yml "$M"/prometheus/pofr.*.yml
+    promtool test rules "$W"/alerts/*.test.yml
     sed '/^- alert: PofrShardDown$/,/still/d' tests/data/monitoring/alerts.yml >"$W/cases.yml" # would it say something?
-    fails tests/support/alert_tests.py "$W/cases.yml" "$M/prometheus/pofr.alerts.yml" >/dev/null
+    fails tests/support/alert_tests.py "$W/bad" "$W/cases.yml" "$M/prometheus/pofr.alerts.yml"
 }
 
 each_alert_has_its_section_and_no_other() {
