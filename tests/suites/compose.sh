@@ -34,7 +34,7 @@ nothing_starts_that_was_not_prepared() {
 what_was_prepared_is_kept() {
     deploy/compose/prepare "$W/b"
     (cd -- "$W/b" && find . -type f -exec sha256sum {} +) >"$W/before"
-    equal "$(wc -l <"$W/before")" 12 "files"
+    equal "$(wc -l <"$W/before")" 14 "files"
     equal "$(find "$W/b/secrets" -type f ! -perm 640)" "" "secrets that others may read"
     deploy/compose/prepare "$W/b"
     (cd -- "$W/b" && sha256sum --quiet -c "$W/before")
@@ -54,6 +54,7 @@ configurations_are_good() {
     build/dev/workers/pofr-worker --config "$PWD/deploy/compose/etc/worker.conf" --check-config
     build/dev/merger/pofr-merger --config "$PWD/deploy/compose/etc/merger.conf" --check-config
     build/dev/ctl/pofrctl --config "$PWD/deploy/compose/etc/ctl.conf" --check-config
+    promtool check config --syntax-only deploy/compose/etc/prometheus.yml
 }
 
 # As the engine does: what .dockerignore lets through, and nothing else. All that the configuration reads must be there.
@@ -99,7 +100,7 @@ folder_make() {
     gateway2=$(free_port "$head" "$gateway")
     {
         cat -- "$W/images"
-        printf 'POFR_%s\n' SHARD_POOL=128M SHARD_REDO=96M HEAD_POOL=64M KAFKA_HEAP=384m "HEAD_PORT=$head" \
+        printf 'POFR_%s\n' "PROMETHEUS_PORT=$(free_port "$head" "$gateway" "$gateway2")" SHARD_POOL=128M SHARD_REDO=96M HEAD_POOL=64M KAFKA_HEAP=384m "HEAD_PORT=$head" \
             GATEWAY_ADDRESS=127.0.0.1 "GATEWAY_PORT=$gateway" "GATEWAY2_PORT=$gateway2"
     } >>"$1/.env"
 }
@@ -175,6 +176,20 @@ what_happens_on_the_machine_is_found() {
     wait_until 60 answers_to "$P" "SELECT COUNT(*) FROM process WHERE exe = '/usr/bin/pofr-merger' AND container = '$(container "$P" merger)' AND ended > UTC_TIMESTAMP()" 1
     answers_to "$P" "SELECT value FROM hostinfo WHERE name = 'hostname' AND ended > UTC_TIMESTAMP()" "$(hostname)"
     [[ ! -r /proc/1/root/etc/passwd ]] || wait_until 60 answers_to "$P" 'SELECT COUNT(*) > 5 FROM userinfo' 1
+}
+
+# queried QUERY: the values that Prometheus has
+queried() { curl -sf --max-time 5 -G --data-urlencode "query=$1" "http://127.0.0.1:$(setting "$P" POFR_PROMETHEUS_PORT)/api/v1/query" | jq -r '.data.result[].value[1]'; }
+queried_is() { equal "$(queried "$1")" "$2" "$1"; }
+
+# Grafana could not be had: of the profile only Prometheus is started.
+the_profile_monitoring_watches_each_container() {
+    compose "$P" --profile monitoring up -d --no-deps prometheus
+    wait_until 120 healthy "$P" prometheus
+    wait_until 60 queried_is 'count by (job) (up{job="pofr-worker"} == 1)' 2
+    wait_until 60 queried_is 'count(up == 1)' 4
+    wait_until 60 queried_is 'pofr:hosts:sum{state="reporting"}' 1
+    wait_until 60 queried_is 'count(ALERTS{alertstate="firing"}) or vector(0)' 0
 }
 
 status_of() { sed -nE "s/^$2:[[:space:]]+([^[:space:]]+).*/\1/p" "/proc/$1/status"; }
@@ -347,7 +362,7 @@ three_brokers_do_without_one() {
 
 each_case an_engine_can_be_started
 [[ $suite_failures -eq 0 ]] || exit 1
-cases images_are_built images_hold_one_program_and_no_shell from_nothing_to_rows_in_sql what_happens_on_the_machine_is_found \
+cases images_are_built images_hold_one_program_and_no_shell from_nothing_to_rows_in_sql what_happens_on_the_machine_is_found the_profile_monitoring_watches_each_container \
     running_programs_have_no_more_than_they_need eight_hosts_are_enrolled the_machine_is_that_of_process_1 \
     workers_come_and_go_and_rows_stay_fresh \
     a_killed_container_comes_back all_of_it_stops_cleanly_and_starts_again everything_is_found_in_sql three_brokers_do_without_one
