@@ -18,12 +18,14 @@ everything_is_installed() {
         printf 'share/man/man5/%s.conf.5\n' "${PROGRAMS[@]}"
         printf 'share/bash-completion/completions/%s\n' "${PROGRAMS[@]}"
         find sql -type f -printf 'share/pofr/%p\n'
+        find deploy/monitoring -name '*.yml' -printf 'share/pofr/monitoring/%P\n' -o -name '*.json' -printf 'share/pofr/monitoring/%P\n'
         find deploy/systemd/etc -type f -printf 'share/pofr/etc/%f\n'
         find deploy/systemd -maxdepth 1 \( -name '*.service' -o -name '*.socket' -o -name '*.target' \) -printf 'lib/systemd/system/%f\n'
         find deploy/systemd/sysusers -type f -printf 'lib/sysusers.d/%f\n'
         find deploy/systemd/tmpfiles -type f -printf 'lib/tmpfiles.d/%f\n' | sed 's/\.in$//'
     } | sort)
     diff -r sql "$PREFIX/share/pofr/sql"
+    diff -r --exclude README.md --exclude generate deploy/monitoring "$PREFIX/share/pofr/monitoring"
 }
 
 programs_run_where_there_is_no_source_tree() {

@@ -46,6 +46,7 @@ each_file_is_in_the_package_of_its_program() {
     diff <(list_files pofrctl | grep -vE '/share/(doc|man)/') <({
         printf '%s\n' etc/pofr/ctl.conf usr/bin/pofrctl usr/share/bash-completion/completions/pofrctl
         find sql -type f -printf 'usr/share/pofr/%p\n'
+        find deploy/monitoring -name '*.yml' -printf 'usr/share/pofr/monitoring/%P\n' -o -name '*.json' -printf 'usr/share/pofr/monitoring/%P\n'
     } | sort)
     [[ -s $FILES/pofrctl/usr/share/doc/pofrctl/OPERATING.md.gz && -s $FILES/pofr-common/usr/share/doc/pofr-common/README.Debian ]]
     equal "$(list_files pofr | grep -v /share/doc/)" "" "files of the package that has none"
