@@ -179,6 +179,29 @@ static void write_hosts(const struct watch_view *v, const char *family, const ch
     }
 }
 
+static void write_engines(const struct watch_view *v, struct buf *out)
+{
+    stat_write_head(out, "pofr_shard_redo_ratio", STAT_TYPE_GAUGE, "",
+                    "Redo log whose pages are not written yet, of the most that there may be.");
+    for (size_t i = 0; i < v->shards_count; i++) {
+        const struct watch_shard_view *s = &v->shards[i];
+
+        if (s->counted && s->redo_limit > 0) {
+            buf_printf(out, "pofr_shard_redo_ratio{shard=\"%s\"} %.3f\n", s->at.name,
+                       (double)s->redo_age / (double)s->redo_limit);
+        }
+    }
+    stat_write_head(out, "pofr_shard_history_transactions", STAT_TYPE_GAUGE, "",
+                    "Transactions whose undo can't be purged yet.");
+    for (size_t i = 0; i < v->shards_count; i++) {
+        const struct watch_shard_view *s = &v->shards[i];
+
+        if (s->counted) {
+            buf_printf(out, "pofr_shard_history_transactions{shard=\"%s\"} %" PRIu64 "\n", s->at.name, s->history);
+        }
+    }
+}
+
 static void write_shards(const struct watch_view *v, struct buf *out)
 {
     write_hosts(v, "pofr_hosts", "state", "Hosts by state; silent: nothing of the last minute is stored.", 0,
@@ -230,4 +253,5 @@ void watch_write(const struct watch_view *v, int64_t now_us, struct buf *out)
     write_problems(v, out);
     write_paused(v, out);
     write_shards(v, out);
+    write_engines(v, out);
 }

@@ -53,7 +53,8 @@ struct watch_shard_view {
     bool up;      /* it answered in this round */
     bool counted; /* it ever did: hosts and so on are filled */
     uint64_t hosts[HOSTS_KINDS];
-    char reasons[WATCH_REASONS_MAX][33]; /* of what is set aside */
+    uint64_t redo_age, redo_limit, history; /* of its engine: redo log not yet in pages, the most it may be; undo */
+    char reasons[WATCH_REASONS_MAX][33];    /* of what is set aside */
     uint64_t reasons_messages[WATCH_REASONS_MAX];
     uint32_t reasons_count;
 };

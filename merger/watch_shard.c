@@ -214,6 +214,27 @@ static int read_reasons(struct watch_shard_view *s, struct watch_own *own, struc
     return code;
 }
 
+#define ENGINE(name) "COALESCE(MAX(CASE VARIABLE_NAME WHEN '" name "' THEN CAST(VARIABLE_VALUE AS UNSIGNED) END), 0)"
+
+static int read_engine(struct watch_shard_view *s, struct watch_own *own, struct pofr_err *err)
+{
+    struct db_result *r = NULL;
+    int code = db_run(own->db,
+                      "SELECT " ENGINE("INNODB_CHECKPOINT_AGE") ", " ENGINE("INNODB_CHECKPOINT_MAX_AGE") ", " ENGINE(
+                          "INNODB_HISTORY_LIST_LENGTH") " FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME IN "
+                                                        "('INNODB_CHECKPOINT_AGE', 'INNODB_CHECKPOINT_MAX_AGE', "
+                                                        "'INNODB_HISTORY_LIST_LENGTH')",
+                      NULL, 0, &r, err);
+
+    if (!code) {
+        s->redo_age = db_get_u64(r, 0, 0);
+        s->redo_limit = db_get_u64(r, 0, 1);
+        s->history = db_get_u64(r, 0, 2);
+    }
+    db_result_free(r);
+    return code;
+}
+
 int watch_shard_offsets(struct watch_view *v, size_t shard, const struct merger_conf *conf, struct watch_own *own,
                         struct pofr_err *err)
 {
@@ -232,6 +253,9 @@ int watch_shard_round(struct watch_view *v, size_t shard, struct watch_own *own,
     }
     if (!code) {
         code = read_hosts(&v->shards[shard], own, err);
+    }
+    if (!code) {
+        code = read_engine(&v->shards[shard], own, err);
     }
     return code ? code : read_reasons(&v->shards[shard], own, err);
 }
