@@ -78,6 +78,7 @@ $(tls_options pofr-merger)
 
 [kafka]
 brokers = 127.0.0.1:${PORTS[kafka]}
+$(tls_options pofr-merger)
 
 [watch]
 period = 2s

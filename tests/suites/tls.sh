@@ -161,6 +161,7 @@ the_whole_path_goes_by_tls() {
     quickstart sql -N 'SELECT COUNT(*) > 0 FROM process' | grep -qx 1
     ctl topic check
     ctl status
+    wait_until 30 metric_is merger pofr_watch_kafka_up 1
     for part in head shard1 shard2; do
         equal "$(admin_sql "$part" "SELECT COUNT(*) FROM information_schema.processlist p JOIN mysql.global_priv g ON g.User = p.USER
             WHERE p.USER LIKE 'pofr\\_%' AND p.USER <> 'pofr_admin' AND JSON_VALUE(g.Priv, '\$.ssl_type') <> 1")" 0 "accounts that may come without TLS"

@@ -210,7 +210,7 @@ hosts_equal() {
     (
         eval "$(quickstart env)"
         tests/support/equal.py --shards "$POFR_SHARDS" --options "$POFR_ANALYST_CNF" --kafka "$POFR_KAFKA" --wait 60 "$@" "${states[@]}"
-    )
+    ) || return # also where set -e does not hold
     hosts_conserved
 }
 
