@@ -113,6 +113,12 @@ what_is_ensured_is_made_once_and_renewed_in_time() {
     pki show --dir "$all" --within 30
     equal "$(stat -c %a -- "$all/kafka.pem")" 640 "mode that stays"
     exit_code 2 pki ensure --dir "$all" kafka=
+    pki ensure --dir "$all" --into "$W/folders" head=head pofr-worker
+    openssl verify -CAfile "$W/folders/pofr-worker/ca.crt" -purpose sslclient "$W/folders/pofr-worker/pofr-worker.pem"
+    equal "$(modes_of "$W/folders/head" | tr '\n' ' ')" "750  644 ca.crt 600 head.pem " "a folder for one"
+    pki renew ca --dir "$all"
+    pki --quiet ensure --dir "$all" --into "$W/folders" head=head pofr-worker
+    cmp -- "$all/ca.crt" "$W/folders/head/ca.crt"
 }
 
 # --- a cluster ------------------------------------------------------------------------------------------------------
@@ -168,6 +174,7 @@ the_whole_path_goes_by_tls() {
         fails mariadb --no-defaults --protocol=tcp --host=127.0.0.1 --port="$(port "$part")" --user=pofr_worker \
             --password="$(cat "$POFR_STATE/secrets/worker.pw")" --skip-ssl -e 'SELECT 1'
     done
+    wait_until 30 metric_is merger pofr_watch_kafka_up 1
     for part in gateway worker1 merger; do
         equal "$(metric "$part" 'pofr_certificate_expiry_timestamp_seconds{use="catalog",file="certificate"}')" \
             "$(date -d "$(openssl x509 -in "$TLS/pofr-${part%1}.pem" -noout -enddate | cut -d= -f2)" +%s)" "end of $part's certificate"
@@ -185,6 +192,17 @@ kafka() {
 
 may_not() { grep -qiE 'authoriz|not authorized' <<<"$1" || { printf 'not refused: %s\n' "$1" >&2; return 1; }; }
 
+# account NAME PART STATEMENT: of MariaDB
+account() {
+    mariadb --no-defaults --protocol=tcp --host=127.0.0.1 --port="$(port "$2")" --ssl-ca="$TLS/ca.crt" --ssl-verify-server-cert \
+        --user="pofr_$1" --password="$(cat -- "$POFR_STATE/secrets/$1.pw")" -e "$3" 2>&1
+}
+denied() {
+    local said
+    ! said=$(account "$@") || { printf 'not refused: %s\n' "$*" >&2; return 1; }
+    grep -q denied <<<"$said" || { printf 'refused otherwise: %s\n' "$said" >&2; return 1; }
+}
+
 each_principal_may_do_one_thing() {
     local topic=pofr.snapshots
     pki issue stranger --dir "$TLS"
@@ -197,6 +215,13 @@ each_principal_may_do_one_thing() {
     may_not "$(printf 'x' | kafka stranger -P -t $topic -p 0)"
     may_not "$(kafka stranger -C -t $topic -p 0 -o beginning -e -c 1)"
     fails grep -q "$topic" <<<"$(kafka stranger -L)"
+    account gateway head 'SELECT COUNT(*) FROM pofr_catalog.host'
+    denied gateway head 'DELETE FROM pofr_catalog.host'
+    denied gateway shard1 'SELECT 1' # it has no account there
+    account worker shard1 'SELECT COUNT(*) FROM pofr_store.bundle'
+    denied worker shard1 'DROP TABLE pofr_store.bundle'
+    denied worker head 'UPDATE pofr_catalog.host SET name = 1'
+    denied analyst shard1 'SELECT COUNT(*) FROM pofr_store.bundle'
     other_conf "s|pofr-admin.pem|pofr-gateway.pem|"
     refused 4 'uthorization failed' topic create # a gateway makes no rules
     ctl topic create                             # and to make them again is harmless
@@ -316,11 +341,17 @@ certificates_are_renewed_while_all_runs() {
     wait_until 30 log_says worker2 "$worker" 'clients_anew'
     wait_until 60 has_stored "$(stored)"
     equal "$(quickstart parts | awk '$1 ~ /gateway|worker|merger|head|shard|kafka/ { print $1, $2 }')" "$before" processes
-    equal "$(openssl s_client -connect "127.0.0.1:$(port head)" -starttls mysql -CAfile "$TLS/ca.crt" </dev/null 2>/dev/null | openssl x509 -noout -serial)" \
-        "$(openssl x509 -in "$TLS/head.pem" -noout -serial)" "what the head shows"
-    equal "$(openssl s_client -connect "127.0.0.1:$(port kafka)" -CAfile "$TLS/ca.crt" </dev/null 2>/dev/null | openssl x509 -noout -serial)" \
-        "$(openssl x509 -in "$TLS/kafka.pem" -noout -serial)" "what the broker shows"
+    equal "$(shown head -starttls mysql)" "$(serial_of head)" "what the head shows"
+    wait_until 30 shows_what_is_there kafka # some time after the command
 }
+serial_of() { openssl x509 -in "$TLS/$1.pem" -noout -serial; }
+# shown PART [OPTION...]: the serial of what it shows who comes
+shown() {
+    local part=$1
+    shift
+    openssl s_client -connect "127.0.0.1:$(port "$part")" "$@" -CAfile "$TLS/ca.crt" </dev/null 2>/dev/null | openssl x509 -noout -serial
+}
+shows_what_is_there() { [[ $(shown "$1" 2>/dev/null) == "$(serial_of "$1")" ]]; }
 # With what `kafka-configs.sh` calls
 broker_reads_its_keystore() {
     printf '%s\n' security.protocol=SSL ssl.keystore.type=PEM ssl.truststore.type=PEM \
@@ -331,6 +362,7 @@ broker_reads_its_keystore() {
 
 # --- long: a broker that knows accounts -----------------------------------------------------------------------------
 
+accounts_are_read() { "$BUILD/ctl/pofrctl" --config "$W/other.conf" topic create; }
 accounts_of_scram_do_as_well() {
     local at controller said
     at=$(free_port)
@@ -347,17 +379,17 @@ accounts_of_scram_do_as_well() {
             'listener.name.accounts.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required username="broker" password="b";'
     } >"$W/scram/server.properties"
     kafka_tool kafka.tools.StorageTool format -t 5L6g3nShT-eMCtK--X86sw -c "$W/scram/server.properties" \
-        --add-scram 'SCRAM-SHA-512=[name=broker,password=b]' --add-scram 'SCRAM-SHA-512=[name=pofr-admin,password=open sesame]' \
+        --add-scram 'SCRAM-SHA-512=[name=broker,password=b]' --add-scram 'SCRAM-SHA-512=[name=pofr-admin,password=open-sesame]' \
         --add-scram 'SCRAM-SHA-512=[name=pofr-gateway,password=g]'
     kafka_command "$W/scram/server.properties" 256m
     "${KAFKA_COMMAND[@]}" >"$W/scram/log" 2>&1 </dev/null &
     scram_pid=$!
     trap 'kill -KILL "$scram_pid" 2>/dev/null || true' EXIT
     wait_until 60 port_is_open "$at"
-    (umask 077 && echo 'open sesame' >"$W/scram/admin.pw" && echo wrong >"$W/scram/wrong.pw" && echo g >"$W/scram/gateway.pw")
+    (umask 077 && echo 'open-sesame' >"$W/scram/admin.pw" && echo wrong >"$W/scram/wrong.pw" && echo g >"$W/scram/gateway.pw")
     printf '%s\n' '[kafka]' "brokers = 127.0.0.1:$at" 'partitions = 2' 'replication = 1' 'tls = yes' "ca_file = $W/scram/pki/ca.crt" \
         'user = pofr-admin' "password_file = $W/scram/admin.pw" 'gateway_principal = User:pofr-gateway' >"$W/other.conf"
-    "$BUILD/ctl/pofrctl" --config "$W/other.conf" topic create
+    wait_until 30 accounts_are_read
     "$BUILD/ctl/pofrctl" --config "$W/other.conf" topic check
     sed -i 's/admin.pw/wrong.pw/' "$W/other.conf"
     refused 3 'uthentication failed' topic check
