@@ -101,8 +101,8 @@ static void look_at_files(struct gateway *g, int64_t now)
         return;
     }
     g->files_due_us = now + 5 * TICK_US;
-    if (tls_watch_changed(&g->admin_watch, &g->c->kafka.tls)) {
-        if (topic_admin_open(g->brokers, &g->c->kafka, &fresh, &err) != 0) {
+    if (tls_watch_changed(&g->admin_watch, &g->at_start->kafka.tls)) {
+        if (topic_admin_open(g->brokers, &g->at_start->kafka, &fresh, &err) != 0) {
             log_error("gateway", "certificate_unusable", "error=\"%s\"", err.text);
         } else {
             topic_admin_close(g->admin);
