@@ -25,6 +25,7 @@ int bundle_get(struct ctl *c, int argc, char **argv);
 int set_aside_list(struct ctl *c, int argc, char **argv);
 int set_aside_show(struct ctl *c, int argc, char **argv);
 int set_aside_replay(struct ctl *c, int argc, char **argv);
+int recover_main(struct ctl *c, int argc, char **argv);
 int verify_main(struct ctl *c, int argc, char **argv);
 int status_main(struct ctl *c, int argc, char **argv);
 int topic_lag_main(struct ctl *c, int argc, char **argv);

@@ -13,6 +13,11 @@ static const struct ctl_option setup_options[] = {
     { "replication", "N", "replicas of each partition, if the topics are made; else that of the configuration", false },
     END,
 };
+static const struct ctl_option recover_options[] = {
+    { "from", "FILE", "a copy of the catalog that a gateway or worker kept, from before its server was put back",
+      false },
+    END,
+};
 static const struct ctl_option topic_create_options[] = {
     { "replication", "N", "replicas of each partition, if they are made; else that of the configuration", false },
     END,
@@ -145,6 +150,8 @@ const struct ctl_verb ctl_verbs[] = {
     { "migrate", "", "", "make or bring up to date catalog, shards and head", migrate_main, NULL },
     { "setup", "", "[NAME=HOST:PORT ...]", "migrate, shard add for each of these shards, topic create: all at once",
       setup_main, setup_options },
+    { "recover", "", "", "a catalog that came from a backup: enter what it forgot, revoke tokens", recover_main,
+      recover_options },
     { "shard", "list", "", "servers, their slots and hosts", shard_list, NULL },
     { "shard", "add", "NAME", "enter a server, make its tables, give it slots", shard_add, shard_add_options },
     { "shard", "remove", "NAME", "take a server that owns no slot out of catalog and head", shard_remove, NULL },

@@ -500,3 +500,40 @@ size_t keys_count(const struct keys *k)
     pthread_rwlock_unlock(lock_of(k));
     return n;
 }
+
+uint64_t keys_change(const struct keys *k)
+{
+    uint64_t change;
+
+    pthread_rwlock_rdlock(lock_of(k));
+    change = k->table.change;
+    pthread_rwlock_unlock(lock_of(k));
+    return change;
+}
+
+int keys_each_host(const struct keys *k, int (*one)(void *arg, const struct keys_host *h), void *arg)
+{
+    int code = 0;
+
+    pthread_rwlock_rdlock(lock_of(k));
+    for (const struct keys_host_entry *e = k->table.hosts; e && code == 0; e = e->next) {
+        struct keys_host h;
+
+        copy_host(e, &h);
+        code = one(arg, &h);
+    }
+    pthread_rwlock_unlock(lock_of(k));
+    return code;
+}
+
+int keys_each_key(const struct keys *k, int (*one)(void *arg, const struct keys_key *key), void *arg)
+{
+    int code = 0;
+
+    pthread_rwlock_rdlock(lock_of(k));
+    for (const struct keys_key_entry *e = k->table.keys; e && code == 0; e = e->next) {
+        code = one(arg, &e->key);
+    }
+    pthread_rwlock_unlock(lock_of(k));
+    return code;
+}

@@ -93,6 +93,11 @@ size_t keys_count(const struct keys *k); /* hosts */
 /* 0, or POFR_ENOTFOUND: not in the copy. out may be NULL. */
 POFR_MUST_USE int keys_host(const struct keys *k, const struct uuid *uuid, struct keys_host *out);
 POFR_MUST_USE int keys_host_by_id(const struct keys *k, uint64_t host_id, struct keys_host *out);
+/* The newest change_seq that is in the copy. */
+uint64_t keys_change(const struct keys *k);
+/* All hosts, all keys, until one answers other than 0, which is given back. The lock is held: ask nothing of keys meanwhile. */
+POFR_MUST_USE int keys_each_host(const struct keys *k, int (*one)(void *arg, const struct keys_host *h), void *arg);
+POFR_MUST_USE int keys_each_key(const struct keys *k, int (*one)(void *arg, const struct keys_key *key), void *arg);
 /* The key and the host that it belongs, or belonged, to. */
 POFR_MUST_USE int keys_key(const struct keys *k, const uint8_t public_key[32], struct keys_key *out_key,
                            struct keys_host *out_host);

@@ -1,0 +1,195 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# backup: shards and head are lost under load and come back from a backup. What came later comes from Kafka; what is gone is told
+# timeout: 300
+# long-timeout: 500
+# order: 67
+# jobs: 1
+source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"
+source "$(dirname -- "${BASH_SOURCE[0]}")/../support/hosts.sh"
+source "$(dirname -- "${BASH_SOURCE[0]}")/../support/slots.sh"
+trap 'hosts_end; suite_finish' EXIT
+
+HOSTS_COUNT=4 HOSTS_TICK=300ms HOSTS_BUNDLE_AGE=500ms HOSTS_WHOLE=1
+BACKUPS=$W/backups
+
+backup() { deploy/mariadb/backup "$@"; }
+
+cluster() {
+    local part
+    [[ ! -e $W/cluster ]] || return 0
+    cluster_start gateway worker1 worker2 merger
+    for part in head shard1 shard2; do
+        admin_sql "$part" "$(backup account --password-file "$W/backup.pw")"
+    done
+    hosts_begin "$HOSTS_COUNT"
+    touch "$W/cluster"
+}
+
+# take PART [OPTION...]: prints where the backup lies
+take() {
+    backup take --password-file "$W/backup.pw" --textfile "$W/$1.prom" "${@:2}" "$BACKUPS/$1" -- "--socket=$POFR_STATE/run/$1/sock"
+}
+
+# lose PART BACKUP: its data is gone, and comes back as it was
+lose() {
+    quickstart kill "$1"
+    rm -rf -- "${POFR_STATE:?}/data/$1"
+    backup restore "$2" "$POFR_STATE/data/$1"
+}
+
+# names_are_made ROUND: each host meets a path that no backup has
+names_are_made() {
+    local name
+    for name in $(hosts_names); do
+        in_host "$name" dash -c 'exec 5>"$0"; exec sleep 2' "$W/name.$name.$1" &
+    done
+    wait_until 30 names_are_stored "$1"
+}
+names_are_stored() { answers "SELECT COUNT(DISTINCT host) FROM fileinfo WHERE path LIKE '$W/name.%.$1'" "$HOSTS_COUNT"; }
+
+# one_on SHARD: a host that is there
+one_on() {
+    local name
+    for name in $(hosts_names); do
+        [[ $(shard_of "$name") != "$1" ]] || { printf '%s' "$name"; return 0; }
+    done
+}
+
+verify_all() {
+    local name
+    for name in $(hosts_names); do ctl verify "$name"; done
+}
+
+as_backup() { mariadb --defaults-file="$W/backup.cnf" --socket="$POFR_STATE/run/shard1/sock" "$@"; }
+
+the_account_may_back_up_and_nothing_else() {
+    cluster
+    printf '[client]\nuser = pofr_backup\npassword = %s\n' "$(cat "$W/backup.pw")" >"$W/backup.cnf"
+    as_backup -e 'SELECT 1'
+    fails as_backup -e 'SELECT * FROM pofr_store.host'
+    fails as_backup -e 'CREATE DATABASE x'
+    fails as_backup -e 'SET GLOBAL max_connections = 1'
+}
+
+what_is_wrong_is_said() {
+    local status=0
+    exit_code 2 backup take
+    exit_code 2 backup take --keep 0 "$W/x"
+    exit_code 1 backup list "$W"
+    exit_code 3 backup restore "$W" "$W/nowhere"
+    backup take --password-file "$W/backup.pw" "$W/none" -- --socket=/nonexistent >"$W/said" 2>&1 || status=$?
+    equal "$status" 3 "exit code without a server"
+    grep -q nonexistent "$W/said"
+    equal "$(find "$W/none" -mindepth 1 -maxdepth 1 -type d | wc -l)" 0 "what a backup that failed leaves"
+}
+
+a_shard_that_was_restored_heals_itself() {
+    local saved
+    cluster
+    names_are_made 1
+    saved=$(take shard1)
+    grep -q '^pofr_backup_timestamp_seconds{server="shard1"} [0-9]*$' "$W/shard1.prom"
+    names_are_made 2
+    fails backup restore "$saved" "$POFR_STATE/data/shard1"
+    lose shard1 "$saved"
+    quickstart start shard1
+    names_are_made 3 # the text's numbers of the backup's time are given again
+    all_equal
+    verify_all
+}
+
+the_oldest_go_once_a_new_one_is_whole() {
+    local first second
+    cluster
+    first=$(take shard1)
+    mkdir -p -- "$BACKUPS/shard1/20200101T000000Z.unfinished"
+    second=$(take shard1 --keep 1)
+    equal "$(backup list "$BACKUPS/shard1" | awk '{ print $1 }')" "$second" "what is kept"
+    [[ ! -e $first && ! -e $BACKUPS/shard1/20200101T000000Z.unfinished ]]
+}
+
+what_kafka_no_longer_has_is_a_gap() {
+    local saved host from
+    cluster
+    host=$(one_on shard1)
+    saved=$(take shard1)
+    from=$(newest "$host")
+    wait_until 30 stored_beyond "$host" $((from + 6))
+    quickstart kill worker1 worker2
+    lose shard1 "$saved"
+    quickstart start shard1
+    from=$(place "$host" next_offset)
+    log_cut "$host" "$from" $((from + 4))
+    quickstart start worker1 worker2
+    cut_is_told "$host" "$from" $((from + 4))
+    ctl verify "$host" | grep '1 sequence'
+    verify_all
+}
+
+stored_of() { answers "SELECT COUNT(*) > $2 FROM bundle WHERE host = '$1'" 1; }
+copy_has() { grep -qa "$1" "$POFR_STATE/data/gateway/catalog"; }
+
+# What happens after the backup: host4's machine is enrolled as another host, host4 (now "older") is retired, host3 is renamed.
+a_head_that_was_restored_learns_what_it_forgot() {
+    local saved host_id
+    cluster
+    process_kill KILL host4/collector host4/shipper
+    saved=$(take head)
+    ctl host rename host4 older
+    rm -rf -- "${HOSTS:?}/host4/state"
+    host_make host4
+    host_start host4
+    wait_until 30 stored_of host4 2
+    host_id=$(admin_sql head "SELECT host_id FROM pofr_catalog.host WHERE host = 'host4'")
+    ctl token create --host later --output "$W/later.token"
+    ctl host retire older
+    ctl host rename host3 renamed
+    wait_until 30 copy_has renamed
+    cp -- "$POFR_STATE/data/gateway/catalog" "$W/copy"
+    lose head "$saved"
+    quickstart start head
+    equal "$(admin_sql head "SELECT COUNT(*) FROM pofr_catalog.host WHERE host IN ('older', 'renamed')")" 0 "names that the backup has not"
+    fails ctl recover --from /dev/null
+    ctl recover --from "$W/copy" >"$W/said"
+    cat -- "$W/said"
+    grep -q '^hosts: 1 entered again, 2 changed, 0 entered as retired; ' "$W/said"
+    equal "$(admin_sql head "SELECT host_id FROM pofr_catalog.host WHERE host = 'host4'")" "$host_id" "number of the host that came later"
+    equal "$(admin_sql head "SELECT state FROM pofr_catalog.host WHERE host = 'older'")" retired "host that was retired since"
+    equal "$(admin_sql head "SELECT COUNT(*) FROM pofr_catalog.token WHERE revoked = 0 AND uses_left > 0")" 0 "tokens that are good"
+    exit_code 4 ctl recover --from "$W/copy" # the catalog is newer now
+    quickstart kill gateway worker1 worker2
+    rm -- "$POFR_STATE/data/gateway/catalog" # who knows only what the catalog knows takes this host's bundles
+    quickstart start gateway worker1 worker2
+    wait_until 60 stored_of host4 "$(quickstart sql -N "SELECT COUNT(*) + 3 FROM bundle WHERE host = 'host4'")"
+    ctl verify host4
+    ctl host rename renamed host3
+}
+
+# Nobody kept a copy: what the shards know keeps numbers and names from being given again.
+a_head_without_a_copy_gives_no_number_again() {
+    local saved number
+    cluster
+    saved=$(backup list "$BACKUPS/head" | tail -n 1 | awk '{ print $1 }')
+    number=$(admin_sql head "SELECT MAX(number) FROM pofr_catalog.host")
+    lose head "$saved"
+    quickstart start head
+    ctl recover >"$W/said" 2>"$W/warned"
+    cat -- "$W/said" "$W/warned"
+    grep -q '^hosts: 0 entered again, 0 changed, 1 entered as retired; ' "$W/said"
+    grep -q 'Enrol that machine anew' "$W/warned"
+    process_kill KILL host4/collector host4/shipper
+    rm -rf -- "${HOSTS:?}/host4/state"
+    ctl token create --host again --gateway "127.0.0.1:$(sed -n 4p "$HOSTS/ports")" --output "$W/again.token"
+    "$HOSTS_AGENT" enrol --config "$HOSTS/host4/agent.conf" --token-file "$W/again.token"
+    [[ $(admin_sql head "SELECT number FROM pofr_catalog.host WHERE host = 'again'") -gt $number ]]
+    host_start host4
+    wait_until 30 stored_of again 2
+}
+
+quick=(the_account_may_back_up_and_nothing_else what_is_wrong_is_said a_shard_that_was_restored_heals_itself
+    what_kafka_no_longer_has_is_a_gap)
+more=(the_oldest_go_once_a_new_one_is_whole a_head_that_was_restored_learns_what_it_forgot
+    a_head_without_a_copy_gives_no_number_again)
+if is_more_wanted "${quick[@]}"; then quick+=("${more[@]}"); fi
+cases "${quick[@]}"
