@@ -113,12 +113,6 @@ what_is_ensured_is_made_once_and_renewed_in_time() {
     pki show --dir "$all" --within 30
     equal "$(stat -c %a -- "$all/kafka.pem")" 640 "mode that stays"
     exit_code 2 pki ensure --dir "$all" kafka=
-    pki ensure --dir "$all" --into "$W/folders" head=head pofr-worker
-    openssl verify -CAfile "$W/folders/pofr-worker/ca.crt" -purpose sslclient "$W/folders/pofr-worker/pofr-worker.pem"
-    equal "$(modes_of "$W/folders/head" | tr '\n' ' ')" "750  644 ca.crt 600 head.pem " "a folder for one"
-    pki renew ca --dir "$all"
-    pki --quiet ensure --dir "$all" --into "$W/folders" head=head pofr-worker
-    cmp -- "$all/ca.crt" "$W/folders/head/ca.crt"
 }
 
 # --- a cluster ------------------------------------------------------------------------------------------------------
@@ -167,7 +161,6 @@ the_whole_path_goes_by_tls() {
     quickstart sql -N 'SELECT COUNT(*) > 0 FROM process' | grep -qx 1
     ctl topic check
     ctl status
-    wait_until 30 metric_is merger pofr_watch_kafka_up 1
     for part in head shard1 shard2; do
         equal "$(admin_sql "$part" "SELECT COUNT(*) FROM information_schema.processlist p JOIN mysql.global_priv g ON g.User = p.USER
             WHERE p.USER LIKE 'pofr\\_%' AND p.USER <> 'pofr_admin' AND JSON_VALUE(g.Priv, '\$.ssl_type') <> 1")" 0 "accounts that may come without TLS"
