@@ -17,7 +17,7 @@ import urllib.request
 
 import yaml
 
-ONLY_WITH_TLS = {"pofr_certificate_expiry_timestamp_seconds"}
+ONLY_WITH_TLS = {"pofr_certificate_expiry_timestamp_seconds", "pofr_server_certificate_expiry_timestamp_seconds"}
 FIGURE = re.compile(r"\b((?:pofr|kafka)[a-z0-9_:]+|up)\b(\{[^}]*\})?")
 wrong = []
 
@@ -72,7 +72,7 @@ def rules(url, files):
                 found = get(url, "/api/v1/query", query=figure + selector)["result"]
                 labels |= labels_of(found)
                 if figure in ONLY_WITH_TLS:
-                    labels |= {"use", "file"}
+                    labels |= {"use", "file", "server"}
                 elif not found:
                     wrong.append("%s: there is no %s%s" % (what, figure, selector))
             by = {label for inner in re.findall(r"\b(?:by|on) \(([^)]*)\)", rule["expr"]) for label in inner.split(", ") if label}
