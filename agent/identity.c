@@ -48,22 +48,6 @@ int identity_read_uuid(const char *state_dir, struct uuid *out_host, struct pofr
     return rc;
 }
 
-int identity_read_pin(const char *state_dir, char out_pin[IDENTITY_PIN_SIZE], struct pofr_err *err)
-{
-    struct buf b = BUF_INIT(256);
-    struct slice line;
-    int rc = read_line(state_dir, IDENTITY_PIN, &b, &line, err);
-
-    if (rc == 0 && (!slice_starts_with(line, slice_str("SHA256:")) || line.len >= IDENTITY_PIN_SIZE)) {
-        rc = pofr_err_set(err, POFR_EFORMAT, "%s/%s: not a SHA256 fingerprint", state_dir, IDENTITY_PIN);
-    }
-    if (rc == 0) {
-        snprintf(out_pin, IDENTITY_PIN_SIZE, "%.*s", SLICE_FMT(line));
-    }
-    buf_free(&b);
-    return rc;
-}
-
 int identity_read_key(const char *state_dir, const char *name, struct sshkey **out_key, struct pofr_err *err)
 {
     struct buf b = BUF_INIT(FILE_MAX);
@@ -95,19 +79,6 @@ int identity_write_uuid(const char *state_dir, const struct uuid *host, struct p
     uuid_format(host, text);
     text[UUID_TEXT_LEN] = '\n';
     return fsio_replace(path, slice_of(text, UUID_TEXT_LEN + 1), 0644, err);
-}
-
-int identity_write_pin(const char *state_dir, const char *pin, struct pofr_err *err)
-{
-    char path[PATH_MAX];
-    char text[IDENTITY_PIN_SIZE + 1];
-    int rc = path_of(state_dir, IDENTITY_PIN, path, err);
-    int n = snprintf(text, sizeof(text), "%s\n", pin);
-
-    if (rc == 0 && (n < 0 || (size_t)n >= sizeof(text))) {
-        rc = pofr_err_set(err, POFR_ETOOBIG, "pin is too long");
-    }
-    return rc != 0 ? rc : fsio_replace(path, slice_of(text, (size_t)n), 0644, err);
 }
 
 int identity_write_key(const char *state_dir, const char *name, const struct sshkey *key, uid_t owner, gid_t group,

@@ -39,7 +39,7 @@ struct checks {
     bool connected;     /* the running agent, to a gateway */
     struct sshkey *key; /* NULL: we may not read it */
     uint8_t public_key[32];
-    uint8_t fingerprint[32];
+    struct pins pins;
 };
 
 const char *check_level_name(enum check_level level)
@@ -96,7 +96,7 @@ static void check_key(struct checks *c)
 static void check_identity(struct checks *c)
 {
     struct pofr_err err;
-    char uuid[UUID_TEXT_SIZE], pin[IDENTITY_PIN_SIZE];
+    char uuid[UUID_TEXT_SIZE];
     int rc = enrolment_read(c->conf->state_dir, &c->identity, &err);
 
     if (rc == POFR_ENOTFOUND) {
@@ -111,10 +111,7 @@ static void check_identity(struct checks *c)
     say(c, "enrolled", CHECK_OK, "as %s (%s)", c->identity.name[0] ? c->identity.name : "-",
         uuid_format(&c->identity.host, uuid));
     check_key(c);
-    rc = identity_read_pin(c->conf->state_dir, pin, &err);
-    if (rc == 0 && gateways_pin_parse(pin, c->fingerprint) != 0) {
-        rc = pofr_err_set(&err, POFR_EFORMAT, "%s: not a SHA256 fingerprint", IDENTITY_PIN);
-    }
+    rc = pins_load(c->conf->state_dir, &c->pins, &err);
     c->has_pin = rc == 0;
     if (rc != 0) {
         say(c, "gateway pin", CHECK_BAD, "%s", err.text);
@@ -256,7 +253,7 @@ static void check_gateway(struct checks *c, const struct hostport *g)
     snprintf(name, sizeof(name), "gateway %s:%u", g->host, (unsigned)g->port);
     p.key = c->connected ? NULL : c->key;
     memcpy(p.public_key, c->public_key, 32);
-    memcpy(p.fingerprint, c->fingerprint, 32);
+    p.pins = c->pins;
     rc = probe_gateway(&p, &answer, &err);
     if (rc == 0 && p.key) {
         say(c, name, CHECK_OK, "%s has the pinned key and takes this host", answer.peer);

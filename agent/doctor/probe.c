@@ -175,7 +175,7 @@ int probe_gateway(const struct probe *probe, struct probe_answer *out, struct po
     }
     uuid_format(&probe->host, options.user);
     memcpy(options.public_key, probe->key ? sshkey_public(probe->key) : probe->public_key, 32);
-    memcpy(options.fingerprint, probe->fingerprint, 32);
+    options.pins = probe->pins;
     rc = try(&a, &options, err);
     loop_free(a.loop);
     return rc;

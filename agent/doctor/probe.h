@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "agent/ship/pins.h"
 #include "common/base/compiler.h"
 #include "common/base/hostport.h"
 #include "common/base/uuid.h"
@@ -22,7 +23,7 @@ struct probe {
     struct uuid host;
     const struct sshkey *key; /* NULL: nothing is signed, and public_key is the host's */
     uint8_t public_key[32];
-    uint8_t fingerprint[32];
+    struct pins pins;
     int64_t connect_us;
 };
 

@@ -139,14 +139,14 @@ static int ask_gateways(struct enrol *e, struct pofr_err *err)
         struct register_request r = {
             .gateway = e->token.gateways[i],
             .key = e->key,
+            .pins = pins_of(e->token.fingerprint),
             .secret = e->token.secret,
             .facts = &e->facts,
             .connect_us = e->conf->connect_timeout_us,
         };
 
-        memcpy(r.fingerprint, e->token.fingerprint, sizeof(r.fingerprint));
         rc = register_host(&r, &e->result, &e->approved, err);
-        if (rc == 0 || rc == POFR_EREFUSED || rc == POFR_ECONFLICT) {
+        if (rc == 0 || rc == POFR_EREFUSED || (rc == POFR_ECONFLICT && i + 1 == e->token.gateways_len)) {
             return rc == 0 ? 0 : pofr_err_prefix(err, "%s:%u", r.gateway.host, (unsigned)r.gateway.port);
         }
         if (i + 1 < e->token.gateways_len) {
@@ -204,6 +204,7 @@ static int ask_until(struct enrol *e, struct pofr_err *err)
 static int enrol(struct enrol *e, struct pofr_err *err)
 {
     struct gateways g = { 0 };
+    struct pins pins;
     bool made = false;
     int rc = read_token(e, err);
 
@@ -233,7 +234,8 @@ static int enrol(struct enrol *e, struct pofr_err *err)
     if (rc == 0) {
         g.len = e->token.gateways_len;
         memcpy(g.list, e->token.gateways, g.len * sizeof(g.list[0]));
-        rc = enrolment_write(e->conf->state_dir, &e->result, &g, e->token.fingerprint, err);
+        pins = pins_of(e->token.fingerprint);
+        rc = enrolment_write(e->conf->state_dir, &e->result, &g, &pins, err);
     }
     return rc;
 }
@@ -243,14 +245,10 @@ static int ask_standing(struct enrol *e, struct pofr_err *err)
 {
     struct probe p = { .host = e->result.host, .connect_us = e->conf->connect_timeout_us };
     struct gateways g;
-    char pin[IDENTITY_PIN_SIZE];
     int rc = identity_read_key(e->conf->state_dir, IDENTITY_KEY, &e->key, err);
 
     if (rc == 0) {
-        rc = identity_read_pin(e->conf->state_dir, pin, err);
-    }
-    if (rc == 0 && gateways_pin_parse(pin, p.fingerprint) != 0) {
-        rc = pofr_err_set(err, POFR_EFORMAT, "%s: not a SHA256 fingerprint", IDENTITY_PIN);
+        rc = pins_load(e->conf->state_dir, &p.pins, err);
     }
     if (rc == 0) {
         rc = gateways_load(e->conf->gateway, e->conf->state_dir, &g, err);

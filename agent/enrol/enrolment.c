@@ -118,10 +118,10 @@ int enrolment_key(const char *state_dir, uid_t owner, gid_t group, struct sshkey
     return 0;
 }
 
-int enrolment_write(const char *state_dir, const struct enrolment *e, const struct gateways *g,
-                    const uint8_t fingerprint[32], struct pofr_err *err)
+int enrolment_write(const char *state_dir, const struct enrolment *e, const struct gateways *g, const struct pins *pins,
+                    struct pofr_err *err)
 {
-    char path[PATH_MAX], pin[GATEWAYS_PIN_SIZE], line[ENROLMENT_NAME_SIZE + 2];
+    char path[PATH_MAX], line[ENROLMENT_NAME_SIZE + 2];
     int rc = path_of(state_dir, ENROLMENT_NAME_FILE, path, err);
 
     snprintf(line, sizeof(line), "%s\n", e->name);
@@ -132,7 +132,7 @@ int enrolment_write(const char *state_dir, const struct enrolment *e, const stru
         rc = gateways_store(state_dir, g, err);
     }
     if (rc == 0) {
-        rc = identity_write_pin(state_dir, gateways_pin_format(fingerprint, pin), err);
+        rc = pins_store(state_dir, pins, err);
     }
     STOP_POINT("enrol_before_uuid");
     if (rc == 0) {

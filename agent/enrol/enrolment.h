@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "agent/ship/gateways.h"
+#include "agent/ship/pins.h"
 #include "common/base/compiler.h"
 #include "common/base/uuid.h"
 #include "common/evidence/sshsig.h"
@@ -41,4 +42,4 @@ POFR_MUST_USE int enrolment_key(const char *state_dir, uid_t owner, gid_t group,
                                 bool *out_made, struct pofr_err *err);
 
 POFR_MUST_USE int enrolment_write(const char *state_dir, const struct enrolment *e, const struct gateways *g,
-                                  const uint8_t fingerprint[32], struct pofr_err *err);
+                                  const struct pins *pins, struct pofr_err *err);

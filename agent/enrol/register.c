@@ -139,7 +139,7 @@ int register_host(const struct register_request *request, struct enrolment *out,
     }
     snprintf(options.user, sizeof(options.user), "%s", MESSAGE_ENROL_USER);
     memcpy(options.public_key, sshkey_public(request->key), 32);
-    memcpy(options.fingerprint, request->fingerprint, 32);
+    options.pins = request->pins;
     rc = link_new(q.loop, &options, &handlers, &q.link, err);
     if (rc == 0) {
         rc = loop_timer_after(q.loop, &q.deadline, 2 * request->connect_us + REGISTER_ANSWER_US, overdue, &q);

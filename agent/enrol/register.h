@@ -9,6 +9,7 @@
 
 #include "agent/enrol/enrolment.h"
 #include "agent/enrol/facts.h"
+#include "agent/ship/pins.h"
 #include "common/base/compiler.h"
 #include "common/base/hostport.h"
 #include "common/evidence/sshsig.h"
@@ -19,7 +20,7 @@ struct pofr_err;
 
 struct register_request {
     struct hostport gateway;
-    uint8_t fingerprint[32];
+    struct pins pins;
     const struct sshkey *key;
     const char *secret; /* of the token */
     const struct facts *facts;

@@ -5,14 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/base/base64.h"
 #include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/os/fsio.h"
 
-#define PIN_PREFIX "SHA256:"
-#define PIN_TEXT   43u
-#define FILE_MAX   8192u
+#define FILE_MAX 8192u
 
 static bool is_separator(uint8_t c)
 {
@@ -117,37 +114,4 @@ unsigned gateways_find(const struct gateways *g, const struct hostport *one)
         at++;
     }
     return at;
-}
-
-int gateways_pin_parse(const char *pin, uint8_t out_fingerprint[32])
-{
-    static const struct slice prefix = SLICE_LITERAL(PIN_PREFIX);
-    struct slice text = slice_str(pin);
-    struct buf bytes = BUF_INIT(64);
-    char padded[PIN_TEXT + 2];
-    int rc;
-
-    if (!slice_starts_with(text, prefix) || text.len != prefix.len + PIN_TEXT) {
-        return POFR_EFORMAT;
-    }
-    snprintf(padded, sizeof(padded), "%s=", pin + prefix.len);
-    rc = base64_decode(slice_str(padded), false, &bytes);
-    if (rc == 0 && bytes.len != 32) {
-        rc = POFR_EFORMAT;
-    }
-    if (rc == 0) {
-        memcpy(out_fingerprint, bytes.data, 32);
-    }
-    buf_free(&bytes);
-    return rc;
-}
-
-char *gateways_pin_format(const uint8_t fingerprint[32], char out[GATEWAYS_PIN_SIZE])
-{
-    struct buf text = BUF_INIT(GATEWAYS_PIN_SIZE);
-
-    base64_encode(slice_of(fingerprint, 32), 0, &text);
-    snprintf(out, GATEWAYS_PIN_SIZE, PIN_PREFIX "%.*s", (int)PIN_TEXT, text.err == 0 ? (const char *)text.data : "");
-    buf_free(&text);
-    return out;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * gateways.h -- where the gateways are, and which key they have. From agent.conf ([ship] gateway), else from the file
+ * gateways.h -- where the gateways are. From agent.conf ([ship] gateway), else from the file
  * that `pofr-agent enrol` wrote into the state folder:
  *
  *   gateway.list   host:port, one per line   0644
@@ -36,8 +36,3 @@ void gateways_shuffle(struct gateways *g, uint64_t seed);
 
 /* Its place in the list; len: it is not there. */
 unsigned gateways_find(const struct gateways *g, const struct hostport *one);
-
-/* "SHA256:<43 characters>" <-> 32 bytes. POFR_EFORMAT. */
-POFR_MUST_USE int gateways_pin_parse(const char *pin, uint8_t out_fingerprint[32]);
-#define GATEWAYS_PIN_SIZE 64
-char *gateways_pin_format(const uint8_t fingerprint[32], char out[GATEWAYS_PIN_SIZE]);

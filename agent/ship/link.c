@@ -289,7 +289,7 @@ static void dialled(void *arg, int fd, const char *peer, int rc, const struct po
     if (rc == 0) {
         snprintf(l->peer, sizeof(l->peer), "%s", peer);
         memcpy(ssh.public_key, l->options.public_key, 32);
-        memcpy(ssh.fingerprint, l->options.fingerprint, 32);
+        ssh.pins = l->options.pins;
         rc = ssh_client_new(fd, &ssh, &l->ssh, &err);
     }
     if (rc == 0) {
@@ -328,6 +328,11 @@ int link_new(struct loop *loop, const struct link_options *options, const struct
     }
     *out = l;
     return 0;
+}
+
+const uint8_t *link_host_key(const struct link *l)
+{
+    return ssh_client_host_key(l->ssh);
 }
 
 const char *link_peer(const struct link *l)

@@ -39,7 +39,7 @@ struct link_options {
     struct hostport gateway;
     char user[40]; /* host uuid, or MESSAGE_ENROL_USER */
     uint8_t public_key[32];
-    uint8_t fingerprint[32];
+    struct pins pins;
     int64_t connect_us;   /* name and TCP */
     int64_t handshake_us; /* from there to the open subsystem, the signature included */
 };
@@ -64,4 +64,6 @@ void link_signed(struct link *l);
 
 /* "192.0.2.7:2222" once it is connected, else "". */
 const char *link_peer(const struct link *l);
+/* The fingerprint of the gateway's key, once the subsystem is open. */
+const uint8_t *link_host_key(const struct link *l);
 uint64_t link_bytes_sent(const struct link *l);

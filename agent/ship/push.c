@@ -263,7 +263,7 @@ static void welcome(struct push *p, const struct message *m)
     static const uint8_t none[32];
     struct ipc_range ranges[IPC_RANGES_MAX];
     unsigned len = 0;
-    char name[80];
+    char key[PINS_TEXT_SIZE], name[80];
 
     p->welcomed = true;
     p->sessions++;
@@ -276,9 +276,9 @@ static void welcome(struct push *p, const struct message *m)
     if (memcmp(m->welcome.key, none, sizeof(none)) != 0) {
         collector_entered(p->collector, m->welcome.key);
     }
-    log_info("push", "session_open", "gateway=%s name=\"%s\" from=%" PRIu64 " newest=%" PRIu64 " wanted=%u", p->peer,
-             log_escape(m->welcome.gateway, name, sizeof(name)), p->session.resume, p->session.newest,
-             p->session.wanted_len);
+    log_info("push", "session_open", "gateway=%s name=\"%s\" key=%s from=%" PRIu64 " newest=%" PRIu64 " wanted=%u",
+             p->peer, log_escape(m->welcome.gateway, name, sizeof(name)), pins_format(link_host_key(p->link), key),
+             p->session.resume, p->session.newest, p->session.wanted_len);
     report(p);
 }
 
@@ -399,19 +399,18 @@ static void connect_now(struct push *p)
 {
     const struct collector_state *c = collector_state(p->collector);
     const struct link_handlers handlers = { opened, message, pump, progress, closed, sign, p };
-    struct link_options options = {
-        .connect_us = p->options.settings.connect_us,
-        .handshake_us = p->options.settings.connect_us,
-    };
+    struct push_settings *s = &p->options.settings;
+    struct link_options options = { .connect_us = s->connect_us, .handshake_us = s->connect_us };
     struct pofr_err err;
     int rc;
 
     enter(p, PUSH_CONNECTING);
     p->signature_state = SIGNATURE_NONE;
-    options.gateway = p->options.settings.gateways.list[p->gateway];
+    options.gateway = s->gateways.list[p->gateway];
     uuid_format(&c->host, options.user);
     memcpy(options.public_key, c->public_key, 32);
-    memcpy(options.fingerprint, p->options.fingerprint, 32);
+    p->options.read_pins(p->options.arg, &s->pins);
+    options.pins = s->pins;
     rc = link_new(p->loop, &options, &handlers, &p->link, &err);
     if (rc != 0) {
         over(p, rc, err.text);
@@ -537,6 +536,7 @@ void push_free(struct push *p)
 void push_change(struct push *p, const struct push_settings *settings)
 {
     struct hostport used = p->options.settings.gateways.list[p->gateway];
+    bool unpinned = p->state == PUSH_OPEN && !pins_hold(&settings->pins, link_host_key(p->link));
     unsigned at;
 
     p->options.settings = *settings;
@@ -545,8 +545,8 @@ void push_change(struct push *p, const struct push_settings *settings)
     p->failed = 0;
     at = gateways_find(&p->options.settings.gateways, &used);
     p->gateway = at < settings->gateways.len ? at : 0;
-    if ((p->state == PUSH_CONNECTING || p->state == PUSH_OPEN) && at == settings->gateways.len) {
-        log_info("push", "gateway_changed", "from=%s:%u", used.host, (unsigned)used.port);
+    if (unpinned || ((p->state == PUSH_CONNECTING || p->state == PUSH_OPEN) && at == settings->gateways.len)) {
+        log_info("push", unpinned ? "gateway_key_unpinned" : "gateway_changed", "from=%s:%u", used.host, used.port);
         close_link(p);
         wait_for(p, NEXT_GATEWAY_US);
     } else if (p->state == PUSH_WAITING) {

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "agent/ship/gateways.h"
+#include "agent/ship/pins.h"
 #include "common/base/compiler.h"
 
 struct loop;
@@ -23,6 +24,7 @@ struct push;
 
 struct push_settings { /* what may change while it runs */
     struct gateways gateways;
+    struct pins pins;
     int64_t connect_us;
     int64_t retry_min_us;
     int64_t retry_max_us;
@@ -31,9 +33,10 @@ struct push_settings { /* what may change while it runs */
 struct push_options {
     const char *spool_dir;
     const char *socket_path; /* of the collector */
-    uint8_t fingerprint[32]; /* of the gateways' host key */
     struct push_settings settings;
-    void (*stopped)(void *arg); /* after push_stop(): nothing is under way any more */
+    void (*read_pins)(void *arg,
+                      struct pins *pins); /* before each connection: as they are now, else left as they were */
+    void (*stopped)(void *arg);           /* after push_stop(): nothing is under way any more */
     void *arg;
 };
 
@@ -41,7 +44,7 @@ POFR_MUST_USE int push_new(struct loop *loop, const struct push_options *options
                            struct pofr_err *err);
 void push_free(struct push *p);
 
-/* From now on; a session that is open goes on where its gateway is still named, and a wait after a failure is over. */
+/* From now on; a session that is open goes on where its gateway is still named and its key still pinned, and a wait after a failure is over. */
 void push_change(struct push *p, const struct push_settings *settings);
 
 /*

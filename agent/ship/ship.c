@@ -31,17 +31,20 @@ struct ship {
     struct loop *loop;
     struct push *push;
     struct loop_timer watchdog;
+    char state_dir[PATH_MAX];
     char spool_dir[PATH_MAX];
     char socket_path[PATH_MAX];
-    uint8_t fingerprint[32];
 };
 
 int ship_settings(const struct agent_conf *conf, struct push_settings *out, struct pofr_err *err)
 {
+    int rc;
+
     out->connect_us = conf->connect_timeout_us;
     out->retry_min_us = conf->retry_min_us;
     out->retry_max_us = conf->retry_max_us;
-    return gateways_load(conf->gateway, conf->state_dir, &out->gateways, err);
+    rc = gateways_load(conf->gateway, conf->state_dir, &out->gateways, err);
+    return rc == 0 ? pins_load(conf->state_dir, &out->pins, err) : rc;
 }
 
 /* --- while it runs -------------------------------------------------------------------------------- */
@@ -51,6 +54,17 @@ static void stopped(void *arg)
     struct ship *s = arg;
 
     loop_stop(s->loop);
+}
+
+/* Who changes the gateways' key writes the file, and need tell nobody. What is no list changes nothing. */
+static void read_pins(void *arg, struct pins *pins)
+{
+    const struct ship *s = arg;
+    struct pofr_err err;
+
+    if (pins_load(s->state_dir, pins, &err) != 0) {
+        log_error("ship", "pins_unreadable", "error=\"%s\"", err.text);
+    }
 }
 
 static void on_stop(int signo, void *arg)
@@ -85,7 +99,7 @@ static void on_reload(int signo, void *arg)
         conf_free(s->options.conf);
         s->options.conf = conf;
         push_change(s->push, &settings);
-        log_info("ship", "reloaded", "gateways=%u", settings.gateways.len);
+        log_info("ship", "reloaded", "gateways=%u pins=%u", settings.gateways.len, settings.pins.len);
     }
     service_ready();
 }
@@ -117,18 +131,14 @@ static int join(char out[PATH_MAX], const char *dir, const char *name, struct po
 static int read_state(struct ship *s, const struct agent_conf *conf, struct push_settings *settings,
                       struct pofr_err *err)
 {
-    char pin[IDENTITY_PIN_SIZE];
-    int rc = identity_read_pin(conf->state_dir, pin, err);
+    int rc = ship_settings(conf, settings, err);
 
-    if (rc == 0 && gateways_pin_parse(pin, s->fingerprint) != 0) {
-        rc = pofr_err_set(err, POFR_EFORMAT, "%s/%s: not a SHA256 fingerprint", conf->state_dir, IDENTITY_PIN);
-    }
-    if (rc == 0) {
-        rc = ship_settings(conf, settings, err);
-    }
     if (rc == POFR_ENOTFOUND) {
-        rc = pofr_err_set(err, rc, "this host is not enrolled (pofr-agent enrol): no %s in %s", IDENTITY_PIN,
+        rc = pofr_err_set(err, rc, "this host is not enrolled (pofr-agent enrol): no %s in %s", PINS_FILE,
                           conf->state_dir);
+    }
+    if (rc == 0) { /* the configuration's own strings go with a reload */
+        rc = join(s->state_dir, conf->state_dir, "", err);
     }
     if (rc == 0) {
         rc = join(s->spool_dir, conf->state_dir, SPOOL_DIR, err);
@@ -164,7 +174,7 @@ static int confine(struct pofr_err *err)
 static int set_up(struct ship *s, struct pofr_err *err)
 {
     const struct agent_conf *conf = conf_values(s->options.conf);
-    struct push_options push = { .stopped = stopped, .arg = s };
+    struct push_options push = { .read_pins = read_pins, .stopped = stopped, .arg = s };
     int rc = service_setup(err);
 
     if (rc == 0) {
@@ -194,7 +204,6 @@ static int set_up(struct ship *s, struct pofr_err *err)
     if (rc == 0) {
         push.spool_dir = s->spool_dir;
         push.socket_path = s->socket_path;
-        memcpy(push.fingerprint, s->fingerprint, sizeof(push.fingerprint));
         rc = push_new(s->loop, &push, &s->push, err);
     }
     return rc;

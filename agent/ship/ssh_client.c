@@ -28,7 +28,6 @@
 #include <sys/socket.h>
 
 #include "common/base/err.h"
-#include "common/base/sha256.h"
 #include "common/os/log.h"
 #include "common/wire/message.h"
 
@@ -77,7 +76,8 @@ struct ssh_client {
     struct ssh_client_options options;
     char *user;
     uint8_t key_blob[51];
-    size_t budget; /* bytes that the library may take now, once the channel is open */
+    uint8_t host_key[32]; /* its fingerprint */
+    size_t budget;        /* bytes that the library may take now, once the channel is open */
     uint64_t received;
     size_t in_at, in_len;
     uint8_t in[IN_SIZE];
@@ -422,15 +422,8 @@ static int check_host_key(struct ssh_client *s, struct pofr_err *err)
     size_t len = 0;
     int type = 0;
     const char *blob = libssh2_session_hostkey(s->session, &len, &type);
-    uint8_t digest[32];
 
-    if (!blob || sha256(slice_of(blob, len), digest) != 0) {
-        return pofr_err_set(err, POFR_EFORMAT, "handshake: no host key");
-    }
-    if (memcmp(digest, s->options.fingerprint, sizeof(digest)) != 0) {
-        return pofr_err_set(err, POFR_ECONFLICT, "the gateway's host key is not the pinned one");
-    }
-    return 0;
+    return pins_check(&s->options.pins, slice_of(blob, blob ? len : 0), s->host_key, err);
 }
 
 static int sign_callback(LIBSSH2_SESSION *session, unsigned char **out_sig, size_t *out_len, const unsigned char *data,
@@ -541,6 +534,11 @@ int ssh_client_read(struct ssh_client *s, uint8_t *out, size_t room, size_t *out
         }
     }
     return 0;
+}
+
+const uint8_t *ssh_client_host_key(const struct ssh_client *s)
+{
+    return s->host_key;
 }
 
 uint64_t ssh_client_received(const struct ssh_client *s)

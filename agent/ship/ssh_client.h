@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/ship/pins.h"
 #include "common/base/compiler.h"
 #include "common/base/slice.h"
 
@@ -37,8 +38,8 @@ typedef int (*ssh_client_sign_fn)(void *arg, struct slice blob, uint8_t out_sign
 
 struct ssh_client_options {
     const char *user;
-    uint8_t public_key[32];  /* Ed25519 */
-    uint8_t fingerprint[32]; /* SHA-256 of the host key's blob */
+    uint8_t public_key[32]; /* Ed25519 */
+    struct pins pins;       /* the host key is one of these */
     ssh_client_sign_fn sign;
     void *arg;
 };
@@ -56,6 +57,9 @@ void ssh_client_free(struct ssh_client *s);
 
 /* From the first byte to the open subsystem. 0: it is open; SSH_CLIENT_AGAIN: not yet. */
 POFR_MUST_USE int ssh_client_advance(struct ssh_client *s, struct pofr_err *err);
+
+/* The fingerprint of the host key, once it is known to be a pinned one; before that zeroes. */
+const uint8_t *ssh_client_host_key(const struct ssh_client *s);
 
 /* What it is doing, for messages: "handshake", "login", "channel", "open". */
 const char *ssh_client_stage(const struct ssh_client *s);

@@ -47,7 +47,7 @@ static struct probe probe_of(const struct ssh_peer *gateway)
     snprintf(p.gateway.host, sizeof(p.gateway.host), "127.0.0.1");
     p.gateway.port = ssh_peer_port(gateway);
     memcpy(p.public_key, our_key, 32);
-    memcpy(p.fingerprint, ssh_peer_fingerprint(gateway), 32);
+    p.pins = pins_of(ssh_peer_fingerprint(gateway));
     return p;
 }
 
@@ -89,7 +89,7 @@ static void so_is_one_with_another_key(void **state)
     struct pofr_err err;
 
     (void)state;
-    p.fingerprint[0] ^= 1;
+    p.pins.list[0][0] ^= 1;
     assert_int_equal(probe_gateway(&p, &answer, &err), POFR_ECONFLICT);
     ssh_peer_stop(gateway);
 }

@@ -251,8 +251,7 @@ static void a_token_becomes_an_identity(void **state)
     struct enrolment e;
     struct gateways g;
     struct sshkey *key = NULL;
-    char pin[IDENTITY_PIN_SIZE];
-    uint8_t fingerprint[32];
+    struct pins pins;
 
     assert_int_equal(run(w, "--name", "web1"), POFR_EXIT_DONE);
     expect_output(w, "enrolled as web_1 (42424242-");
@@ -262,9 +261,9 @@ static void a_token_becomes_an_identity(void **state)
     assert_int_equal(gateways_load("", w->state, &g, NULL), 0);
     assert_int_equal(g.len, 1);
     assert_int_equal(g.list[0].port, ssh_peer_port(w->gateway));
-    assert_int_equal(identity_read_pin(w->state, pin, NULL), 0);
-    assert_int_equal(gateways_pin_parse(pin, fingerprint), 0);
-    assert_memory_equal(fingerprint, ssh_peer_fingerprint(w->gateway), 32);
+    assert_int_equal(pins_load(w->state, &pins, NULL), 0);
+    assert_int_equal(pins.len, 1);
+    assert_memory_equal(pins.list[0], ssh_peer_fingerprint(w->gateway), 32);
     assert_int_equal(identity_read_key(w->state, IDENTITY_KEY, &key, NULL), 0);
     assert_memory_equal(sshkey_public(key), seen_by(w).public_key, 32);
     assert_int_equal(mode_of(w, IDENTITY_KEY), 0600);

@@ -135,6 +135,12 @@ static void serve(struct ssh_peer_session *s, void *arg)
 
 /* --- the world ------------------------------------------------------------------------------------ */
 
+void world_read_pins(void *arg, struct pins *pins)
+{
+    (void)arg;
+    (void)pins; /* they stay as they are */
+}
+
 void world_stopped(void *arg)
 {
     struct world *w = arg;
@@ -176,12 +182,14 @@ void world_start_gateway(struct world *w)
 
 void world_start_push(struct world *w)
 {
-    struct push_options o = {
-        .spool_dir = w->collector.spool_dir, .socket_path = w->collector.socket_path, .stopped = world_stopped, .arg = w
-    };
+    struct push_options o = { .spool_dir = w->collector.spool_dir,
+                              .socket_path = w->collector.socket_path,
+                              .read_pins = world_read_pins,
+                              .stopped = world_stopped,
+                              .arg = w };
     struct pofr_err err;
 
-    memcpy(o.fingerprint, ssh_peer_fingerprint(w->gateway), 32);
+    o.settings.pins = pins_of(ssh_peer_fingerprint(w->gateway));
     o.settings.gateways.len = 1;
     snprintf(o.settings.gateways.list[0].host, HOSTPORT_HOST_SIZE, "127.0.0.1");
     o.settings.gateways.list[0].port = ssh_peer_port(w->gateway);

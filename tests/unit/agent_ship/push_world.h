@@ -69,6 +69,7 @@ void world_start_gateway(struct world *w);
 void world_start_push(struct world *w);
 void world_finish(struct world *w);
 /* For push_options.stopped. */
+void world_read_pins(void *arg, struct pins *pins);
 void world_stopped(void *arg);
 /* As it is now; borrowed until the next call. */
 const struct seen *world_seen(struct world *w);

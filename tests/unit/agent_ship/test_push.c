@@ -250,13 +250,15 @@ static void a_gateway_with_another_key_gets_nothing(void **state)
 {
     const struct plan plan[] = { { ACT_ACK, 0, 8 } };
     struct world *w = world_begin(*state, plan, 1);
-    struct push_options o = {
-        .spool_dir = w->collector.spool_dir, .socket_path = w->collector.socket_path, .stopped = world_stopped, .arg = w
-    };
+    struct push_options o = { .spool_dir = w->collector.spool_dir,
+                              .socket_path = w->collector.socket_path,
+                              .read_pins = world_read_pins,
+                              .stopped = world_stopped,
+                              .arg = w };
 
     fake_collector_seal(&w->collector, 2, 300);
     world_start_gateway(w);
-    memset(o.fingerprint, 9, 32);
+    o.settings.pins.len = 2; /* of zeroes, both of them */
     o.settings.gateways.len = 1;
     snprintf(o.settings.gateways.list[0].host, HOSTPORT_HOST_SIZE, "127.0.0.1");
     o.settings.gateways.list[0].port = ssh_peer_port(w->gateway);
@@ -289,6 +291,32 @@ static void a_reload_ends_the_wait_and_may_name_other_gateways(void **state)
     fake_collector_seal(&w->collector, 1, 300);
     push_change(w->push, &w->settings);
     WAIT_UNTIL(w, w->collector.acked == 2);
+    world_finish(w);
+}
+
+static void a_session_ends_when_its_key_is_pinned_no_longer(void **state)
+{
+    const struct plan plan[] = { { ACT_ACK, 0, 8 }, { ACT_ACK, 0, 8 } };
+    struct world *w = world_begin(*state, plan, 2);
+    struct push_settings settings;
+
+    fake_collector_seal(&w->collector, 1, 300);
+    world_start_gateway(w);
+    world_start_push(w);
+    WAIT_UNTIL(w, w->collector.acked == 1);
+    settings = w->settings;
+    settings.pins.len = 2; /* another beside it: nothing changes */
+    push_change(w->push, &settings);
+    fake_collector_seal(&w->collector, 1, 300);
+    WAIT_UNTIL(w, w->collector.acked == 2);
+    assert_int_equal(world_seen(w)->hellos, 1);
+    memset(settings.pins.list, 0, sizeof(settings.pins.list)); /* the other one alone */
+    push_change(w->push, &settings);
+    WAIT_UNTIL(w, w->collector.failures >= 1);
+    assert_int_equal(world_seen(w)->hellos, 1);
+    fake_collector_seal(&w->collector, 1, 300);
+    push_change(w->push, &w->settings);
+    WAIT_UNTIL(w, w->collector.acked == 3);
     world_finish(w);
 }
 
@@ -385,6 +413,7 @@ int main(void)
         IN_FOLDER(a_collector_that_restarts_is_found_again),
         IN_FOLDER(a_gateway_with_another_key_gets_nothing),
         IN_FOLDER(a_reload_ends_the_wait_and_may_name_other_gateways),
+        IN_FOLDER(a_session_ends_when_its_key_is_pinned_no_longer),
         IN_FOLDER(a_stop_waits_for_what_is_under_way),
         IN_FOLDER(a_stop_without_a_session_is_at_once),
         IN_FOLDER(an_idle_session_with_a_silent_gateway_stays_quiet),
