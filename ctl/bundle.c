@@ -207,7 +207,7 @@ static int from_kafka(struct ctl *c, struct db *shard, const struct ledger_row *
     }
     db_result_free(r);
     if (!code) {
-        code = fetch_message(c, row->slot, row->kafka_offset, block, err);
+        code = fetch_message(c->conf, row->slot, row->kafka_offset, KAFKA_TIMEOUT_MS, block, err);
     }
     if (code == POFR_ENOTFOUND) {
         struct pofr_err why = *err;

@@ -6,6 +6,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "common/kafka/client.h"
+#include "common/kafka/log_ends.h"
 #include "common/record/limits.h"
 
 static int set_all(rd_kafka_conf_t *conf, struct pofr_err *err)
@@ -24,40 +25,42 @@ static int set_all(rd_kafka_conf_t *conf, struct pofr_err *err)
     return code;
 }
 
-static int open_client(struct ctl *c, rd_kafka_t **out, struct pofr_err *err)
+static int open_client(const struct ctl_conf *conf, rd_kafka_t **out, struct pofr_err *err)
 {
     char why[256];
-    rd_kafka_conf_t *conf = NULL;
-    int code = kafka_conf_new(c->conf->kafka_brokers, &c->conf->kafka, "pofrctl", &conf, err);
+    rd_kafka_conf_t *options = NULL;
+    int code = kafka_conf_new(conf->kafka_brokers, &conf->kafka, "pofrctl", &options, err);
 
     if (code) {
         return code;
     }
-    rd_kafka_conf_set_log_cb(conf, NULL); /* what matters comes back as an error */
-    code = set_all(conf, err);
+    rd_kafka_conf_set_log_cb(options, NULL); /* what matters comes back as an error */
+    code = set_all(options, err);
     if (!code) {
-        *out = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why));
-        conf = *out ? NULL : conf;
+        *out = rd_kafka_new(RD_KAFKA_CONSUMER, options, why, sizeof(why));
+        options = *out ? NULL : options;
         code = *out ? 0 : pofr_err_set(err, POFR_ECONFIG, "Kafka client: %s", why);
     }
-    if (conf) {
-        rd_kafka_conf_destroy(conf);
+    if (options) {
+        rd_kafka_conf_destroy(options);
     }
     return code;
 }
 
-static int is_kept(rd_kafka_t *rk, const char *topic, int32_t slot, int64_t offset, struct pofr_err *err)
+static int is_kept(rd_kafka_t *rk, const char *topic, unsigned slot, int64_t offset, int timeout_ms,
+                   struct pofr_err *err)
 {
     int64_t low = 0;
     int64_t high = 0;
-    rd_kafka_resp_err_t rc = rd_kafka_query_watermark_offsets(rk, topic, slot, &low, &high, KAFKA_TIMEOUT_MS);
+    int rc = kafka_log_ends(rk, topic, slot, timeout_ms, &low, &high);
 
     if (rc) {
-        return pofr_err_set(err, POFR_ETIMEOUT, "Kafka, %s, partition %d: %s", topic, (int)slot, rd_kafka_err2str(rc));
+        return pofr_err_set(err, POFR_ETIMEOUT, "Kafka, %s, partition %u: %s", topic, slot,
+                            rd_kafka_err2str((rd_kafka_resp_err_t)rc));
     }
     if (offset < low || offset >= high) {
-        return pofr_err_set(err, POFR_ENOTFOUND, "Kafka has offsets %lld to %lld of partition %d, and %lld no more",
-                            (long long)low, (long long)high, (int)slot, (long long)offset);
+        return pofr_err_set(err, POFR_ENOTFOUND, "Kafka has offsets %lld to %lld of partition %u, and %lld no more",
+                            (long long)low, (long long)high, slot, (long long)offset);
     }
     return 0;
 }
@@ -79,7 +82,7 @@ static int take(const rd_kafka_message_t *m, int64_t offset, struct buf *out, st
 }
 
 /* The simple consumer: no group, so none has to be allowed. */
-static int consume(rd_kafka_t *rk, const char *topic, int32_t slot, int64_t offset, struct buf *out,
+static int consume(rd_kafka_t *rk, const char *topic, int32_t slot, int64_t offset, int timeout_ms, struct buf *out,
                    struct pofr_err *err)
 {
     rd_kafka_message_t *m = NULL;
@@ -89,7 +92,7 @@ static int consume(rd_kafka_t *rk, const char *topic, int32_t slot, int64_t offs
     if (!rkt || rd_kafka_consume_start(rkt, slot, offset)) {
         code = pofr_err_set(err, POFR_ETIMEOUT, "Kafka: %s", rd_kafka_err2str(rd_kafka_last_error()));
     } else {
-        m = rd_kafka_consume(rkt, slot, KAFKA_TIMEOUT_MS);
+        m = rd_kafka_consume(rkt, slot, timeout_ms);
         code = take(m, offset, out, err);
         if (m) {
             rd_kafka_message_destroy(m);
@@ -102,16 +105,17 @@ static int consume(rd_kafka_t *rk, const char *topic, int32_t slot, int64_t offs
     return code;
 }
 
-int fetch_message(struct ctl *c, uint64_t slot, int64_t offset, struct buf *out, struct pofr_err *err)
+int fetch_message(const struct ctl_conf *conf, uint64_t slot, int64_t offset, int timeout_ms, struct buf *out,
+                  struct pofr_err *err)
 {
     rd_kafka_t *rk = NULL;
-    int code = open_client(c, &rk, err);
+    int code = open_client(conf, &rk, err);
 
     if (!code) {
-        code = is_kept(rk, c->conf->kafka_topic, (int32_t)slot, offset, err);
+        code = is_kept(rk, conf->kafka_topic, (unsigned)slot, offset, timeout_ms, err);
     }
     if (!code) {
-        code = consume(rk, c->conf->kafka_topic, (int32_t)slot, offset, out, err);
+        code = consume(rk, conf->kafka_topic, (int32_t)slot, offset, timeout_ms, out, err);
     }
     if (rk) {
         rd_kafka_destroy(rk);

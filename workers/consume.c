@@ -544,7 +544,7 @@ void consume_catalog_changed(struct consume *c)
 /* The last offsets that were stored, for whoever looks at lag; then nothing is ours any more. */
 static void stop_writers(struct consume *c)
 {
-    int64_t limit_us = c->o.conf->drain_us;
+    int64_t limit_us = atomic_load(c->o.drain_us);
     int64_t due = clock_mono_us() + limit_us;
 
     for (size_t i = 0; i < CONSUME_SHARDS; i++) {

@@ -21,6 +21,7 @@ struct consume_options {
     struct keys *keys;
     struct stat_set *stats;
     struct db_address catalog;
+    const _Atomic int64_t *drain_us; /* the configured time of consume_free(), which may change meanwhile */
 };
 
 POFR_MUST_USE int consume_new(const struct consume_options *o, struct consume **out, struct pofr_err *err);

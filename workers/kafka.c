@@ -20,6 +20,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "common/kafka/client.h"
+#include "common/kafka/log_ends.h"
 #include "common/os/clock.h"
 #include "common/os/log.h"
 #include "common/record/limits.h"
@@ -469,57 +470,12 @@ int kafka_publish(struct kafka_producer *p, const char *topic, const struct mess
     return 0;
 }
 
-/* Ask who leads which slot. The library does so for topics that it writes, and remembers else for a quarter of an hour. */
-static void learn_leaders(struct kafka_producer *p, const char *topic, int timeout_ms)
-{
-    rd_kafka_topic_t *t = rd_kafka_topic_new(p->rk, topic, NULL);
-    const struct rd_kafka_metadata *m = NULL;
-
-    if (t && rd_kafka_metadata(p->rk, 0, t, &m, timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        rd_kafka_metadata_destroy(m);
-    }
-    if (t) {
-        rd_kafka_topic_destroy(t);
-    }
-}
-
-/*
- * which: RD_KAFKA_OFFSET_BEGINNING or _END, that the brokers' request takes in place of a time. Not
- * rd_kafka_query_watermark_offsets(): that waits for a leader which is gone until it is back, whatever its time limit (2.0.2).
- */
-static rd_kafka_resp_err_t ask_edge(struct kafka_producer *p, const char *topic, unsigned slot, int64_t which,
-                                    int timeout_ms, int64_t *out)
-{
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_t *edge = rd_kafka_topic_partition_list_add(list, topic, (int32_t)slot);
-    rd_kafka_resp_err_t rc;
-
-    edge->offset = which;
-    rc = rd_kafka_offsets_for_times(p->rk, list, timeout_ms);
-    if (rc == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        rc = edge->err != RD_KAFKA_RESP_ERR_NO_ERROR ? edge->err : edge->offset < 0 ? RD_KAFKA_RESP_ERR__BAD_MSG : rc;
-    }
-    if (rc == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        *out = edge->offset;
-    }
-    rd_kafka_topic_partition_list_destroy(list);
-    return rc;
-}
-
 int kafka_limits(struct kafka_producer *p, const char *topic, unsigned slot, int timeout_ms, int64_t *out_low,
                  int64_t *out_high, struct pofr_err *err)
 {
-    int64_t low = 0, high = 0;
-    rd_kafka_resp_err_t rc = ask_edge(p, topic, slot, RD_KAFKA_OFFSET_BEGINNING, timeout_ms, &low);
+    int rc = kafka_log_ends(p->rk, topic, slot, timeout_ms, out_low, out_high);
 
-    if (rc == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        rc = ask_edge(p, topic, slot, RD_KAFKA_OFFSET_END, timeout_ms, &high);
-    }
-    if (rc == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        *out_low = low;
-        *out_high = high;
-        return 0;
-    }
-    learn_leaders(p, topic, timeout_ms);
-    return pofr_err_set(err, POFR_ETIMEOUT, "%s, slot %u: %s", topic, slot, rd_kafka_err2str(rc));
+    return rc == 0 ? 0
+                   : pofr_err_set(err, POFR_ETIMEOUT, "%s, slot %u: %s", topic, slot,
+                                  rd_kafka_err2str((rd_kafka_resp_err_t)rc));
 }

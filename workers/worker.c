@@ -32,7 +32,9 @@
 
 struct worker {
     struct conf *conf;
-    const struct worker_conf *c;
+    const struct worker_conf *c; /* of conf: who reads it does so all the time */
+    struct conf *fresh;          /* what SIGHUP brought last; NULL: nothing yet. Of the signals' thread */
+    _Atomic int64_t drain_us;    /* the one option that may change */
     char name[190];
     char brokers[1024];
     char copy_path[4096];
@@ -189,7 +191,7 @@ static int open_metrics(struct worker *w, struct pofr_err *err)
 
 static int open_consume(struct worker *w, struct pofr_err *err)
 {
-    const struct consume_options o = { w->c, w->name, w->keys, w->stats, catalog_address(w) };
+    const struct consume_options o = { w->c, w->name, w->keys, w->stats, catalog_address(w), &w->drain_us };
     struct consume *c = NULL;
     int code = consume_new(&o, &c, err);
 
@@ -224,18 +226,19 @@ static void changed(const char *section, const char *name, const char *before, c
     log_info("worker", "option_changed", "option=%s.%s before=\"%s\" after=\"%s\"", section, name, before, after);
 }
 
-/* All that may change at run time is read when the worker ends: so only what was asked for is checked here. */
 static void reload(struct worker *w)
 {
     struct pofr_err err = { 0 };
     struct conf *next = NULL;
 
     service_reloading();
-    if (conf_reload(w->conf, changed, NULL, &next, &err) != 0) {
+    if (conf_reload(w->fresh ? w->fresh : w->conf, changed, NULL, &next, &err) != 0) {
         log_error("worker", "reload_refused", "error=\"%s\"", err.text);
     } else {
+        atomic_store(&w->drain_us, ((const struct worker_conf *)conf_values(next))->drain_us);
         log_info("worker", "reloaded", "file=%s", conf_path(next));
-        conf_free(next);
+        conf_free(w->fresh);
+        w->fresh = next;
     }
     service_ready();
 }
@@ -296,6 +299,7 @@ int worker_start(struct conf *conf, struct worker **out, struct pofr_err *err)
     pthread_mutex_init(&w->lock, NULL);
     block_signals(); /* before any thread */
     w->c = conf_values(conf);
+    atomic_store(&w->drain_us, w->c->drain_us);
     w->lock_fd = -1;
     code = name_worker(w, err);
     if (code == 0) {
@@ -352,7 +356,7 @@ int worker_run(struct worker *w, struct pofr_err *err)
         }
     }
     service_stopping();
-    service_extend(w->c->drain_us + SLACK_US);
+    service_extend(atomic_load(&w->drain_us) + SLACK_US);
     return rc;
 }
 
@@ -377,6 +381,7 @@ void worker_free(struct worker *w)
     if (w->conf) {
         log_info("worker", "stopped", "name=%s", w->name);
     }
+    conf_free(w->fresh);
     conf_free(w->conf);
     free(w);
 }

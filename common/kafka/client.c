@@ -14,6 +14,7 @@
 
 #define PROPERTIES_MAX 64u
 #define SLICE_MS       500
+#define SCRAM_MENDED   0x020601ff /* librdkafka 2.6.1 */
 
 int kafka_conf_set(struct rd_kafka_conf_s *conf, const char *name, const char *value, struct pofr_err *err)
 {
@@ -95,6 +96,8 @@ static int apply_file(struct rd_kafka_conf_s *conf, const char *file, struct pof
     return rc;
 }
 
+const char *const kafka_mechanisms[] = { "SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN", NULL };
+
 /* --- TLS and SASL ------------------------------------------------------------------------------------- */
 
 static int apply_password(struct rd_kafka_conf_s *conf, const char *file, struct pofr_err *err)
@@ -164,7 +167,8 @@ static int apply_tls(struct rd_kafka_conf_s *conf, const struct kafka_access *a,
         rc = pofr_err_set(err, POFR_ECONFIG, "this librdkafka has no TLS");
     }
     if (rc == 0 && with_user) {
-        const char *const pairs[][2] = { { "sasl.mechanisms", "SCRAM-SHA-512" }, { "sasl.username", a->user } };
+        const char *const pairs[][2] = { { "sasl.mechanisms", kafka_mechanisms[a->mechanism] },
+                                         { "sasl.username", a->user } };
 
         rc = apply_pairs(conf, pairs, pofr_countof(pairs), err);
         rc = rc ? rc : apply_password(conf, a->password_file ? a->password_file : "", err);
@@ -239,10 +243,55 @@ static void keep_fault(const rd_kafka_t *rk, int level, const char *facility, co
     pthread_mutex_unlock(&n->lock);
 }
 
+/* "ssl://kafka1.example.org:9093/1", "…/bootstrap": the same broker, and one of these may be told for both. */
+static void note_end(struct kafka_notes *n, const char *broker, int64_t ends_us)
+{
+    const char *scheme = strstr(broker, "://");
+    struct slice name = slice_str(scheme ? scheme + 3 : broker);
+    size_t at = 0;
+
+    name = slice_sub(name, 0, slice_find(name, '/'));
+    pthread_mutex_lock(&n->lock);
+    while (at < n->peers_count && !slice_eq_str(name, n->peers[at].name)) {
+        at++;
+    }
+    if (at < KAFKA_PEERS_MAX && name.len < sizeof(n->peers[0].name)) {
+        snprintf(n->peers[at].name, sizeof(n->peers[at].name), "%.*s", SLICE_FMT(name));
+        n->peers[at].ends_us = ends_us;
+        n->peers_count = at < n->peers_count ? n->peers_count : at + 1;
+    }
+    pthread_mutex_unlock(&n->lock);
+}
+
+/* on_certificate() for clients whose opaque is their notes. */
+static int note_certificate(rd_kafka_t *rk, const char *broker_name, int32_t broker_id, int *x509_error, int depth,
+                            const char *certificate, size_t size, char *why, size_t why_size, void *opaque)
+{
+    int good = on_certificate(rk, broker_name, broker_id, x509_error, depth, certificate, size, why, why_size, opaque);
+    int64_t ends_us;
+
+    if (good && depth == 0 && certificate_der_end(slice_of(certificate, size), &ends_us) == 0) {
+        note_end((struct kafka_notes *)opaque, broker_name, ends_us);
+    }
+    return good;
+}
+
+size_t kafka_notes_peers(struct kafka_notes *n, struct kafka_peer out[KAFKA_PEERS_MAX])
+{
+    size_t count;
+
+    pthread_mutex_lock(&n->lock);
+    count = n->peers_count;
+    memcpy(out, n->peers, count * sizeof(out[0]));
+    pthread_mutex_unlock(&n->lock);
+    return count;
+}
+
 void kafka_notes_init(struct kafka_notes *n)
 {
     pthread_mutex_init(&n->lock, NULL);
     n->fault[0] = 0;
+    n->peers_count = 0;
 }
 
 void kafka_notes_fini(struct kafka_notes *n)
@@ -250,8 +299,11 @@ void kafka_notes_fini(struct kafka_notes *n)
     pthread_mutex_destroy(&n->lock);
 }
 
-void kafka_notes_take(struct kafka_notes *n, struct rd_kafka_conf_s *conf)
+void kafka_notes_take(struct kafka_notes *n, const struct kafka_access *access, struct rd_kafka_conf_s *conf)
 {
+    if (access && access->tls.on) {
+        (void)rd_kafka_conf_set_ssl_cert_verify_cb(conf, note_certificate); /* there was one already */
+    }
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_ERROR);
     rd_kafka_conf_set_opaque(conf, n);
     rd_kafka_conf_set_log_cb(conf, keep_fault);
@@ -276,6 +328,21 @@ static void shorten(char *text)
     }
 }
 
+/*
+ * Before 2.6.1 librdkafka appends its nonce a second time. Brokers let that pass until 3.9; from 4.0 on they call it a wrong
+ * password, and so may it be.
+ */
+static void tell_of_scram(rd_kafka_resp_err_t e, char *text, size_t size)
+{
+    if (e == RD_KAFKA_RESP_ERR__AUTHENTICATION && strstr(text, "SCRAM") && rd_kafka_version() < SCRAM_MENDED) {
+        snprintf(
+            text, size,
+            "SASL authentication failed: a wrong user or password, or a broker from 4.0 on, which takes no SCRAM from "
+            "librdkafka %s ([kafka] mechanism)",
+            rd_kafka_version_str());
+    }
+}
+
 bool kafka_notes_read(struct kafka_notes *n, struct rd_kafka_s *rk, char *text, size_t size)
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_get_main(rk);
@@ -290,6 +357,7 @@ bool kafka_notes_read(struct kafka_notes *n, struct rd_kafka_s *rk, char *text, 
             snprintf(text, size, "%s", rd_kafka_event_error_string(event));
             lasting = lasting || is_lasting(e, text);
             shorten(text);
+            tell_of_scram(e, text, size);
         }
         rd_kafka_event_destroy(event);
     }

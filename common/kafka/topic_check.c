@@ -32,7 +32,7 @@ int topic_admin_open(const char *brokers, const struct kafka_access *access, str
         return pofr_err_set(err, POFR_ENOMEM, "kafka client: out of memory");
     }
     kafka_notes_init(&a->notes);
-    kafka_notes_take(&a->notes, conf);
+    kafka_notes_take(&a->notes, access, conf);
     a->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
     if (!a->rk) {
         rd_kafka_conf_destroy(conf);

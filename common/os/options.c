@@ -213,8 +213,13 @@ static int ask_health(const struct options_spec *spec, const struct conf *conf)
 static bool load_conf(const struct options_spec *spec, const struct asked *asked, struct options *out, int *out_exit)
 {
     struct pofr_err err = { 0 };
-    int rc = conf_load_instance(spec->conf, out->config_path, asked->instance, &out->conf, &err);
+    int rc;
 
+    if (spec->conf_may_lack && !asked->check && !asked->print && !asked->health &&
+        access(out->config_path, F_OK) != 0) {
+        return true;
+    }
+    rc = conf_load_instance(spec->conf, out->config_path, asked->instance, &out->conf, &err);
     if (rc != 0) {
         (void)fprintf(stderr, "%s: %s%s\n", spec->program, err.text,
                       access(out->config_path, F_OK) != 0 ? "; --config FILE says where it is" : "");

@@ -43,6 +43,7 @@ struct options_spec {
     size_t extra_count; /* <= OPTIONS_EXTRA_MAX */
     /* Lines "name version" of the libraries in use, for --version; ends with NULL. May be NULL. */
     const char *const *libraries;
+    bool conf_may_lack; /* the configuration need not be there: options.conf is NULL then */
 };
 
 struct options {

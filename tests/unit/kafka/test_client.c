@@ -121,6 +121,25 @@ static void tls_verifies_the_broker_and_its_name(void **state)
     rd_kafka_conf_destroy(conf);
 }
 
+static void a_user_goes_by_the_mechanism_that_was_named(void **state)
+{
+    struct kafka_access a = { .tls = { .on = true, .ca_file = file, .certificate_file = "" },
+                              .user = "pofr-gateway",
+                              .password_file = file };
+
+    (void)state;
+    write_properties("opensesame\n", 0600);
+    for (a.mechanism = 0; kafka_mechanisms[a.mechanism]; a.mechanism++) {
+        struct rd_kafka_conf_s *conf = NULL;
+
+        assert_int_equal(kafka_conf_new("127.0.0.1:1", &a, "pofr-test", &conf, NULL), 0);
+        expect_property(conf, "security.protocol", "sasl_ssl");
+        expect_property(conf, "sasl.mechanisms", kafka_mechanisms[a.mechanism]);
+        rd_kafka_conf_destroy(conf);
+    }
+    assert_int_equal(a.mechanism, 3);
+}
+
 static void a_user_goes_by_scram_inside_tls_alone(void **state)
 {
     struct kafka_access a = { .tls = { .on = true, .ca_file = file, .certificate_file = "" },
@@ -165,6 +184,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_file_that_others_can_read_is_refused, make_file, remove_file),
         cmocka_unit_test_setup_teardown(tls_verifies_the_broker_and_its_name, make_file, remove_file),
         cmocka_unit_test_setup_teardown(a_user_goes_by_scram_inside_tls_alone, make_file, remove_file),
+        cmocka_unit_test_setup_teardown(a_user_goes_by_the_mechanism_that_was_named, make_file, remove_file),
         cmocka_unit_test_setup_teardown(what_is_no_certificate_makes_no_client, make_file, remove_file),
     };
 

@@ -26,7 +26,7 @@ static const struct options_extra extra[] = { { "state-dir", "DIR", "Where state
                                               { "once", NULL, "One round." } };
 static const char *const libraries[] = { "libsample 1.2", NULL };
 static const struct options_spec spec = {
-    "pofr-sample", "Does nothing.", "[word]", &table, extra, pofr_countof(extra), libraries,
+    "pofr-sample", "Does nothing.", "[word]", &table, extra, pofr_countof(extra), libraries, false,
 };
 
 static char said[8192];
@@ -84,6 +84,24 @@ static void a_good_command_line_loads_the_configuration(void **state)
     assert_null(options.extra[1]); /* after the first word, options are the word's own */
     assert_int_equal(options.first, 4);
     conf_free(options.conf);
+}
+
+static void what_works_without_a_configuration_does_not_ask_for_one(void **state)
+{
+    struct options_spec may = spec;
+
+    (void)state;
+    may.conf_may_lack = true;
+    assert_true(parse_with(&may, 2, (const char *const[]){ "pofr-sample", "collect", NULL }));
+    assert_null(options.conf);
+    assert_string_equal(said, "");
+    assert_false(parse_with(&may, 2, (const char *const[]){ "pofr-sample", "--check-config", NULL }));
+    assert_int_equal(code, POFR_EXIT_USAGE);
+    assert_true(parse_with(&may, 2, (const char *const[]){ "pofr-sample", "--config", path, NULL }));
+    assert_non_null(options.conf);
+    conf_free(options.conf);
+    assert_false(PARSE(2, "collect"));
+    assert_int_equal(code, POFR_EXIT_USAGE);
 }
 
 static void several_share_a_file_by_their_instance(void **state)
@@ -153,7 +171,9 @@ static void health_asks_who_runs_with_this_configuration(void **state)
     };
     static const struct conf_table served_table =
         CONF_TABLE("pofr-sample", "/nonexistent/sample.conf", struct served, served_options, NULL);
-    static const struct options_spec served = { "pofr-sample", "Serves.", "", &served_table, NULL, 0, libraries };
+    static const struct options_spec served = {
+        "pofr-sample", "Serves.", "", &served_table, NULL, 0, libraries, false
+    };
     const char *const words[] = { "pofr-sample", "--health", "--config", path, NULL };
 
     (void)state;
@@ -220,7 +240,7 @@ static void a_program_is_called_by_its_name_wherever_it_lies(void **state)
 
 static void a_program_without_configuration_takes_only_its_own(void **state)
 {
-    static const struct options_spec bare = { "pofrctl", "Asks.", "noun verb", NULL, NULL, 0, NULL };
+    static const struct options_spec bare = { "pofrctl", "Asks.", "noun verb", NULL, NULL, 0, NULL, false };
     const char *const argv[] = { "pofrctl", "host", "list", "--json", NULL };
     const char *const wrong[] = { "pofrctl", "--config", "x", NULL };
 
@@ -249,6 +269,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_FOLDER(a_good_command_line_loads_the_configuration),
+        IN_FOLDER(what_works_without_a_configuration_does_not_ask_for_one),
         IN_FOLDER(several_share_a_file_by_their_instance),
         cmocka_unit_test(help_names_every_option),
         cmocka_unit_test(version_names_the_libraries),
