@@ -40,8 +40,8 @@ struct catalog {
 
 /* --- questions ---------------------------------------------------------------------------------------- */
 
-static int ask_db(struct catalog *c, const char *sql, const struct db_value *values, size_t count,
-                  struct db_result **out, struct pofr_err *err)
+static int ask_once(struct catalog *c, const char *sql, const struct db_value *values, size_t count,
+                    struct db_result **out, struct pofr_err *err)
 {
     int rc = c->db ? 0 : db_connect(&c->o.address, &c->db, err);
 
@@ -53,6 +53,16 @@ static int ask_db(struct catalog *c, const char *sql, const struct db_value *val
         c->db = NULL;
     }
     return rc;
+}
+
+/* A connection that idled may be gone without a word. All that is asked here may be asked twice. */
+static int ask_db(struct catalog *c, const char *sql, const struct db_value *values, size_t count,
+                  struct db_result **out, struct pofr_err *err)
+{
+    bool was_there = c->db != NULL;
+    int rc = ask_once(c, sql, values, count, out, err);
+
+    return rc == POFR_EDBBUSY && was_there ? ask_once(c, sql, values, count, out, err) : rc;
 }
 
 static void take_wanted(struct catalog *c, const struct db_result *r)
@@ -68,14 +78,18 @@ static void take_wanted(struct catalog *c, const struct db_result *r)
         rows[i].host_id = db_get_u64(r, i, 0);
         rows[i].range.first = db_get_u64(r, i, 1);
         rows[i].range.last = db_get_u64(r, i, 2);
+        rows[i].since_us = (int64_t)db_get_u64(r, i, 3);
     }
-    wanted_replace(c->o.wanted, rows, n);
+    if (wanted_replace(c->o.wanted, rows, n)) {
+        c->o.changed(c->o.arg);
+    }
 }
 
 static void read_wanted(struct catalog *c)
 {
-    static const char sql[] = "SELECT host_id, first_sequence, last_sequence FROM wanted "
-                              "ORDER BY host_id, first_sequence LIMIT ?";
+    static const char sql[] =
+        "SELECT host_id, first_sequence, last_sequence, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', since) FROM wanted "
+        "ORDER BY host_id, first_sequence LIMIT ?";
     struct db_value limit = DB_V_U(WANTED_MAX);
     struct db_result *r = NULL;
     struct pofr_err err;

@@ -48,6 +48,8 @@ struct catalog_options {
     struct db_address address; /* strings must outlive the catalog */
     struct keys *keys;
     struct wanted *wanted;
+    void (*changed)(void *arg); /* something is wanted since the last look */
+    void *arg;
     struct reports *reports;
     const char *gateway; /* its name */
     struct stat_set *stats;

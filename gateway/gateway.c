@@ -174,6 +174,8 @@ static int open_catalog(struct gateway *g, struct pofr_err *err)
     o.address = catalog_address(g);
     o.keys = g->keys;
     o.wanted = g->wanted;
+    o.changed = on_keys_changed;
+    o.arg = g;
     o.reports = g->reports;
     o.stats = g->stats;
     o.refresh_us = g->c->refresh_us;

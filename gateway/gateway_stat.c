@@ -9,8 +9,9 @@ const struct stat_def gateway_stats[GATEWAY_STAT_COUNT] = {
 
 const char *session_end_name(enum session_end why)
 {
-    static const char *const names[] = { "peer",  "silence", "slow",   "protocol", "superseded", "refused",  "delivery",
-                                         "stuck", "drain",   "broken", "order",    "done",       "resources" };
+    static const char *const names[] = { "peer",    "silence",  "slow",      "protocol", "superseded",
+                                         "refused", "delivery", "stuck",     "drain",    "broken",
+                                         "order",   "done",     "resources", "wanted" };
 
     return (size_t)why < pofr_countof(names) ? names[why] : "unknown";
 }

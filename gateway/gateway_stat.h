@@ -76,7 +76,8 @@ enum session_end {
     END_BROKEN,
     END_ORDER,
     END_DONE,
-    END_RESOURCES
+    END_RESOURCES,
+    END_WANTED /* so that the next answer to HELLO names what is wanted again */
 };
 
 enum enrolment {

@@ -38,7 +38,8 @@ static void welcome(struct session *s)
     if (keys_newest(s->env->keys, s->who.host_id, now, m.welcome.key) != 0) {
         memcpy(m.welcome.key, s->who.key, sizeof(m.welcome.key));
     }
-    m.welcome.wanted_len = wanted_of(s->env->wanted, s->who.host_id, m.welcome.wanted, MESSAGE_WANTED_MAX);
+    m.welcome.wanted_len =
+        wanted_of(s->env->wanted, s->who.host_id, m.welcome.wanted, MESSAGE_WANTED_MAX, &s->wanted_since_us);
     s->state = SESSION_OPEN;
     reports_hello(s->env->reports, s->who.host_id, s->hello.oldest, s->hello.newest, now);
     s->reported = true;
@@ -149,6 +150,14 @@ void session_rejudge(struct session *s, const struct session_identity *who)
         stat_add(s->env->stats, STAT_gateway_revocations, 1);
         session_refuse(s, who->refuse != 0 ? who->refuse : MESSAGE_REFUSE_REVOKED,
                        who->reason ? who->reason : "the key is not known any more", RETRY_LATE_MS, END_REFUSED);
+    }
+    if (!s->over && s->state == SESSION_OPEN && s->who.role == SESSION_HOST) {
+        int64_t since_us;
+
+        (void)wanted_of(s->env->wanted, s->who.host_id, NULL, MESSAGE_WANTED_MAX, &since_us);
+        if (since_us > s->wanted_since_us) { /* only the answer to HELLO names them */
+            session_refuse(s, MESSAGE_REFUSE_BUSY, "bundles are wanted again", RETRY_SOON_MS, END_WANTED);
+        }
     }
 }
 

@@ -54,6 +54,7 @@ struct session {
     bool last_readable;
 
     int64_t opened_us, state_us, frame_us, in_us, ping_us, pause_us, slow_us;
+    int64_t wanted_since_us; /* of what its WELCOME named as wanted; wanted.h */
 };
 
 void session_send(struct session *s, const struct message *m);

@@ -10,6 +10,7 @@ struct wanted {
     pthread_mutex_t lock; /* of rows and count */
     struct wanted_row *rows;
     size_t count;
+    int64_t newest_us; /* since of all rows that there ever were */
 };
 
 int wanted_new(struct wanted **out)
@@ -33,22 +34,30 @@ void wanted_free(struct wanted *w)
     }
 }
 
-void wanted_replace(struct wanted *w, struct wanted_row *rows, size_t count)
+bool wanted_replace(struct wanted *w, struct wanted_row *rows, size_t count)
 {
     struct wanted_row *old;
+    bool newer = false;
 
     pthread_mutex_lock(&w->lock);
     old = w->rows;
     w->rows = rows;
     w->count = count;
+    for (size_t i = 0; i < count; i++) {
+        newer = newer || rows[i].since_us > w->newest_us;
+        w->newest_us = rows[i].since_us > w->newest_us ? rows[i].since_us : w->newest_us;
+    }
     pthread_mutex_unlock(&w->lock);
     free(old);
+    return newer;
 }
 
-unsigned wanted_of(struct wanted *w, uint64_t host_id, struct message_range *out, unsigned max)
+unsigned wanted_of(struct wanted *w, uint64_t host_id, struct message_range *out, unsigned max, int64_t *out_since_us)
 {
     size_t low = 0, high;
     unsigned n = 0;
+
+    *out_since_us = 0;
 
     pthread_mutex_lock(&w->lock);
     high = w->count;
@@ -62,7 +71,13 @@ unsigned wanted_of(struct wanted *w, uint64_t host_id, struct message_range *out
         }
     }
     for (; low < w->count && w->rows[low].host_id == host_id && n < max; low++) {
-        out[n++] = w->rows[low].range;
+        if (out) {
+            out[n] = w->rows[low].range;
+        }
+        if (w->rows[low].since_us > *out_since_us) {
+            *out_since_us = w->rows[low].since_us;
+        }
+        n++;
     }
     pthread_mutex_unlock(&w->lock);
     return n;

@@ -35,10 +35,8 @@ static const struct {
     const char *name;
     int (*run)(const struct pass *p, struct shard *s, struct pofr_err *err);
 } steps[] = {
-    { "partitions", step_partitions },
-    { "hosts", step_hosts },
-    { "retired", step_retired },
-    { "strings", step_strings },
+    { "partitions", step_partitions }, { "hosts", step_hosts },     { "retired", step_retired },
+    { "wanted", step_wanted },         { "strings", step_strings },
 };
 
 static void publish_held(struct merger *m)

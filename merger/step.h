@@ -40,5 +40,7 @@ POFR_MUST_USE int step_partitions(const struct pass *p, struct shard *s, struct 
 POFR_MUST_USE int step_hosts(const struct pass *p, struct shard *s, struct pofr_err *err);
 /* Close the open rows of retired hosts at the end of their newest bundle. */
 POFR_MUST_USE int step_retired(const struct pass *p, struct shard *s, struct pofr_err *err);
+/* Missing bundles are asked of their hosts again, and no longer than that makes sense. */
+POFR_MUST_USE int step_wanted(const struct pass *p, struct shard *s, struct pofr_err *err);
 /* Once a day: strings that open rows use are marked used; those that no row can refer to any more go. */
 POFR_MUST_USE int step_strings(const struct pass *p, struct shard *s, struct pofr_err *err);

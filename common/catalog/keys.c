@@ -238,20 +238,33 @@ int keys_refresh(struct keys *k, struct pofr_err *err)
     return code;
 }
 
+static int ask_both(struct keys *k, const char *hosts_sql, const char *keys_sql, const struct db_value *v,
+                    struct keys_answer *a, struct pofr_err *err)
+{
+    int code = connected(k, err);
+
+    if (code == 0) {
+        code = db_run(k->db, hosts_sql, v, 1, &a->hosts, err);
+    }
+    if (code == 0) {
+        code = db_run(k->db, keys_sql, v, 1, &a->keys, err);
+    }
+    return lost(k, code);
+}
+
 /* One host and all its keys. where: a condition on host with one value. */
 static int ask_one(struct keys *k, const char *hosts_sql, const char *keys_sql, const struct db_value *v, bool *changed,
                    struct pofr_err *err)
 {
     struct keys_answer a = { 0 };
-    int code = connected(k, err);
+    bool was_there = k->db != NULL;
+    int code = ask_both(k, hosts_sql, keys_sql, v, &a, err);
 
-    if (code == 0) {
-        code = db_run(k->db, hosts_sql, v, 1, &a.hosts, err);
+    if (code == POFR_EDBBUSY && was_there) { /* a connection that idled may be gone without a word */
+        keys_answer_free(&a);
+        a = (struct keys_answer){ 0 };
+        code = ask_both(k, hosts_sql, keys_sql, v, &a, err);
     }
-    if (code == 0) {
-        code = db_run(k->db, keys_sql, v, 1, &a.keys, err);
-    }
-    lost(k, code);
     if (code == 0) {
         pthread_rwlock_wrlock(&k->lock);
         code = keys_answer_put(&k->table, &a, changed);

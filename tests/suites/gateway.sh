@@ -27,8 +27,9 @@ gateway_conf() {
         printf '[gateway]\nname = suite\nlisten = 127.0.0.1:%s\nhost_key_file = %s\nstate_dir = %s\n' \
             "$(cat "$PORT_FILE" 2>/dev/null || free_port | tee "$PORT_FILE")" "$W/gw/host_key" "$W/gw"
         printf '[kafka]\nbrokers = 127.0.0.1:%s\n' "$(part_field kafka 3)"
-        printf '[catalog]\naddress = 127.0.0.1:%s\nuser = pofr_gateway\npassword_file = %s\nrefresh = 1s\n' \
+        printf '[catalog]\naddress = 127.0.0.1:%s\nuser = pofr_gateway\npassword_file = %s\n' \
             "$(part_field head 3)" "$W/gateway.pw"
+        [[ " $* " == *" catalog.refresh="* ]] || printf 'refresh = 1s\n'
         printf '[metrics]\nlisten = 127.0.0.1:%s\n' "$(cat "$W/metrics.port" 2>/dev/null || free_port | tee "$W/metrics.port")"
         [[ " $* " == *" gateway.threads="* ]] || printf '[gateway]\nthreads = 2\n'
         for option; do
@@ -491,6 +492,26 @@ without_the_catalog_known_hosts_go_on_and_others_come_later() {
     gateway_is_sound
 }
 
+# Its connections are of before, and it does not know yet.
+who_comes_right_after_a_restart_of_the_catalog_is_answered() {
+    local uuid secret
+    cluster
+    gateway catalog.refresh=8s
+    uuid=$(host alpha)
+    secret=$(token)
+    ssh-keygen -q -t ed25519 -N '' -f "$W/stranger" <<<y
+    ssh-keygen -q -t ed25519 -N '' -f "$W/newcomer" <<<y
+    peer hello "$(at)" "$W/stranger" "$uuid" >"$W/out"
+    grep -q '^refuse 0 revoked later' "$W/out"
+    quickstart kill head
+    quickstart start head
+    peer hello "$(at)" "$W/stranger" "$uuid" >"$W/out"
+    grep -q '^refuse 0 revoked later' "$W/out"
+    peer enrol "$(at)" "$W/newcomer" "$secret" >"$W/out"
+    grep -q '^enrolled ' "$W/out"
+    gateway_is_sound
+}
+
 catalog_is_up() { [[ $(figure pofr_gateway_catalog_up) == 1 ]]; }
 
 a_copy_that_is_damaged_is_not_used() {
@@ -843,6 +864,7 @@ cases bundles_are_acked_and_lie_in_the_topic_in_order \
     after_a_delivery_that_failed_nothing_is_acked_and_all_comes_again \
     a_gateway_killed_with_bundles_in_flight_loses_none \
     without_the_catalog_known_hosts_go_on_and_others_come_later \
+    who_comes_right_after_a_restart_of_the_catalog_is_answered \
     a_copy_that_is_damaged_is_not_used \
     a_retired_host_is_cut_off_within_ten_seconds \
     the_answer_to_hello_names_wanted_bundles \

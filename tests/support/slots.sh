@@ -36,7 +36,7 @@ log_cut() {
     kafka_tool org.apache.kafka.tools.DeleteRecordsCommand --bootstrap-server "$(broker)" --offset-json-file "$W/cut.json"
 }
 
-gap_of_the_slot() { quickstart sql -N "SELECT from_offset, to_offset FROM slot_gap WHERE kind = 'retention' AND slot = $(slot_of "$1")"; }
+gap_of_the_slot() { quickstart sql -N "SELECT from_offset, to_offset FROM slot_gap WHERE kind = 'retention' AND slot = $(slot_of "$1") ORDER BY from_offset DESC LIMIT 1"; } # the newest
 gap_is_there() { [[ -n $(gap_of_the_slot "$1") ]]; }
 
 # cut_is_told HOST FROM TO: in rows of the slot and of the host; what the lost ones had begun or ended is put right by the
@@ -47,7 +47,7 @@ cut_is_told() {
     last=$(awk -v at=$(($3 - 1)) '$1 == at { print $2 }' "$W/cut")
     wait_until 60 stored_beyond "$host" $((last + 3))
     equal "$(gap_of_the_slot "$host")" "$2"$'\t'"$3" "row of the slot"
-    equal "$(quickstart sql -N "SELECT first_sequence, last_sequence, kind, explained, lost > 0 FROM gap WHERE host = '$host' AND kind = 'sequence'")" \
+    equal "$(quickstart sql -N "SELECT first_sequence, last_sequence, kind, explained, lost > 0 FROM gap WHERE host = '$host' AND kind = 'sequence' AND explained = 0")" \
         "$first"$'\t'"$last"$'\t'sequence$'\t'0$'\t'1 "gap of the host"
     ctl status | grep -A 3 'log was cut' | grep -w retention
     process_kill TERM "$host/collector"

@@ -31,11 +31,11 @@ static void welcome_names_the_wanted_bundles_of_this_host(void **state)
     struct message m;
 
     (void)state;
-    rows[0] = (struct wanted_row){ r.host_id - 1, { 1, 2 } };
-    rows[1] = (struct wanted_row){ r.host_id, { 3, 4 } };
-    rows[2] = (struct wanted_row){ r.host_id, { 9, 9 } };
-    rows[3] = (struct wanted_row){ r.host_id + 1, { 5, 6 } };
-    wanted_replace(r.wanted, rows, 4);
+    rows[0] = (struct wanted_row){ r.host_id - 1, { 1, 2 }, 1 };
+    rows[1] = (struct wanted_row){ r.host_id, { 3, 4 }, 1 };
+    rows[2] = (struct wanted_row){ r.host_id, { 9, 9 }, 2 };
+    rows[3] = (struct wanted_row){ r.host_id + 1, { 5, 6 }, 3 };
+    assert_true(wanted_replace(r.wanted, rows, 4));
     rig_open(&r, SESSION_HOST);
     assert_true(rig_put_hello(&r));
     session_claimed(r.session);
@@ -43,6 +43,41 @@ static void welcome_names_the_wanted_bundles_of_this_host(void **state)
     assert_int_equal(m.welcome.wanted_len, 2);
     assert_int_equal(m.welcome.wanted[0].first, 3);
     assert_int_equal(m.welcome.wanted[1].last, 9);
+}
+
+/* Only the answer to HELLO names them. */
+static void what_is_wanted_since_the_welcome_ends_the_session(void **state)
+{
+    struct wanted_row *rows = (struct wanted_row *)calloc(2, sizeof(*rows));
+    struct session_identity who;
+
+    (void)state;
+    rig_open_host(&r);
+    who = *session_who(r.session);
+    rows[0] = (struct wanted_row){ r.host_id - 1, { 1, 2 }, 7 };
+    assert_true(wanted_replace(r.wanted, rows, 1));
+    session_rejudge(r.session, &who);
+    assert_false(session_is_over(r.session)); /* another's */
+    rows = (struct wanted_row *)calloc(2, sizeof(*rows));
+    rows[0] = (struct wanted_row){ r.host_id, { 1, 2 }, 8 };
+    assert_true(wanted_replace(r.wanted, rows, 1));
+    session_rejudge(r.session, &who);
+    expect_refuse(0, MESSAGE_REFUSE_BUSY, false);
+    expect_end(END_WANTED);
+}
+
+static void what_the_welcome_named_ends_no_session(void **state)
+{
+    struct wanted_row *rows = (struct wanted_row *)calloc(1, sizeof(*rows));
+    struct session_identity who;
+
+    (void)state;
+    rows[0] = (struct wanted_row){ r.host_id, { 1, 2 }, 8 };
+    assert_true(wanted_replace(r.wanted, rows, 1));
+    rig_open_host(&r);
+    who = *session_who(r.session);
+    session_rejudge(r.session, &who);
+    assert_false(session_is_over(r.session));
 }
 
 static void the_offset_is_of_the_middle_between_request_and_hello(void **state)
@@ -405,6 +440,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_host_is_welcomed_when_it_has_its_claim),
         T(welcome_names_the_wanted_bundles_of_this_host),
+        T(what_is_wanted_since_the_welcome_ends_the_session),
+        T(what_the_welcome_named_ends_no_session),
         T(the_offset_is_of_the_middle_between_request_and_hello),
         T(a_fast_hello_is_still_a_millisecond_uncertain),
         T(hello_of_another_host_than_the_login_ends_it),
