@@ -27,6 +27,7 @@
 #define IO_S      30
 #define KAFKA_MS  5000
 #define ALL_US    (600 * CLOCK_US_PER_S) /* so often all reports are copied, not the new ones alone: slots move */
+#define FRESH_US  (600 * CLOCK_US_PER_S) /* so often a server's certificate is looked at: connections are made anew */
 
 struct watch {
     struct watch_options o;
@@ -44,6 +45,7 @@ struct watch {
     struct db *catalog;
     struct kafka_look *kafka;
     struct tls_watch files;
+    int64_t fresh_us; /* monotonic: when the connections were made */
     struct watch_own own[WATCH_SHARDS_MAX];
     size_t own_count;
     bool told_catalog, told_kafka; /* that it is down */
@@ -68,8 +70,12 @@ static int ask_catalog(struct watch *w, const char *sql, const struct db_value *
                                   .tls = w->conf.catalog_tls,
                                   .connect_timeout_s = CONNECT_S,
                                   .io_timeout_s = IO_S };
-    int code = w->catalog ? 0 : db_connect(&a, &w->catalog, err);
+    bool anew = !w->catalog;
+    int code = anew ? db_connect(&a, &w->catalog, err) : 0;
 
+    if (!code && anew && a.tls.on) {
+        w->next->catalog_ends_us = watch_certificate_end(w->catalog);
+    }
     if (!code) {
         code = db_run(w->catalog, sql, values, count, out, err);
     }
@@ -146,7 +152,11 @@ static void take_topic(struct watch_view *v, const struct look_topic *t)
     v->retention_ms = t->retention_ms;
     v->without_shard = 0;
     for (size_t n = 0; n < t->slots_count; n++) {
-        v->slots[n].facts.kafka = t->slots[n];
+        const struct look_slot *k = &t->slots[n];
+
+        v->slots[n].facts.kafka = *k;
+        snprintf(v->slots[n].owner, sizeof(v->slots[n].owner), "%s",
+                 k->owner == LOOK_NO_OWNER ? "" : t->members[k->owner].client);
         v->without_shard += !v->slots[n].facts.mapped;
     }
 }
@@ -154,13 +164,7 @@ static void take_topic(struct watch_view *v, const struct look_topic *t)
 static int look_at_kafka(struct watch *w, struct pofr_err *err)
 {
     struct look_topic t;
-    int code;
-
-    if (tls_watch_changed(&w->files, &w->conf.kafka.tls)) {
-        kafka_look_close(w->kafka); /* a client keeps the certificate that it was made with */
-        w->kafka = NULL;
-    }
-    code = w->kafka ? 0 : kafka_look_open(w->brokers, &w->conf.kafka, "pofr-merger", &w->kafka, err);
+    int code = w->kafka ? 0 : kafka_look_open(w->brokers, &w->conf.kafka, "pofr-merger", &w->kafka, err);
 
     if (!code) {
         code = kafka_look_at(w->kafka, w->conf.kafka_topic, w->conf.kafka_group, KAFKA_MS, &t, err);
@@ -168,6 +172,7 @@ static int look_at_kafka(struct watch *w, struct pofr_err *err)
     if (!code) {
         take_topic(w->next, &t);
         look_topic_free(&t);
+        w->next->kafka_count = kafka_look_peers(w->kafka, w->next->kafka);
     }
     return code;
 }
@@ -245,11 +250,34 @@ static void take_shards(struct watch *w)
         if (!ours) {
             forget(&w->own[i].db);
             w->own[i].told[0] = 0;
+            w->own[i].until_totals = 0;
         }
+    }
+    for (unsigned n = 0; n < TOPIC_PARTITIONS_MAX; n++) { /* if the catalog is down, what was read before still holds */
+        struct watch_slot *s = &v->slots[n];
+        uint64_t shard_id = s->ours ? v->shards[s->shard].at.shard_id : 0;
+
+        for (size_t i = 0; i < count && s->ours; i++) {
+            if (list[i].shard_id == shard_id) {
+                s->shard = (uint32_t)i;
+                break;
+            }
+        }
+        s->ours = s->ours && s->shard < count && list[s->shard].shard_id == shard_id;
     }
     free(v->shards);
     v->shards = shards;
     v->shards_count = count;
+}
+
+static bool is_stopping(struct watch *w)
+{
+    bool stop;
+
+    pthread_mutex_lock(&w->lock);
+    stop = w->stop;
+    pthread_mutex_unlock(&w->lock);
+    return stop;
 }
 
 static int one_shard(struct watch *w, size_t shard, const struct db_result *reports, struct pofr_err *err)
@@ -293,7 +321,7 @@ static void ask_first(struct watch *w, struct db_result **reports)
 
     v->catalog_up = true;
     note_catalog(w, read_map(w, &err), &err);
-    for (size_t i = 0; i < v->shards_count; i++) {
+    for (size_t i = 0; i < v->shards_count && !is_stopping(w); i++) {
         struct watch_own *own = own_of(w, v->shards[i].at.name);
         struct pofr_err why = { 0 };
 
@@ -307,16 +335,37 @@ static void ask_first(struct watch *w, struct db_result **reports)
     }
 }
 
+/* Of a shard that is down the newest word stands, but that its slots were stored to a moment ago is of the past. */
 static void judge(struct watch_view *v)
 {
     for (unsigned n = 0; n < v->partitions; n++) {
         struct watch_slot *s = &v->slots[n];
+        struct health_slot facts = s->facts;
+        bool down = s->ours && !v->shards[s->shard].up;
 
-        s->result = health_of(&s->facts, v->retention_ms, v->min_insync, clock_wall_us());
-        if (s->ours && !v->shards[s->shard].up) { /* how far it had come is known all the same */
-            s->result.problems |= HEALTH_SHARD_DOWN;
+        facts.idle_s = down ? INT64_MAX : facts.idle_s;
+        s->result = health_of(&facts, v->retention_ms, v->min_insync, clock_wall_us());
+        if (down) { /* it waits for its shard: its worker is not stuck */
+            s->result.problems = (s->result.problems | HEALTH_SHARD_DOWN) & ~(unsigned)HEALTH_STUCK;
         }
     }
+}
+
+/* A connection keeps the certificates with which it was made, ours and the server's. */
+static void connect_anew(struct watch *w)
+{
+    bool tls = w->conf.kafka.tls.on || w->conf.catalog_tls.on || w->conf.shard_tls.on;
+
+    if (!tls || (!tls_watch_changed(&w->files, &w->conf.kafka.tls) && clock_mono_us() - w->fresh_us < FRESH_US)) {
+        return;
+    }
+    w->fresh_us = clock_mono_us();
+    forget(&w->catalog);
+    for (size_t i = 0; i < w->own_count; i++) {
+        forget(&w->own[i].db);
+    }
+    kafka_look_close(w->kafka);
+    w->kafka = NULL;
 }
 
 static void one_round(struct watch *w)
@@ -326,20 +375,25 @@ static void one_round(struct watch *w)
     struct pofr_err err = { 0 };
     bool all = true;
 
+    connect_anew(w);
     take_shards(w);
     reports = calloc(v->shards_count + 1, sizeof(struct db_result *));
     if (!reports) {
         return;
     }
     ask_first(w, reports);
-    note_kafka(w, look_at_kafka(w, &err), &err);
-    if (v->kafka_up) {
+    if (!is_stopping(w)) {
+        note_kafka(w, look_at_kafka(w, &err), &err);
+    }
+    if (v->kafka_up && !is_stopping(w)) {
         look_at_unread(w);
     }
     for (size_t i = 0; i < v->shards_count; i++) {
         struct pofr_err why = { 0 };
 
-        if (one_shard(w, i, reports[i], &why) != 0) {
+        if (is_stopping(w)) {
+            all = false;
+        } else if (one_shard(w, i, reports[i], &why) != 0) {
             log_debug("watch", "shard_down", "shard=%s error=\"%s\"", v->shards[i].at.name, why.text);
             all = false;
         }
@@ -480,6 +534,7 @@ int watch_start(const struct watch_options *o, struct watch **out, struct pofr_e
         code = pofr_err_set(err, POFR_ECONFIG, "catalog address \"%s\" is not host:port", o->conf->catalog_address);
     } else {
         tls_watch_init(&w->files, &w->conf.kafka.tls);
+        w->fresh_us = clock_mono_us();
         snprintf(w->next->topic, sizeof(w->next->topic), "%s", w->conf.kafka_topic);
         snprintf(w->next->group, sizeof(w->next->group), "%s", w->conf.kafka_group);
         errno = pthread_create(&w->thread, NULL, run, w);

@@ -8,10 +8,6 @@
 #include "merger/watch_parts.h"
 
 static const char *const place_names[] = { "spool", "kafka", "stored", "set_aside", "lost", "unaccounted" };
-static const char *const host_names[] = { "reporting", "silent",       "never", "pending",
-                                          "retired",   "disconnected", "gaps",  "spool_nearly_full",
-                                          "clock_off", "unaccounted" };
-
 struct slot_family {
     const char *name, *help;
     const char *label; /* "partition" or "slot" */
@@ -167,62 +163,53 @@ static void write_paused(const struct watch_view *v, struct buf *out)
     }
 }
 
-static void write_hosts(const struct watch_view *v, const char *family, const char *label, const char *help,
-                        unsigned from, unsigned to, struct buf *out)
+/* A client's name is whatever it says. */
+void watch_write_label(struct buf *out, const char *text)
 {
-    stat_write_head(out, family, STAT_TYPE_GAUGE, "", help);
-    for (size_t i = 0; i < v->shards_count; i++) {
-        for (unsigned k = from; k < to && v->shards[i].counted; k++) {
-            buf_printf(out, "%s{shard=\"%s\",%s=\"%s\"} %" PRIu64 "\n", family, v->shards[i].at.name, label,
-                       host_names[k], v->shards[i].hosts[k]);
+    for (const char *c = text; *c; c++) {
+        buf_u8(out, *c < ' ' || *c > '~' || *c == '"' || *c == '\\' ? '?' : (uint8_t)*c);
+    }
+}
+
+static void write_owners(const struct watch_view *v, struct buf *out)
+{
+    stat_write_head(out, "pofr_slot_owner", STAT_TYPE_GAUGE, "", "1: this worker has the slot, by the consumer group.");
+    for (unsigned n = 0; n < v->partitions; n++) {
+        if (v->slots[n].ours && v->slots[n].owner[0]) {
+            buf_printf(out, "pofr_slot_owner{slot=\"%u\",worker=\"", n);
+            watch_write_label(out, v->slots[n].owner);
+            buf_str(out, "\"} 1\n");
         }
     }
 }
 
-static void write_engines(const struct watch_view *v, struct buf *out)
+/* The problems that there are, by slot, with its worker's word on why it does not fetch. */
+static void write_slot_problems(const struct watch_view *v, struct buf *out)
 {
-    stat_write_head(out, "pofr_shard_redo_ratio", STAT_TYPE_GAUGE, "",
-                    "Redo log whose pages are not written yet, of the most that there may be.");
-    for (size_t i = 0; i < v->shards_count; i++) {
-        const struct watch_shard_view *s = &v->shards[i];
+    stat_write_head(out, "pofr_slot_problem", STAT_TYPE_GAUGE, "", "1: the slot has this problem now.");
+    for (unsigned n = 0; n < v->partitions; n++) {
+        const struct watch_slot *s = &v->slots[n];
 
-        if (s->counted && s->redo_limit > 0) {
-            buf_printf(out, "pofr_shard_redo_ratio{shard=\"%s\"} %.3f\n", s->at.name,
-                       (double)s->redo_age / (double)s->redo_limit);
-        }
-    }
-    stat_write_head(out, "pofr_shard_history_transactions", STAT_TYPE_GAUGE, "",
-                    "Transactions whose undo can't be purged yet.");
-    for (size_t i = 0; i < v->shards_count; i++) {
-        const struct watch_shard_view *s = &v->shards[i];
+        for (unsigned b = 0; b < HEALTH_PROBLEMS && s->ours; b++) {
+            bool says = (1U << b) & (HEALTH_STUCK | HEALTH_PAUSED) && s->facts.told_s == 0;
 
-        if (s->counted) {
-            buf_printf(out, "pofr_shard_history_transactions{shard=\"%s\"} %" PRIu64 "\n", s->at.name, s->history);
+            if (s->result.problems & (1U << b)) {
+                buf_printf(out, "pofr_slot_problem{slot=\"%u\",problem=\"%s\",cause=\"", n, health_name(b));
+                watch_write_label(out, says ? s->facts.cause : "");
+                buf_str(out, "\"} 1\n");
+            }
         }
     }
 }
 
-static void write_shards(const struct watch_view *v, struct buf *out)
+static void write_reports(const struct watch_view *v, struct buf *out)
 {
-    write_hosts(v, "pofr_hosts", "state", "Hosts by state; silent: nothing of the last minute is stored.", 0,
-                HOSTS_STATES, out);
-    write_hosts(v, "pofr_hosts_with", "what", "Active hosts to look at: what for.", HOSTS_STATES, HOSTS_KINDS, out);
-    stat_write_head(out, "pofr_set_aside_messages", STAT_TYPE_GAUGE, "", "Messages that are set aside now, by reason.");
-    for (size_t i = 0; i < v->shards_count; i++) {
-        for (unsigned k = 0; k < v->shards[i].reasons_count; k++) {
-            buf_printf(out, "pofr_set_aside_messages{shard=\"%s\",reason=\"%s\"} %" PRIu64 "\n", v->shards[i].at.name,
-                       v->shards[i].reasons[k], v->shards[i].reasons_messages[k]);
+    stat_write_head(out, "pofr_conservation_report_age_seconds", STAT_TYPE_GAUGE, "seconds",
+                    "Since the oldest word of the slot's active hosts on how much they recorded.");
+    for (unsigned n = 0; n < v->partitions; n++) {
+        if (v->slots[n].ours && v->slots[n].hosts && v->slots[n].report_s >= 0) {
+            buf_printf(out, "pofr_conservation_report_age_seconds{slot=\"%u\"} %" PRId64 "\n", n, v->slots[n].report_s);
         }
-    }
-    stat_write_head(out, "pofr_shard_days_ahead", STAT_TYPE_GAUGE, "",
-                    "Days whose partitions are made already, of the table that has fewest.");
-    for (size_t i = 0; i < v->shards_count; i++) {
-        buf_printf(out, "pofr_shard_days_ahead{shard=\"%s\"} %" PRId32 "\n", v->shards[i].at.name,
-                   v->shards[i].at.days_ahead);
-    }
-    stat_write_head(out, "pofr_watch_shard_up", STAT_TYPE_GAUGE, "", "1: the shard answered in the newest round.");
-    for (size_t i = 0; i < v->shards_count; i++) {
-        buf_printf(out, "pofr_watch_shard_up{shard=\"%s\"} %d\n", v->shards[i].at.name, v->shards[i].up);
     }
 }
 
@@ -249,9 +236,12 @@ void watch_write(const struct watch_view *v, int64_t now_us, struct buf *out)
     for (size_t i = 0; i < pofr_countof(families); i++) {
         write_family(v, &families[i], out);
     }
+    write_owners(v, out);
     write_places(v, out);
+    write_reports(v, out);
     write_problems(v, out);
+    write_slot_problems(v, out);
     write_paused(v, out);
-    write_shards(v, out);
-    write_engines(v, out);
+    watch_write_shards(v, out);
+    watch_write_certificates(v, out);
 }

@@ -14,19 +14,27 @@
 #define REPORTS_MAX 1000 /* rows in one statement */
 #define REPORT_MAX  4096 /* bytes of one, as JSON */
 
-static int connect_shard(const struct merger_conf *conf, const struct watch_shard *at, struct watch_own *own,
+static int connect_shard(const struct merger_conf *conf, struct watch_shard_view *s, struct watch_own *own,
                          struct pofr_err *err)
 {
-    const struct db_address a = { .host = at->address,
-                                  .port = at->port,
+    const struct db_address a = { .host = s->at.address,
+                                  .port = s->at.port,
                                   .user = conf->shard_user,
                                   .password_file = conf->shard_password_file,
                                   .database = "pofr_store",
                                   .tls = conf->shard_tls,
                                   .connect_timeout_s = CONNECT_S,
                                   .io_timeout_s = IO_S };
+    int code;
 
-    return own->db ? 0 : db_connect(&a, &own->db, err);
+    if (own->db) {
+        return 0;
+    }
+    code = db_connect(&a, &own->db, err);
+    if (!code && conf->shard_tls.on) {
+        s->ends_us = watch_certificate_end(own->db);
+    }
+    return code;
 }
 
 static int read_offsets(struct watch_view *v, size_t shard, struct watch_own *own, struct pofr_err *err)
@@ -149,7 +157,8 @@ static int read_slots(struct watch_view *v, size_t shard, struct watch_own *own,
 {
     struct db_result *r = NULL;
     int code = db_run(own->db,
-                      "SELECT slot, hosts, in_spool, in_kafka, stored, set_aside, lost, unaccounted FROM "
+                      "SELECT slot, hosts, in_spool, in_kafka, stored, set_aside, lost, unaccounted, "
+                      "COALESCE(GREATEST(TIMESTAMPDIFF(SECOND, reported, UTC_TIMESTAMP(6)), 0), -1) FROM "
                       "pofr.conservation_slot",
                       NULL, 0, &r, err);
 
@@ -162,6 +171,7 @@ static int read_slots(struct watch_view *v, size_t shard, struct watch_own *own,
             for (unsigned p = 0; p < PLACES; p++) {
                 s->places[p] = (int64_t)strtoll((const char *)db_get(r, i, p + 2).data, NULL, 10);
             }
+            s->report_s = (int64_t)strtoll((const char *)db_get(r, i, PLACES + 2).data, NULL, 10);
         }
     }
     db_result_free(r);
@@ -235,10 +245,23 @@ static int read_engine(struct watch_shard_view *s, struct watch_own *own, struct
     return code;
 }
 
+static int read_totals(struct watch_shard_view *s, struct watch_own *own, struct pofr_err *err)
+{
+    struct totals t = { 0 };
+    int code = own->until_totals > 0 ? 0 : totals_add_shard(&t, own->db, err);
+
+    if (!code && own->until_totals == 0) {
+        s->totals = t;
+        own->until_totals = WATCH_TOTALS_ROUNDS;
+    }
+    own->until_totals -= own->until_totals > 0;
+    return code;
+}
+
 int watch_shard_offsets(struct watch_view *v, size_t shard, const struct merger_conf *conf, struct watch_own *own,
                         struct pofr_err *err)
 {
-    int code = connect_shard(conf, &v->shards[shard].at, own, err);
+    int code = connect_shard(conf, &v->shards[shard], own, err);
 
     return code ? code : read_offsets(v, shard, own, err);
 }
@@ -256,6 +279,9 @@ int watch_shard_round(struct watch_view *v, size_t shard, struct watch_own *own,
     }
     if (!code) {
         code = read_engine(&v->shards[shard], own, err);
+    }
+    if (!code) {
+        code = read_totals(&v->shards[shard], own, err);
     }
     return code ? code : read_reasons(&v->shards[shard], own, err);
 }

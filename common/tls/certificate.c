@@ -244,6 +244,17 @@ int certificate_end(struct slice pem, bool latest, int64_t *out_us, struct pofr_
     return code;
 }
 
+int certificate_der_end(struct slice der, int64_t *out_us)
+{
+    const unsigned char *at = der.data;
+    X509 *x = der.len > 0 && der.len <= CERTIFICATE_FILE_MAX ? d2i_X509(NULL, &at, (long)der.len) : NULL;
+    int code = x ? time_of(X509_get0_notAfter(x), out_us) : POFR_EFORMAT;
+
+    ERR_clear_error();
+    X509_free(x);
+    return code;
+}
+
 int certificate_verify(struct slice pem, struct slice ca, int64_t at_us, struct pofr_err *err)
 {
     STACK_OF(X509) *all = NULL;

@@ -46,6 +46,9 @@ bool certificate_has_names(const struct certificate *c, const char *names);
  */
 POFR_MUST_USE int certificate_end(struct slice pem, bool latest, int64_t *out_us, struct pofr_err *err);
 
+/* When the one certificate ends that a peer has shown (DER). */
+POFR_MUST_USE int certificate_der_end(struct slice der, int64_t *out_us);
+
 /*
  * Do the certificates of ca vouch for the first of pem (others of pem may stand between) at that time?
  * POFR_EREFUSED with OpenSSL's reason where they don't. at_us 0: whatever the time.

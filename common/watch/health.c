@@ -82,7 +82,7 @@ struct health_result health_of(const struct health_slot *s, int64_t retention_ms
         r.problems |= HEALTH_STUCK;
     }
     if (s->cause[0] && s->told_s >= 0 && s->told_s < HEALTH_TOLD_S && s->cause_s >= HEALTH_STUCK_S &&
-        s->idle_s >= HEALTH_STUCK_S) { /* a full queue that something is stored from is no reason */
+        (!s->known || s->idle_s >= HEALTH_STUCK_S)) { /* a full queue that something is stored from is no reason */
         r.problems |= HEALTH_PAUSED;
     }
     if (r.lag > 0 && r.margin_seconds >= 0 && r.margin_seconds < HEALTH_MARGIN_S) {

@@ -55,7 +55,7 @@ int kafka_look_open(const char *brokers, const struct kafka_access *access, cons
     k = code ? NULL : calloc(1, sizeof(*k));
     if (k) {
         kafka_notes_init(&k->notes);
-        kafka_notes_take(&k->notes, conf);
+        kafka_notes_take(&k->notes, access, conf);
         k->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why));
     }
     if (k && k->rk) {
@@ -81,6 +81,11 @@ void kafka_look_close(struct kafka_look *k)
         kafka_notes_fini(&k->notes);
         free(k);
     }
+}
+
+size_t kafka_look_peers(struct kafka_look *k, struct kafka_peer *out)
+{
+    return kafka_notes_peers(&k->notes, out);
 }
 
 void look_topic_free(struct look_topic *t)

@@ -15,6 +15,7 @@
 #include "common/base/err.h"
 
 struct kafka_access;
+struct kafka_peer;
 struct kafka_look; /* one client; connects when it is asked something */
 
 #define LOOK_NO_OWNER    (-1)
@@ -51,6 +52,9 @@ struct look_topic {
 POFR_MUST_USE int kafka_look_open(const char *brokers, const struct kafka_access *access, const char *program,
                                   struct kafka_look **out, struct pofr_err *err);
 void kafka_look_close(struct kafka_look *k); /* NULL is allowed */
+
+/* With tls: the brokers that it has connected to since it was opened, KAFKA_PEERS_MAX at most. */
+size_t kafka_look_peers(struct kafka_look *k, struct kafka_peer *out);
 
 /* POFR_ENOTFOUND: no such topic. POFR_ETIMEOUT: no broker answered in time. A partition without a leader is no error. */
 POFR_MUST_USE int kafka_look_at(struct kafka_look *k, const char *topic, const char *group, int timeout_ms,

@@ -72,7 +72,7 @@ SELECT h.host, f.host_id, h.state, h.slot,
   f.aside_behind + f.aside_in_gaps AS set_aside,
   f.in_gaps - f.gaps_waiting - f.aside_in_gaps AS lost,
   f.tip - f.stored - f.in_gaps AS unaccounted,
-  GREATEST(r.hello, COALESCE(r.acked_at, r.hello)) AS reported,
+  IF(r.acked >= r.newest, GREATEST(r.hello, COALESCE(r.acked_at, r.hello)), r.hello) AS reported,
   r.told, r.connected, r.gateway,
   t.last_tick,
   f.gap_noted,
@@ -105,5 +105,5 @@ FROM pofr_store.ingest_offset o
   LEFT JOIN (
     SELECT x.slot, COUNT(*) AS hosts, SUM(x.recorded) AS recorded, SUM(x.in_spool) AS in_spool, SUM(x.in_kafka) AS in_kafka,
       SUM(x.stored) AS stored, SUM(x.set_aside) AS set_aside, SUM(x.lost) AS lost, SUM(x.unaccounted) AS unaccounted,
-      MIN(x.reported) AS reported
+      MIN(IF(x.state = 'active', x.reported, NULL)) AS reported
     FROM pofr.conservation x GROUP BY x.slot) c ON c.slot = o.slot;

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Prometheus and Grafana: alerts fire when they should and not else; a real Prometheus has an answer to every panel and rule
-# timeout: 240
+# timeout: 300
 # order: 48
 # jobs: 1
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"
@@ -46,6 +46,19 @@ asked() { tests/support/prometheus.py "$1" "http://127.0.0.1:$(cat -- "$P/port")
 port_of() { quickstart env | sed -n 's/^export POFR_METRICS=//p' | tr ',' '\n' | sed -n "s/^$1=//p"; }
 prometheus_answers() { curl -sf --max-time 5 "http://127.0.0.1:$(cat -- "$P/port")/-/ready" >/dev/null; }
 
+# node_start: what node_exporter would say of a backup that was taken (its own textfile collector passes the file on)
+node_start() {
+    mkdir -p -- "$W/node"
+    admin_sql shard1 "$(deploy/mariadb/pofr-backup account --password-file "$W/backup.pw")"
+    deploy/mariadb/pofr-backup take --password-file "$W/backup.pw" --name shard1 --textfile "$W/node/metrics" "$W/backups" -- \
+        "--socket=$POFR_STATE/run/shard1/sock"
+    promtool check metrics <"$W/node/metrics"
+    free_port 9100 >"$W/node.port"
+    python3 -m http.server --directory "$W/node" --bind 127.0.0.1 "$(cat -- "$W/node.port")" </dev/null >"$W/node.log" 2>&1 &
+    process_note node "$!"
+    printf -- '- targets: ["127.0.0.1:%s"]\n' "$(cat -- "$W/node.port")" >"$P/targets/node.yml"
+}
+
 # As it is shipped, but that it looks each second, and an alert that lasts for 2 s has lasted long enough.
 prometheus_start() {
     local part
@@ -55,6 +68,7 @@ prometheus_start() {
     for part in gateway worker merger; do
         printf -- '- targets: ["%s"]\n' "$(port_of "${part/worker/worker1}")" >"$P/targets/$part.yml"
     done
+    node_start
     free_port 9090 >"$P/port"
     prometheus --config.file="$P/prometheus.yml" --storage.tsdb.path="$P/data" --web.listen-address="127.0.0.1:$(cat -- "$P/port")" \
         </dev/null >"$P/prometheus.log" 2>&1 &

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # conservation: every bundle that a host recorded is in exactly one place, and where one is in none the page says so
 # timeout: 400
+# long-timeout: 700
 # order: 47
 # jobs: 1
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"
@@ -89,6 +90,13 @@ a_cluster() {
     every_bundle_of beta '5 0 0 5 0 0 0'
 }
 
+# word_of NAME: is the word on its newest sequence that of its HELLO, or of a bundle that came later?
+word_of() {
+    admin_sql "$(shard_of "$1")" "SELECT IF(c.reported = r.hello, 'hello', IF(c.reported = r.acked_at AND r.acked_at > r.hello, 'bundle', 'neither'))
+        FROM pofr.conservation c JOIN pofr_store.spool_report r USING (host_id) WHERE c.host = '$1'"
+}
+shard_of() { admin_sql head "SELECT s.name FROM pofr_catalog.shard s JOIN pofr_catalog.slot l USING (shard_id) JOIN pofr_catalog.host h USING (slot) WHERE h.host = '$1'"; }
+
 slot_of() { printf '%s' "$(($(id_of "$1") % 1024))"; }
 
 # The gateway was down: nothing came, but now it is told how much there is.
@@ -115,9 +123,15 @@ what_waits_in_kafka_is_seen() {
     wait_until 20 slot_is "$slot" '20 12 8 0 0 0 0'
     wait_until 20 metrics_are "$slot" '12 8 0 0 0 0'
     wait_until 30 metric_is merger "kafka_consumergroup_lag{consumergroup=\"pofr-ingest\",topic=\"pofr.snapshots\",partition=\"$slot\"}" 8
+    equal "$(word_of alpha)" hello "who told of 20"
     wait_until 60 metric_is merger 'pofr_slots_with{problem="no_owner"}' 64
+    metric_is merger "pofr_slot_problem{slot=\"$slot\",problem=\"no_owner\",cause=\"\"}" 1
+    metric_is merger "pofr_slot_owner{slot=\"$slot\",worker=\"worker1\"}" ''
     quickstart start worker1
     every_bundle_of alpha '20 12 0 8 0 0 0'
+    wait_until 60 metric_is merger 'pofr_slots_with{problem="no_owner"}' 0
+    metric_is merger "pofr_slot_problem{slot=\"$slot\",problem=\"no_owner\",cause=\"\"}" ''
+    metric_is merger "pofr_slot_owner{slot=\"$slot\",worker=\"worker1\"}" 1
     equal "$(quickstart sql -N "SELECT COUNT(DISTINCT sequence) FROM bundle WHERE host = 'alpha'")" 8 "the ledger"
     equal "$(metrics worker1 | grep -c consumergroup || true)" 0 "lag is the merger's"
 }
@@ -158,6 +172,8 @@ the_page_shows_all_of_it() {
     equal "$(jq -c '.silent_hosts | map([.host, .connected]) | sort' "$page")" '[["alpha","no"],["beta","no"]]'
     equal "$(ctl --json status --hosts | jq -c '.hosts_behind | map([.host, .recorded, .stored])')" '[["alpha",14,11],["beta",5,5]]'
     ctl status | grep -A 2 '^bundles that hosts recorded' | grep -E '^ +19 +2 +0 +16 +1 +0 +0 '
+    wait_until 90 metrics_have_all_records "$(jq '.records[0].recorded' "$page")"
+    [[ $(metric merger "pofr_conservation_report_age_seconds{slot=\"$(slot_of alpha)\"}") -le 600 ]]
     admin_sql shard1 "UPDATE pofr_store.boot SET drift_us = 3000000;
         UPDATE pofr_store.host_state SET recorder = '{\"spool_bytes\": 90, \"spool_limit\": 100}'"
     ctl --json status >"$page"
@@ -165,6 +181,8 @@ the_page_shows_all_of_it() {
     wait_until 20 metric_is merger 'pofr_hosts_with{shard="shard1",what="spool_nearly_full"}' 1
     wait_until 20 metric_is merger 'pofr_hosts_with{shard="shard1",what="clock_off"}' 1
 }
+
+metrics_have_all_records() { equal "$(metrics merger | awk '/^pofr_conservation_records{/ { n += $NF } END { print n + 0 }')" "$1" "records by kind, of all shards"; }
 
 unaccounted() { ctl --json status | jq -c '[.bundles[0].unaccounted, (.slots_unaccounted | map(.unaccounted)), (.hosts_behind | map(.unaccounted) | add)]'; }
 unaccounted_is() { equal "$(unaccounted)" "$1" unaccounted; }
@@ -175,6 +193,7 @@ what_is_nowhere_is_told_of_what_is_stored() {
     slot=$(slot_of alpha)
     sends alpha 14 14 14 14
     every_bundle_of alpha '14 0 0 12 1 1 0'
+    equal "$(word_of alpha)" bundle "who told of 14"
     admin_sql shard1 "CREATE TABLE pofr_store.kept AS SELECT * FROM pofr_store.gap WHERE explained = 0; DELETE FROM pofr_store.gap WHERE explained = 0 AND first_sequence = 13"
     every_bundle_of alpha '14 0 0 12 1 0 1'
     unaccounted_is '[1,[1],1]'
@@ -207,6 +226,37 @@ what_is_nowhere_is_told_of_what_should_wait_in_kafka() {
     wait_until 20 slot_is "$slot" '8 0 0 6 0 2 0'
 }
 
+# With --long. Somebody holds the row of alpha's slot, and the shard of beta's is gone: neither goes on, and both say so.
+slots_that_do_not_go_on_say_why() {
+    local slot other pid
+    slot=$(slot_of alpha) other=$(slot_of beta)
+    follows alpha 15 15
+    admin_sql shard1 "START TRANSACTION; SELECT slot FROM pofr_store.ingest_offset WHERE slot = $slot FOR UPDATE; DO SLEEP(300)" >/dev/null &
+    pid=$!
+    wait_until 20 row_is_held
+    sends alpha 15 15 15 15
+    quickstart kill shard2
+    sends beta 9 9
+    wait_until 120 metric_is merger 'pofr_slots_with{problem="stuck"}' 1
+    wait_until 30 has_problem stuck "$slot" ''
+    wait_until 120 has_problem paused "$other" shard
+    has_problem shard_down "$other" ''
+    ctl topic health >"$W/health" || true
+    grep -E "^stuck: .*: $slot(;|\$)" "$W/health"
+    grep -E '^paused: .*workers say: shard' "$W/health"
+    admin_sql shard1 "KILL $(admin_sql shard1 "SELECT id FROM information_schema.processlist WHERE info LIKE 'DO SLEEP(300)'")"
+    wait "$pid" || true
+    quickstart start shard2
+    every_bundle_of alpha '15 0 0 13 1 1 0'
+    every_bundle_of beta '9 0 0 7 0 2 0'
+    wait_until 60 metric_is merger 'pofr_slots_with{problem="stuck"}' 0
+    wait_until 60 metric_is merger 'pofr_slots_with{problem="paused"}' 0
+}
+row_is_held() { equal "$(admin_sql shard1 "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'DO SLEEP(300)'")" 1; }
+has_problem() { metric_is merger "pofr_slot_problem{slot=\"$2\",problem=\"$1\",cause=\"$3\"}" 1; }
+
 trap 'hosts_end; suite_finish' EXIT
-cases a_cluster what_waits_on_a_host_is_seen what_waits_in_kafka_is_seen what_is_set_aside_and_what_is_missing_are_told_apart \
-    the_page_shows_all_of_it what_is_nowhere_is_told_of_what_is_stored what_is_nowhere_is_told_of_what_should_wait_in_kafka
+CASES=(a_cluster what_waits_on_a_host_is_seen what_waits_in_kafka_is_seen what_is_set_aside_and_what_is_missing_are_told_apart
+    the_page_shows_all_of_it what_is_nowhere_is_told_of_what_is_stored what_is_nowhere_is_told_of_what_should_wait_in_kafka)
+! is_more_wanted "${CASES[@]}" || CASES+=(slots_that_do_not_go_on_say_why)
+cases "${CASES[@]}"

@@ -136,6 +136,8 @@ static void a_pause_counts_while_its_worker_says_so(void **state)
     s.told_s = 0;
     s.idle_s = 1;
     assert_int_equal(judge(&s).problems, 0);
+    s.known = false; /* its shard is down: that is why */
+    assert_int_equal(judge(&s).problems, HEALTH_SHARD_DOWN | HEALTH_PAUSED);
 }
 
 static void every_problem_has_a_name_and_a_text(void **state)
