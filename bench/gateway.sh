@@ -27,7 +27,7 @@ gateway_end() {
 }
 
 # Nanoseconds of the scheduler: ticks of 10 ms would be as long as several sessions.
-cpu_ms() { awk '{ sum += $1 } END { printf "%.3f", sum / 1e6 }' "/proc/$PID/task/"*/schedstat; }
+gateway_ms() { awk '{ sum += $1 } END { printf "%.3f", sum / 1e6 }' "/proc/$PID/task/"*/schedstat; }
 pss_kb() { awk '/^Pss:/ { print $2 }' "/proc/$PID/smaps_rollup"; }
 calc() { awk "BEGIN { printf \"%.6g\", $1 }"; }
 
@@ -51,9 +51,9 @@ for bytes in 0 50000; do
     what="a new session, HELLO and WELCOME"
     [[ $bytes -eq 0 ]] || what="a new session with one 50 KB bundle"
     for processes in 1 8; do
-        before=$(cpu_ms)
+        before=$(gateway_ms)
         seconds=$(bench cycles "$AT" "$WORK/keys" "$SESSIONS" "$processes" "$bytes")
-        ms=$(calc "($(cpu_ms) - $before) / $SESSIONS")
+        ms=$(calc "($(gateway_ms) - $before) / $SESSIONS")
         figure "CPU of $what, $processes at once" "$ms" ms "$verify_ms" "one verification"
         figure "... sessions a second, client on the other cores" "$(calc "$SESSIONS / $seconds")" "1/s"
         figure "... sessions a second that one core could carry" "$(calc "1000 / $ms")" "1/s" 45 "sshd with forced command"
@@ -61,18 +61,18 @@ for bytes in 0 50000; do
 done
 
 for bytes in 20000 50000; do
-    before=$(cpu_ms)
+    before=$(gateway_ms)
     seconds=$(bench stream "$AT" "$WORK/keys" 4 "$((BUNDLES / 4))" "$bytes")
-    ms=$(calc "($(cpu_ms) - $before) / $BUNDLES")
+    ms=$(calc "($(gateway_ms) - $before) / $BUNDLES")
     figure "CPU of a bundle of $bytes bytes, 4 sessions" "$ms" ms "$verify_ms" "one verification"
     figure "... bundles a second" "$(calc "$BUNDLES / $seconds")" "1/s"
 done
 
 gateway_end
 gateway_start
-before=$(cpu_ms)
+before=$(gateway_ms)
 read -r seconds tries <<<"$(bench storm "$AT" "$WORK/keys" "$STORM" 4)"
-ms=$(calc "($(cpu_ms) - $before) / $STORM")
+ms=$(calc "($(gateway_ms) - $before) / $STORM")
 figure "$STORM agents at once, until all have their WELCOME" "$seconds" s
 figure "... connections that they tried" "$tries" "" "$STORM" "agents"
 figure "... CPU of the gateway for each" "$ms" ms "$verify_ms" "one verification"
@@ -87,8 +87,8 @@ idle_pid=$!
 exec 7>"$WORK/hold"
 wait_until 120 grep -q open "$WORK/idle"
 figure "memory of an idle session ($IDLE of them)" "$(calc "($(pss_kb) - $before) / $IDLE")" KB 1900 "sshd"
-before=$(cpu_ms) begin=$(now_ms)
+before=$(gateway_ms) begin=$(now_ms)
 timeout 10 tail -f /dev/null || true
-figure "CPU of $IDLE idle sessions" "$(calc "($(cpu_ms) - $before) / ($(now_ms) - $begin) * 100")" "% of a core"
+figure "CPU of $IDLE idle sessions" "$(calc "($(gateway_ms) - $before) / ($(now_ms) - $begin) * 100")" "% of a core"
 exec 7>&-
 wait "$idle_pid"

@@ -5,9 +5,10 @@
  * of loopback TCP sockets in one process more; and in another, programs that are executed and loopback connections that
  * are made, and end at once.
  *
- *   population N [--sockets PAIRS] [--busy PERCENT] [--execs PER_SECOND] [--connections PER_SECOND]
+ *   population N [--sockets PAIRS] [--busy PERCENT] [--execs PER_SECOND] [--connections PER_SECOND] [--lasting MS]
  *
- * busy: so many of 100 wake every 100 ms. Prints "ready" when all are there; ends, with all of them, at the end of its
+ * busy: so many of 100 wake every 100 ms. PER_SECOND may be a fraction. lasting: how long a program that is executed lives, and a
+ * connection, at least; without, they end at once. Prints "ready" when all are there; ends, with all of them, at the end of its
  * standard input or at SIGTERM.
  */
 #include <arpa/inet.h>
@@ -32,7 +33,9 @@
 #define PAIRS_MAX   8000l
 #define WAKE_NS     100000000l
 #define SECOND_NS   1000000000l
-#define RATE_MAX    10000l
+#define RATE_MAX    600000l /* a minute */
+#define LASTING_MAX 600000l
+#define HELD_MAX    1000u
 #define FIRST_UID   60001u
 #define UIDS        5u
 
@@ -127,12 +130,11 @@ static void connect_one(int listener, const struct sockaddr_in *address, int end
 }
 
 /* Loopback pairs, in one process. */
-static int hold_sockets(long pairs, long unused)
+static int hold_sockets(long pairs)
 {
     struct sockaddr_in address;
     int listener = listen_on_loopback(&address), ends[2];
 
-    (void)unused;
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (long i = 0; i < pairs; i++) {
         connect_one(listener, &address, ends);
@@ -172,63 +174,115 @@ static void start_member(long member, bool busy, int said)
     die("execv");
 }
 
-static void execute_one(void)
+static void execute_one(long lasting)
 {
+    char seconds[24];
     pid_t pid = fork();
 
     if (pid == 0) {
-        (void)execl("/bin/true", "true", "--of", "population", (char *)NULL);
+        (void)close_range(3, ~0u, 0);
+        if (lasting > 0) {
+            (void)snprintf(seconds, sizeof(seconds), "%ld.%03ld", lasting / 1000, lasting % 1000);
+            (void)execl("/bin/sleep", "sleep", seconds, (char *)NULL);
+        } else {
+            (void)execl("/bin/true", "true", "--of", "population", (char *)NULL);
+        }
         _exit(127);
     }
-    if (pid < 0 || waitpid(pid, NULL, 0) != pid) {
+    if (pid < 0 || (lasting == 0 && waitpid(pid, NULL, 0) != pid)) {
         die("fork, waitpid");
     }
 }
 
-/* So many programs and connections a second, evenly. */
-static int come_and_go(long execs, long connections)
+struct rates {
+    long execs, connections; /* a minute */
+    long lasting;            /* ms */
+};
+
+struct held { /* connections until they have lasted long enough, the oldest first; a ring */
+    struct {
+        int ends[2];
+        long long until_ms;
+    } list[HELD_MAX];
+    unsigned first, count;
+};
+
+static long long now_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+static void close_old(struct held *h, long long now)
+{
+    while (h->count > 0 && (h->count == HELD_MAX || h->list[h->first].until_ms <= now)) {
+        (void)close(h->list[h->first].ends[0]);
+        (void)close(h->list[h->first].ends[1]);
+        h->first = (h->first + 1) % HELD_MAX;
+        h->count--;
+    }
+}
+
+static void hold(struct held *h, const int ends[2], long long until)
+{
+    unsigned at = (h->first + h->count++) % HELD_MAX;
+
+    h->list[at].ends[0] = ends[0];
+    h->list[at].ends[1] = ends[1];
+    h->list[at].until_ms = until;
+}
+
+static bool is_lively(const struct rates *r)
+{
+    return r->execs > 0 || r->connections > 0;
+}
+
+/* So many programs and connections a minute, evenly. */
+static int come_and_go(const struct rates *r)
 {
     struct sockaddr_in address;
     int listener = listen_on_loopback(&address), ends[2];
     struct timespec next;
-    long done = 0, steps = execs > connections ? execs : connections;
+    long done = 0, steps = r->execs > r->connections ? r->execs : r->connections;
+    long long apart = 60 * SECOND_NS / steps;
+    static struct held held;
 
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (r->lasting > 0) {
+        (void)signal(SIGCHLD, SIG_IGN); /* none is waited for */
+    }
     if (write(1, ".", 1) != 1) {
         return EXIT_FAILURE;
     }
     (void)clock_gettime(CLOCK_MONOTONIC, &next);
     for (;; done = (done + 1) % steps) { /* until it is killed */
-        if (done * execs / steps != (done + 1) * execs / steps) {
-            execute_one();
+        if (done * r->execs / steps != (done + 1) * r->execs / steps) {
+            execute_one(r->lasting);
         }
-        if (done * connections / steps != (done + 1) * connections / steps) {
+        if (done * r->connections / steps != (done + 1) * r->connections / steps) {
             connect_one(listener, &address, ends);
-            (void)close(ends[0]);
-            (void)close(ends[1]);
+            hold(&held, ends, now_ms() + r->lasting);
         }
-        next.tv_nsec += SECOND_NS / steps;
-        if (next.tv_nsec >= SECOND_NS) {
-            next.tv_nsec -= SECOND_NS;
-            next.tv_sec++;
-        }
+        close_old(&held, now_ms());
+        next.tv_sec += (next.tv_nsec + apart) / SECOND_NS;
+        next.tv_nsec = (next.tv_nsec + apart) % SECOND_NS;
         (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL); /* allowed: its rate is what it is for */
     }
 }
 
-static void start_helper(int (*what)(long, long), long a, long b, int said)
+static pid_t start_helper(int said)
 {
     pid_t pid = fork();
 
     if (pid < 0) {
         die("fork");
     }
-    if (pid == 0) {
-        if (dup2(said, 1) < 0) {
-            die("dup2");
-        }
-        exit(what(a, b));
+    if (pid == 0 && dup2(said, 1) < 0) {
+        die("dup2");
     }
+    return pid;
 }
 
 static void wait_for(int heard, long count)
@@ -246,11 +300,11 @@ static void wait_for(int heard, long count)
     }
 }
 
-static long option(int argc, char **argv, const char *name, long max)
+static long option(int argc, char **argv, const char *name, long times, long max)
 {
     for (int i = 2; i + 1 < argc; i++) {
         if (strcmp(argv[i], name) == 0) {
-            long value = strtol(argv[i + 1], NULL, 10);
+            long value = (long)(strtod(argv[i + 1], NULL) * (double)times + 0.5);
 
             return value < 0 ? 0 : value > max ? max : value;
         }
@@ -260,7 +314,8 @@ static long option(int argc, char **argv, const char *name, long max)
 
 int main(int argc, char **argv)
 {
-    long members = argc > 1 ? strtol(argv[1], NULL, 10) : 0, pairs, busy, execs, connections;
+    long members = argc > 1 ? strtol(argv[1], NULL, 10) : 0, pairs, busy;
+    struct rates rates;
     struct rlimit files;
     int ends[2];
     char byte;
@@ -270,13 +325,14 @@ int main(int argc, char **argv)
     }
     if (members < 1 || members > MEMBERS_MAX) {
         fprintf(stderr, "usage: population N [--sockets PAIRS] [--busy PERCENT] [--execs PER_SECOND] "
-                        "[--connections PER_SECOND]\n");
+                        "[--connections PER_SECOND] [--lasting MS]\n");
         return 2;
     }
-    pairs = option(argc, argv, "--sockets", PAIRS_MAX);
-    busy = option(argc, argv, "--busy", 100);
-    execs = option(argc, argv, "--execs", RATE_MAX);
-    connections = option(argc, argv, "--connections", RATE_MAX);
+    pairs = option(argc, argv, "--sockets", 1, PAIRS_MAX);
+    busy = option(argc, argv, "--busy", 1, 100);
+    rates = (struct rates){ .execs = option(argc, argv, "--execs", 60, RATE_MAX),
+                            .connections = option(argc, argv, "--connections", 60, RATE_MAX),
+                            .lasting = option(argc, argv, "--lasting", 1, LASTING_MAX) };
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &files); /* fewer pairs, then */
@@ -287,13 +343,13 @@ int main(int argc, char **argv)
     for (long i = 0; i < members; i++) {
         start_member(i, i * busy / 100 != (i + 1) * busy / 100, ends[1]);
     }
-    if (pairs > 0) {
-        start_helper(hold_sockets, pairs, 0, ends[1]);
+    if (pairs > 0 && start_helper(ends[1]) == 0) {
+        return hold_sockets(pairs);
     }
-    if (execs > 0 || connections > 0) {
-        start_helper(come_and_go, execs, connections, ends[1]);
+    if (is_lively(&rates) && start_helper(ends[1]) == 0) {
+        return come_and_go(&rates);
     }
-    wait_for(ends[0], members + (pairs > 0) + (execs > 0 || connections > 0));
+    wait_for(ends[0], members + (pairs > 0) + is_lively(&rates));
     (void)printf("ready\n");
     (void)fflush(stdout);
     while (read(0, &byte, 1) != 0 || errno == EINTR) {

@@ -17,32 +17,6 @@ trap 'population_end; bench_remove' EXIT
 sql() { quickstart sql -N "$1"; }
 agent() { "$BUILD/agent/pofr-agent" status --config "$POFR_STATE/etc/agent.conf" --json; }
 
-# tree PID: it and all that it started
-tree() {
-    printf '%s\n' "$1"
-    tr ' ' '\n' <"/proc/$1/task/$1/children" | while read -r child; do tree "$child"; done
-}
-
-# pids PART: of all its processes; agent is collector and shipper
-pids() {
-    if [[ $1 == agent ]]; then
-        tree "$(part collector 2)"
-        tree "$(part shipper 2)"
-    else
-        tree "$(part "$1" 2)"
-    fi
-}
-
-# cpu_ms PART: user and system time until now
-cpu_ms() {
-    pids "$1" | while read -r pid; do sed 's/.*) //' "/proc/$pid/stat"; done |
-        awk -v hz="$(getconf CLK_TCK)" '{ t += $12 + $13 } END { printf "%d", t * 1000 / hz }'
-}
-
-memory_kib() { pids "$1" | while read -r pid; do cat "/proc/$pid/smaps_rollup"; done | awk '/^Pss:/ { n += $2 } END { print n }'; }
-
-hundredth() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", b ? a / b : 0 }'; }
-
 PARTS=(agent gateway kafka worker1 worker2 shard1 shard2 head merger)
 population_begin 150 --execs 1 --connections 2
 quickstart start >&2 7>&-

@@ -110,6 +110,13 @@ static int first_word(int argc, char **argv)
     return i < argc ? i : argc;
 }
 
+bool help_noun_is(int argc, char **argv, const char *word)
+{
+    int i = first_word(argc, argv);
+
+    return i < argc && strcmp(argv[i], word) == 0;
+}
+
 bool help_is_general(int argc, char **argv)
 {
     int end = first_word(argc, argv);

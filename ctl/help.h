@@ -20,5 +20,8 @@ bool help_answers(int argc, char **argv, int *out_exit);
 /* Are there commands of that noun? */
 bool help_is_noun(const char *word);
 
+/* Is that the noun of the command line? */
+bool help_noun_is(int argc, char **argv, const char *word);
+
 /* Was --help given before the noun? */
 bool help_is_general(int argc, char **argv);

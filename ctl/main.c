@@ -52,14 +52,15 @@ int main(int argc, char **argv)
     if (help_answers(argc, argv, &rc)) {
         return rc;
     }
-    setenv("POSIXLY_CORRECT", "1", 1); /* options after the noun are the verb's */
+    spec.conf_may_lack = help_noun_is(argc, argv, "size"); /* it comes before there is a cluster */
+    setenv("POSIXLY_CORRECT", "1", 1);                     /* options after the noun are the verb's */
     if (!options_parse(&spec, argc, argv, &options, &rc)) {
         if (rc == POFR_EXIT_DONE && help_is_general(argc, argv)) {
             help_commands(stdout);
         }
         return rc;
     }
-    c.conf = conf_values(options.conf);
+    c.conf = options.conf ? conf_values(options.conf) : NULL;
     c.json = options.extra[0] != NULL;
     c.quiet = options.extra[1] != NULL;
     argc -= options.first;

@@ -27,6 +27,7 @@ int set_aside_show(struct ctl *c, int argc, char **argv);
 int set_aside_replay(struct ctl *c, int argc, char **argv);
 int recover_main(struct ctl *c, int argc, char **argv);
 int verify_main(struct ctl *c, int argc, char **argv);
+int size_main(struct ctl *c, int argc, char **argv);
 int status_main(struct ctl *c, int argc, char **argv);
 int topic_lag_main(struct ctl *c, int argc, char **argv);
 int topic_show_main(struct ctl *c, int argc, char **argv);

@@ -19,6 +19,7 @@
 struct ensure {
     struct ctl *c;
     const char *dir;
+    const char *into; /* NULL: beside the CA */
     int64_t group;
     int64_t now_us, soon_us;
     uint32_t days;
@@ -57,6 +58,39 @@ static int look(const struct ensure *e, const struct pki_wanted *wanted, const c
     return code;
 }
 
+/* Where key and certificate of a name go. */
+static int place(const struct ensure *e, const char *name, char out[PATH_MAX], struct pofr_err *err)
+{
+    char rest[2 * PKI_NAME_MAX + 8];
+    char folder[PATH_MAX];
+    int code;
+
+    if (!e->into) {
+        return pki_output(e->dir, name, NULL, out, err);
+    }
+    snprintf(rest, sizeof(rest), "%.*s/%.*s.pem", (int)PKI_NAME_MAX, name, (int)PKI_NAME_MAX, name);
+    code = pki_path(e->into, name, folder, err);
+    code = code ? code : fsio_mkdirs(folder, 0750, err);
+    return code ? code : pki_path(e->into, rest, out, err);
+}
+
+/* The CA's certificate beside it. */
+static int put_ca(const struct ensure *e, const char *name, struct pofr_err *err)
+{
+    struct buf there = BUF_INIT(PKI_PEM_MAX);
+    char rest[PKI_NAME_MAX + 8];
+    char path[PATH_MAX];
+    int code;
+
+    snprintf(rest, sizeof(rest), "%.*s/ca.crt", (int)PKI_NAME_MAX, name);
+    code = pki_path(e->into, rest, path, err);
+    if (!code && (fsio_read(path, &there, NULL) != 0 || !slice_eq(buf_slice(&there), buf_slice(&e->ca)))) {
+        code = fsio_replace(path, buf_slice(&e->ca), 0644, err);
+    }
+    buf_free(&there);
+    return code;
+}
+
 /* "pofr-gateway" for a client, "kafka=kafka1.example.org,10.0.0.5" for a server. */
 static int one(struct ensure *e, char *argument, struct pofr_err *err)
 {
@@ -74,14 +108,18 @@ static int one(struct ensure *e, char *argument, struct pofr_err *err)
     if (!pki_is_name(wanted.name) || strcmp(wanted.name, "ca") == 0 || (equals && !equals[1])) {
         return pofr_err_set(err, POFR_EUSAGE, "\"%s\" is neither NAME nor NAME=HOSTS", argument);
     }
-    code = pki_output(e->dir, wanted.name, NULL, output, err);
+    code = place(e, wanted.name, output, err);
     code = code ? code : look(e, &wanted, output, &why, err);
-    if (!code && !why) {
-        e->good++;
-        return 0;
+    if (!code && why) {
+        code = pki_issue_one(e->c, e->dir, &wanted, output, e->group, err);
     }
-    code = code ? code : pki_issue_one(e->c, e->dir, &wanted, output, e->group, err);
-    e->made += code == 0;
+    if (!code && e->into) {
+        code = put_ca(e, wanted.name, err);
+    }
+    if (!code) {
+        e->made += why != NULL;
+        e->good += why == NULL;
+    }
     return code;
 }
 
@@ -109,9 +147,9 @@ static int see_to_ca(struct ensure *e, struct pofr_err *err)
 
 int pki_ensure(struct ctl *c, int argc, char **argv)
 {
-    static const char *const names[] = { "dir=", "group=", "within=", "days=", NULL };
+    static const char *const names[] = { "dir=", "group=", "within=", "days=", "into=", NULL };
     struct ensure e = { .c = c, .now_us = clock_wall_us(), .days = PKI_ISSUE_DAYS, .ca = BUF_INIT(PKI_PEM_MAX) };
-    const char *v[5];
+    const char *v[6];
     char *args[ENSURE_MAX];
     size_t args_count;
     uint32_t within = ENSURE_WITHIN;
@@ -122,6 +160,7 @@ int pki_ensure(struct ctl *c, int argc, char **argv)
         return POFR_EXIT_USAGE;
     }
     e.dir = pki_dir(c, v[0]);
+    e.into = v[4];
     e.group = pki_group(v[1]);
     if (e.group == PKI_BAD_GROUP || !pki_days(v[2], &within) || !pki_days(v[3], &e.days)) {
         return ctl_usage(c, "--group is a group of this machine or a number, --within and --days are 1 to %u",

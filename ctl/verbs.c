@@ -126,6 +126,7 @@ static const struct ctl_option pki_ensure_options[] = {
     { "group", "GROUP", "that may read the files that are made, too (mode 0640)", false },
     { "within", "N", "renew what ends within so many days; 30 by default", false },
     { "days", "N", "how long what is made is good; 365 by default", false },
+    { "into", "DIR", "a folder in there for each NAME, with the CA's certificate; beside the CA by default", false },
     END,
 };
 static const struct ctl_option pki_show_options[] = {
@@ -143,6 +144,17 @@ static const struct ctl_option pki_renew_options[] = {
 };
 static const struct ctl_option status_options[] = {
     { "hosts", NULL, "where the bundles of every host are, not only of those that are behind", false },
+    END,
+};
+
+static const struct ctl_option size_options[] = {
+    { "hosts", "N", "how many hosts are to be recorded", false },
+    { "days", "N", "how long rows are kept; 365 by default", false },
+    { "profile", "NAME", "what its hosts do: quiet, typical (default), busy", false },
+    { "replication", "N", "replicas of each partition; 3 by default", false },
+    { "disk", "TB", "of one shard or broker, at most; 8 by default", false },
+    { "cores", "N", "of one shard or broker, at most; 16 by default", false },
+    { "costs", NULL, "what one host costs, by profile, as it was measured", false },
     END,
 };
 
@@ -196,5 +208,6 @@ const struct ctl_verb ctl_verbs[] = {
       pki_renew_options },
     { "status", "", "", "one page: where every bundle is, hosts, freshness, gaps, findings, set aside, lag",
       status_main, status_options },
+    { "size", "", "", "how many servers, and of what size, so many hosts need", size_main, size_options },
     { NULL, NULL, NULL, NULL, NULL, NULL },
 };

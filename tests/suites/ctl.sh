@@ -573,6 +573,39 @@ a_worker_takes_it_up() {
     ctl topic health | grep -x 'pofr.snapshots: 64 slots, all written, read and stored'
 }
 
+# Of all slots: how many the tool names a lag of, and the sum
+lag_by_the_tool() { tool consumer.group.ConsumerGroupCommand --describe --group pofr-ingest | awk '$2 == "pofr.snapshots" && $6 ~ /^[0-9]+$/ { n++; sum += $6 } END { print n + 0, sum + 0 }'; }
+lag_by_the_tool_is() { equal "$(lag_by_the_tool)" "$1" "kafka-consumer-groups, all slots"; }
+# What kcat reads from where the group stands: offsets of the messages that wait. It moves the group to the end.
+read_by_kcat() { kcat -b "127.0.0.1:$(part_field kafka 3)" -C -t pofr.snapshots -p 3 -o stored -e -q -f '%o ' -X group.id=pofr-ingest; }
+group_stands_at() { tool consumer.group.ConsumerGroupCommand --reset-offsets --group pofr-ingest --topic pofr.snapshots:3 --to-offset "$1" --execute; }
+
+# A worker that dies between the shard's commit and Kafka's leaves the group behind, in a slot to which nothing may come for hours.
+ordinary_tools_see_the_true_lag() {
+    wait_until 30 lag_by_the_tool_is '64 0'
+    quickstart kill worker1
+    publish 5 # once more: it is the sixth message
+    wait_until 60 group_is_empty
+    group_stands_at 2
+    lag_by_the_tool_is '64 4'
+    equal "$(read_by_kcat)" '2 3 4 5 ' "kcat"
+    group_stands_at 2
+    equal "$(slot 3 '[.lag, .next_offset, .committed, .log_end]')" '[1,5,2,6]' "pofrctl asks the shard"
+    quickstart start worker1
+    wait_until 60 lag_by_the_tool_is '64 0'
+    ordinary_is '6 6 0'
+    equal "$(read_by_kcat)" '' "kcat"
+    equal "$(kcat -b "127.0.0.1:$(part_field kafka 3)" -Q -t pofr.snapshots:3:-1 | awk '{ print $NF }')" 6 "the log's end, by kcat"
+    equal "$(slot 3 '[.lag, .next_offset, .committed, .log_end]')" '[0,6,6,6]'
+}
+group_is_empty() { equal "$(ctl --json topic show --seconds 0 | jq -r .group_state)" Empty; }
+
+topic_settings() {
+    source "$POFR_TREE/deploy/lib/kafka.sh"
+    kafka_tool kafka.admin.ConfigCommand --bootstrap-server "127.0.0.1:$(part_field kafka 3)" --alter --entity-type topics --entity-name pofr.snapshots "$@"
+}
+problems_include() { equal "$( (problems || true) | grep -E '^(below_min_isr|retention|settings)' | tr '\n' ' ')" "$1" "problems of settings"; }
+
 what_is_wrong_with_a_slot_is_named() {
     tool TopicCommand --alter --topic pofr.snapshots --partitions 65
     wait_until 60 slot_64_has_no_shard # the worker sees new partitions when it asks for the topic's shape again
@@ -584,7 +617,11 @@ what_is_wrong_with_a_slot_is_named() {
     quickstart kill worker1
     publish 6
     equal "$(slot 3 '.lag')" 1
-    printf '{"version": 1, "partitions": [{"topic": "pofr.snapshots", "partition": 3, "offset": 6}]}' >"$POFR_TEST_WORK/cut.json"
+    topic_settings --add-config retention.ms=3600000,min.insync.replicas=2
+    wait_until 30 problems_include 'below_min_isr:0-64 retention:3 settings '
+    equal "$(slot 3 '[.margin_seconds > 3000, .margin_seconds <= 3600]')" '[true,true]'
+    topic_settings --add-config retention.ms=604800000,min.insync.replicas=1
+    printf '{"version": 1, "partitions": [{"topic": "pofr.snapshots", "partition": 3, "offset": 7}]}' >"$POFR_TEST_WORK/cut.json"
     tool DeleteRecordsCommand --offset-json-file "$POFR_TEST_WORK/cut.json"
     equal "$(slot 3 '.problems | index("lost") != null')" true
     quickstart kill kafka
@@ -621,4 +658,4 @@ cases one_shard a_shard_without_slots_can_be_removed what_was_removed_can_be_add
     the_keys_of_a_host_are_what_ssh_keygen_wants what_is_not_the_ledgers_bundle_is_not_given \
     verify_names_every_gap_and_finds_what_is_gone what_kafka_has_no_more_is_still_proven \
     setup_is_everything_at_once_and_may_be_repeated lag_is_told_while_nobody_reads \
-    a_worker_takes_it_up what_is_wrong_with_a_slot_is_named help_is_there_for_every_command
+    a_worker_takes_it_up ordinary_tools_see_the_true_lag what_is_wrong_with_a_slot_is_named help_is_there_for_every_command
