@@ -11,8 +11,8 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/../support/engine.sh"
 trap 'hosts_end; engine_end; suite_finish' EXIT
 
 W=$POFR_TEST_WORK
-P=$W/pofr  # one broker
-P3=$W/pofr3 # three
+P=$W/tree/deploy/compose # one broker, in a copy of the tree, as README.md there says
+P3=$W/pofr3              # three, in a folder of its own
 COMPOSE_FILE=$POFR_TREE/deploy/compose/compose.yaml
 
 config() { docker-compose --env-file "$1" --file "$COMPOSE_FILE" config; }
@@ -34,7 +34,7 @@ nothing_starts_that_was_not_prepared() {
 what_was_prepared_is_kept() {
     deploy/compose/prepare "$W/b"
     (cd -- "$W/b" && find . -type f -exec sha256sum {} +) >"$W/before"
-    equal "$(wc -l <"$W/before")" 14 "files"
+    equal "$(wc -l <"$W/before")" 15 "files"
     equal "$(find "$W/b/secrets" -type f ! -perm 640)" "" "secrets that others may read"
     deploy/compose/prepare "$W/b"
     (cd -- "$W/b" && sha256sum --quiet -c "$W/before")
@@ -44,6 +44,14 @@ what_was_prepared_is_kept() {
     config "$W/c/.env" >"$W/config"
     grep -q 'KAFKA_CONTROLLER_QUORUM_VOTERS: 1@kafka:9093,2@kafka2:9093,3@kafka3:9093' "$W/config"
     fails cmp -s -- "$W/b/secrets/admin.pw" "$W/c/secrets/admin.pw"
+    grep -q '^COMPOSE_PROJECT_NAME=c$' "$W/c/.env"
+    deploy/compose/prepare --monitoring "$W/c"
+    deploy/compose/prepare --monitoring --agent "$W/c"
+    equal "$(grep '^COMPOSE_PROFILES=' "$W/c/.env")" COMPOSE_PROFILES=cluster,monitoring,agent "what is used"
+    mkdir -- "$W/d"
+    printf 'POFR_WORKERS=3\n' >"$W/d/.env" # written before
+    deploy/compose/prepare "$W/d"
+    equal "$(grep -cE '^(POFR_WORKERS=3|POFR_KAFKA_CLUSTER_ID=.+)$' "$W/d/.env")" 2 "lines of .env"
     exit_code 2 deploy/compose/prepare --shards
 }
 
@@ -65,7 +73,17 @@ an_image_gets_all_that_its_build_reads() {
     ninja -C "$W/context/build" -n pofr-agent pofr-gateway pofr-worker pofr-merger pofrctl >/dev/null
 }
 
-QUICK=(no_service_may_more_than_it_needs nothing_starts_that_was_not_prepared what_was_prepared_is_kept configurations_are_good an_image_gets_all_that_its_build_reads)
+# With an engine that ends at once; afterwards nothing else of --long is tried.
+where_no_engine_can_be_started_the_test_says_so() {
+    mkdir -- "$W/none"
+    printf '#!/bin/sh\necho "not on this machine"; exit 1\n' >"$W/none/dockerd"
+    chmod 755 -- "$W/none/dockerd"
+    PATH=$W/none:$PATH ENGINE=$W/none/e DOCKER_HOST=unix://$W/none/sock fails engine_run 2>"$W/said"
+    grep -q 'no container engine can be started here' "$W/said"
+    grep -q 'not on this machine' "$W/said"
+}
+
+QUICK=(no_service_may_more_than_it_needs nothing_starts_that_was_not_prepared what_was_prepared_is_kept configurations_are_good an_image_gets_all_that_its_build_reads where_no_engine_can_be_started_the_test_says_so)
 
 each_case "${QUICK[@]}"
 if ! is_more_wanted "${QUICK[@]}"; then
@@ -83,34 +101,50 @@ an_engine_can_be_started() { engine_start; }
 
 # sql FOLDER STATEMENT: as the analyst, on the head
 sql() {
-    [[ -s $1/analyst.cnf ]] || (umask 077 && printf '[client]\nhost=127.0.0.1\nport=%s\nuser=pofr_analyst\npassword=%s\ndatabase=pofr\n' \
-        "$(setting "$1" POFR_HEAD_PORT)" "$(cat -- "$1/secrets/analyst.pw")" >"$1/analyst.cnf")
+    [[ -s $1/analyst.cnf ]] || (umask 077 && printf '[client]\nhost=127.0.0.1\nport=%s\nuser=pofr_analyst\npassword=%s\ndatabase=pofr\nssl-ca=%s\nssl-verify-server-cert\n' \
+        "$(setting "$1" POFR_HEAD_PORT)" "$(cat -- "$1/secrets/analyst.pw")" "$1/secrets/tls/head/ca.crt" >"$1/analyst.cnf")
     mariadb --defaults-file="$1/analyst.cnf" --batch --skip-column-names -e "$2"
 }
 setting() { sed -n "s/^$2=//p" "$1/.env"; }
 answers_to() { [[ $(sql "$1" "$2" 2>/dev/null) == "$3" ]]; }
 tool() { compose "$1" run --rm -T ctl "${@:2}"; }
 
-# folder_make FOLDER [OPTION]: small, and on ports that nobody has
-folder_make() {
+# env_make FOLDER: small, and on ports that nobody has
+env_make() {
     local head gateway gateway2
-    deploy/compose/prepare "${@:2}" "$1"
     head=$(free_port)
     gateway=$(free_port "$head")
     gateway2=$(free_port "$head" "$gateway")
     {
-        cat -- "$W/images"
         printf 'POFR_%s\n' "PROMETHEUS_PORT=$(free_port "$head" "$gateway" "$gateway2")" SHARD_POOL=128M SHARD_REDO=96M HEAD_POOL=64M KAFKA_HEAP=384m "HEAD_PORT=$head" \
             GATEWAY_ADDRESS=127.0.0.1 "GATEWAY_PORT=$gateway" "GATEWAY2_PORT=$gateway2"
     } >>"$1/.env"
 }
 
+# readme N [LINE]: the Nth block of commands of deploy/compose/README.md, or a line of it, at a terminal. There is no
+# `docker compose` for this engine, but docker-compose, which the page says is as good.
+readme() {
+    [[ -x $W/bin/docker ]] || {
+        mkdir -p -- "$W/bin"
+        printf '#!/bin/sh\n[ "$1" != compose ] || { shift; exec docker-compose "$@"; }\nexec %s "$@"\n' "$(command -v docker)" >"$W/bin/docker"
+        chmod 755 -- "$W/bin/docker"
+    }
+    awk -v wanted="$1" -v line="${2:-}" '$0 == "```shell" { n++; at = 0; on = n == wanted; next } /^```/ { on = 0 }
+        on && (line == "" || ++at == line)' deploy/compose/README.md | grep . >"$W/block"
+    (cd -- "$P" && PATH=$W/bin:$PATH COMPOSE_HTTP_TIMEOUT=300 script --quiet --return --command "bash -euxo pipefail $W/block" /dev/null </dev/null)
+}
+
 images_are_built() {
     local begin
-    deploy/compose/stand-in/build >"$W/images"
-    folder_make "$P"
+    mkdir -p -- "$W/tree/build"
+    tree_files | tar --null -T - -cf - | tar -C "$W/tree" -xf -
+    if [[ -d build/cache ]]; then cp -a -- build/cache "$W/tree/build/"; fi # the broker's jars
+    if [[ -d build/chroot ]]; then cp -al -- build/chroot "$W/tree/build/" || cp -a -- build/chroot "$W/tree/build/"; fi
+    readme 9
+    grep '^POFR_' "$P/.env" >"$W/images"
+    env_make "$P"
     begin=$(now_ms)
-    compose "$P" --profile agent --profile tools build
+    readme 1
     printf 'figure: images built in %s s (packages for compiling included)\n' "$(seconds $(($(now_ms) - begin)))"
 }
 
@@ -156,13 +190,16 @@ SERVICES=(gateway worker merger collector shipper)
 from_nothing_to_rows_in_sql() {
     local begin
     begin=$(now_ms)
-    compose "$P" --profile agent up -d
-    wait_until 120 answers_to "$P" 'SELECT COUNT(*) > 0 FROM process' 1
-    printf 'figure: from "up" to the first rows in SQL: %s s\n' "$(seconds $(($(now_ms) - begin)))"
+    (wait_until 240 answers_to "$P" 'SELECT COUNT(*) > 0 FROM process' 1 && now_ms >"$W/first") &
+    readme 2
+    wait "$!"
+    printf 'figure: from "up" to the first rows in SQL: %s s\n' "$(seconds $(($(cat -- "$W/first") - begin)))"
+    equal "$("$P/sql" --folder "$P" -N 'SELECT COUNT(*) > 0 FROM process')" 1 "deploy/compose/sql"
+    exit_code 1 "$P/sql" 'DELETE FROM process' # who asks can only read
     wait_until 120 healthy "$P" "${SERVERS[@]}" "${SERVICES[@]}"
     tool "$P" topic check
     # the machine is enrolled, and its token is no longer anywhere
-    equal "$(find "$(docker volume inspect --format '{{.Mountpoint}}' "${P##*/}_agent")" -name 'token*' -o -name host.uuid | sed 's|.*/||')" host.uuid
+    equal "$(find "$(docker volume inspect --format '{{.Mountpoint}}' "$(project "$P")_agent")" -name 'token*' -o -name host.uuid | sed 's|.*/||')" host.uuid
 }
 
 # Who asks and who answers: a process of this machine, outside of any container
@@ -184,7 +221,7 @@ queried_is() { equal "$(queried "$1")" "$2" "$1"; }
 
 # Grafana could not be had: of the profile only Prometheus is started.
 the_profile_monitoring_watches_each_container() {
-    compose "$P" --profile monitoring up -d --no-deps prometheus
+    compose "$P" up -d prometheus
     wait_until 120 healthy "$P" prometheus
     wait_until 60 queried_is 'count by (job) (up{job="pofr-worker"} == 1)' 2
     wait_until 60 queried_is 'count(up == 1)' 4
@@ -262,18 +299,29 @@ more_than() {
     [[ $(join -j 1 <(printf '%s\n' "$1") <(bundles) | awk -v n="$2" '$3 < $2 + n { bad++ } END { print (NR > 8 && !bad) }') == 1 ]]
 }
 # goes_on N: every host's next N bundles arrive
-goes_on() { wait_until 120 more_than "$(bundles)" "$1"; }
+goes_on() { wait_until 120 more_than "$(bundles)" "$1" || { hosts_gone; dmesg -T | tail -n 5; return 1; }; }
+
+# nobody_ended FOLDER SERVICE...: by itself, since it was made
+nobody_ended() {
+    local service id folder=$1
+    shift
+    for service; do
+        for id in $(containers "$folder" "$service"); do
+            equal "$(inspect "$id" '{{.RestartCount}}')" 0 "how often $service ended by itself" || { docker logs --tail 20 "$id"; return 1; }
+        done
+    done
+}
 
 # A replica has no name that outlives it: whoever leaves gives its slots back at once, and nobody waits for it.
 workers_come_and_go_and_rows_stay_fresh() {
     local since p99
     since=$(sql "$P" 'SELECT UTC_TIMESTAMP(6)')
     goes_on 5
-    compose "$P" up -d --scale worker=4
+    readme 3 1
     wait_until 60 healthy "$P" worker
     equal "$(containers "$P" worker | wc -l)" 4 workers
     goes_on 15
-    compose "$P" up -d --scale worker=1
+    readme 3 2
     equal "$(containers "$P" worker | wc -l)" 1 workers
     goes_on 15
     compose "$P" up -d --scale worker=3
@@ -288,34 +336,60 @@ workers_come_and_go_and_rows_stay_fresh() {
     awk -v p99="$p99" 'BEGIN { exit !(p99 <= 15) }'
 }
 
-# came_back ID: started again by the engine
-came_back() { [[ $(inspect "$1" '{{.RestartCount}} {{.State.Health.Status}}') == "$2 healthy" ]]; }
+# came_back ID COUNT: started again by the engine, that often or more: on a busy machine a broker may end once again before
+# its old registration is over
+came_back() {
+    local count health
+    read -r count health < <(inspect "$1" '{{.RestartCount}} {{.State.Health.Status}}')
+    [[ $count -ge $2 && $health == healthy ]]
+}
 
 a_killed_container_comes_back() {
     local service id count
+    nobody_ended "$P" "${SERVERS[@]}" "${SERVICES[@]}"
     for service in worker gateway shard1 merger collector shipper kafka head; do
         id=$(container "$P" "$service")
         count=$(inspect "$id" '{{.RestartCount}}')
         kill -KILL "$(inspect "$id" '{{.State.Pid}}')"
-        wait_until 120 came_back "$id" $((count + 1))
+        wait_until 180 came_back "$id" $((count + 1)) || { inspect "$id" '{{json .State}} {{.RestartCount}}'; docker logs --tail 30 "$id"; return 1; }
         printf '%s is back\n' "$service"
     done
     goes_on 5
 }
 
+# as_they_were: who runs, and since when
+as_they_were() { docker ps -q --no-trunc | sort; }
+
+what_an_operator_does_meanwhile_runs() {
+    local before
+    readme 4
+    [[ -s $P/token && $(stat -c %a "$P/token") == 600 ]]
+    readme 5
+    wait_until 30 compose_said gateway ' gateway reloaded'
+    printf 'POFR_WORKERS=3\n' >>"$P/.env" # keeps it so
+    compose "$P" up -d
+    before=$(as_they_were)
+    readme 6 # of the same version: nothing is started anew
+    equal "$(as_they_were)" "$before" "containers"
+    readme 7
+    wait_until 120 healthy "$P" "${SERVERS[@]}" "${SERVICES[@]}"
+    goes_on 5
+}
+compose_said() { docker logs "$(container "$P" "$1")" 2>&1 | grep -q "$2"; }
+
 # stopped_with FOLDER SERVICE: exit codes
-stopped_with() { for id in $(docker ps -aq --filter "label=com.docker.compose.project=${1##*/}" --filter "label=com.docker.compose.service=$2"); do inspect "$id" '{{.State.ExitCode}}'; done | sort -u; }
+stopped_with() { for id in $(docker ps -aq --filter "label=com.docker.compose.project=$(project "$1")" --filter "label=com.docker.compose.service=$2"); do inspect "$id" '{{.State.ExitCode}}'; done | sort -u; }
 
 all_of_it_stops_cleanly_and_starts_again() {
     local service
-    compose "$P" --profile agent stop
+    readme 8 1
     for service in "${SERVICES[@]}" head shard1 shard2; do equal "$(stopped_with "$P" "$service")" 0 "exit code of $service"; done
     equal "$(stopped_with "$P" kafka)" 143 "exit code of kafka" # Java's word for a SIGTERM that it obeyed
-    compose "$P" --profile agent up -d
+    readme 8 2
     wait_until 120 healthy "$P" "${SERVERS[@]}" "${SERVICES[@]}"
     goes_on 5
-    compose "$P" --profile agent down
-    compose "$P" --profile agent up -d
+    readme 8 3
+    readme 8 4
     wait_until 120 healthy "$P" "${SERVERS[@]}" "${SERVICES[@]}"
     goes_on 5
 }
@@ -326,7 +400,9 @@ address() { inspect "$(container "$1" "$2")" '{{range .NetworkSettings.Networks}
 everything_is_found_in_sql() {
     local name states=()
     for name in $(hosts_names); do states+=("$HOSTS/$name/state"); done
-    tests/support/equal.py --shards "$(address "$P" shard1):3306,$(address "$P" shard2):3306" --options "$P/analyst.cnf" --wait 60 --min 20 "${states[@]}"
+    sed '/^ssl-verify/d' "$P/analyst.cnf" >"$P/shards.cnf" # their addresses in the network are in no certificate
+    chmod 600 -- "$P/shards.cnf"
+    tests/support/equal.py --shards "$(address "$P" shard1):3306,$(address "$P" shard2):3306" --options "$P/shards.cnf" --wait 60 --min 20 "${states[@]}"
     for name in $(sql "$P" 'SELECT host FROM host'); do tool "$P" verify "$name"; done
     equal "$(sql "$P" "SELECT COUNT(*) FROM gap WHERE kind NOT IN ('stopped', 'ticks', 'crash')")" 0 "gaps"
     equal "$(sql "$P" 'SELECT COUNT(*) FROM set_aside')" 0 "set aside"
@@ -339,9 +415,12 @@ is_whole() { tool "$1" topic health >"$W/health" 2>&1; }
 three_brokers_do_without_one() {
     local before id
     if [[ -d $HOSTS ]]; then for id in $(hosts_names) host9; do process_kill TERM "$id/shipper" "$id/collector"; done; fi
-    compose "$P" --profile agent down -v
-    folder_make "$P3" --cluster
-    compose "$P3" --profile cluster --profile agent up -d
+    readme 8 5
+    equal "$(docker ps -aq; docker volume ls -q --filter "label=com.docker.compose.project=$(project "$P")")" "" "what is left"
+    deploy/compose/prepare --cluster --agent "$P3"
+    cat -- "$W/images" >>"$P3/.env"
+    env_make "$P3"
+    compose "$P3" up -d
     wait_until 180 healthy "$P3" "${SERVERS[@]}" kafka2 kafka3 gateway2 "${SERVICES[@]}"
     tool "$P3" topic check
     wait_until 60 answers_to "$P3" 'SELECT bundles > 3 FROM host' 1
@@ -349,15 +428,16 @@ three_brokers_do_without_one() {
         wait_until 120 is_whole "$P3" || { cat -- "$W/health"; return 1; }
         docker kill "$(container "$P3" "$id")"
         before=$(sql "$P3" 'SELECT bundles + 5 FROM host')
-        wait_until 120 answers_to "$P3" "SELECT bundles >= $before FROM host" 1 || { compose "$P3" --profile cluster logs --tail 30; return 1; }
+        wait_until 120 answers_to "$P3" "SELECT bundles >= $before FROM host" 1 || { compose "$P3" logs --tail 30; return 1; }
         docker start "$(container "$P3" "$id")"
         wait_until 120 healthy "$P3" "$id"
     done
+    nobody_ended "$P3" "${SERVICES[@]}"
     tool "$P3" verify "$(sql "$P3" 'SELECT host FROM host')"
     equal "$(sql "$P3" "SELECT COUNT(*) FROM gap WHERE kind NOT IN ('stopped', 'ticks')")" 0 "gaps"
-    compose "$P3" --profile cluster --profile agent stop
+    compose "$P3" stop
     for id in "${SERVICES[@]}" gateway2; do equal "$(stopped_with "$P3" "$id")" 0 "exit code of $id"; done
-    compose "$P3" --profile cluster --profile agent down -v
+    compose "$P3" down -v
 }
 
 each_case an_engine_can_be_started
@@ -365,4 +445,4 @@ each_case an_engine_can_be_started
 cases images_are_built images_hold_one_program_and_no_shell from_nothing_to_rows_in_sql what_happens_on_the_machine_is_found the_profile_monitoring_watches_each_container \
     running_programs_have_no_more_than_they_need eight_hosts_are_enrolled the_machine_is_that_of_process_1 \
     workers_come_and_go_and_rows_stay_fresh \
-    a_killed_container_comes_back all_of_it_stops_cleanly_and_starts_again everything_is_found_in_sql three_brokers_do_without_one
+    a_killed_container_comes_back what_an_operator_does_meanwhile_runs all_of_it_stops_cleanly_and_starts_again everything_is_found_in_sql three_brokers_do_without_one

@@ -11,7 +11,9 @@ ENROL = {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SYS_PTRACE"}
 CAPABILITIES = {"collector": COLLECTOR, "enrol": ENROL}
 OF_THE_MACHINE = {"collector", "enrol", "shipper"}
 SERVERS = {"kafka", "kafka2", "kafka3", "head", "shard1", "shard2"}
-ONCE = {"setup", "ctl", "token", "enrol"}
+ONCE = {"pki", "setup", "ctl", "token", "enrol"}
+KEY_OF = {"gateway": "pofr-gateway", "gateway2": "pofr-gateway", "worker": "pofr-worker", "merger": "pofr-merger",
+          "setup": "pofr-admin", "ctl": "pofr-admin", "token": "pofr-admin", "grafana": "pofr-grafana"}
 bad = []
 
 
@@ -31,6 +33,8 @@ for name, s in services.items():
     need(name, "restart", s["restart"] == ("no" if name in ONCE else "unless-stopped"))
     need(name, "stop_grace_period", "stop_grace_period" in s)
     need(name, "writes to its image", name in SERVERS or s.get("read_only") is True)
+    need(name, "another's key", not [v for v in map(str, s.get("volumes", [])) if ("/tls/" in v or "/pki" in v) and name != "pki" and
+                                     not v.endswith("/tls/%s:/run/tls:ro" % KEY_OF.get(name, name))])
     need(name, "a password in the environment",
          not any("PASSWORD" in key and not key.endswith("_FILE") for key in s.get("environment", {})))
 print("%d services" % len(services))

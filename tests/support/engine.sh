@@ -3,7 +3,7 @@
 # engine.sh -- a container engine of the suite's own, and compose on it. After suite.sh.
 #
 #   engine_start               # its images, containers and volumes lie in $POFR_TEST_WORK/e and go with it
-#   compose FOLDER WORD...     # deploy/compose/compose.yaml, with what `prepare FOLDER` made
+#   compose FOLDER WORD...     # with what `prepare` made in FOLDER: compose.yaml of that folder, else of this tree
 #   engine_end
 #
 # Needs root. The engine changes no rule of the packet filter and makes no bridge of its own: the networks that compose
@@ -15,11 +15,12 @@ readonly ENGINE_PACKAGES=(docker.io docker-compose iptables debootstrap)
 
 # The client of another installation may come first in PATH and not know this engine's words.
 compose() {
-    local folder=$1
+    local folder=$1 file=$1/compose.yaml
     shift
-    COMPOSE_HTTP_TIMEOUT=300 docker-compose --env-file "$folder/.env" --project-name "${folder##*/}" \
-        --file "$POFR_TREE/deploy/compose/compose.yaml" "$@" </dev/null
+    [[ -e $file ]] || file=$POFR_TREE/deploy/compose/compose.yaml
+    COMPOSE_HTTP_TIMEOUT=300 docker-compose --env-file "$folder/.env" --file "$file" "$@" </dev/null
 }
+project() { sed -n 's/^COMPOSE_PROJECT_NAME=//p' -- "$1/.env"; }
 
 engine_answers() { docker info >/dev/null 2>&1; }
 
@@ -33,11 +34,17 @@ engine_start() {
         apt-get -q update >/dev/null
         DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "${missing[@]}"
     fi
+    engine_run
+}
+
+engine_run() {
     mkdir -p -- "$ENGINE"
     setsid dockerd --bridge=none --iptables=false --ip6tables=false --ip-forward=false --data-root "$ENGINE/root" \
         --exec-root "$ENGINE/exec" --pidfile "$ENGINE/pid" -H "$DOCKER_HOST" </dev/null >>"$ENGINE/dockerd.log" 2>&1 &
-    wait_until 60 engine_answers || { printf 'no container engine can be started here\n' >&2; last_lines "$ENGINE/dockerd.log" 30; return 1; }
+    wait_until 60 engine_answers_or_ended "$!"
+    engine_answers || { printf 'no container engine can be started here\n' >&2; last_lines "$ENGINE/dockerd.log" 30; return 1; }
 }
+engine_answers_or_ended() { ! kill -0 "$1" 2>/dev/null || engine_answers; }
 
 engine_is_gone() { ! kill -0 "$1" 2>/dev/null; }
 
@@ -55,7 +62,7 @@ engine_end() {
 }
 
 # container FOLDER SERVICE [N]: the id of its N-th
-container() { docker ps -aq --no-trunc --filter "label=com.docker.compose.project=${1##*/}" --filter "label=com.docker.compose.service=$2" --filter "label=com.docker.compose.container-number=${3:-1}"; }
-containers() { docker ps -q --filter "label=com.docker.compose.project=${1##*/}" --filter "label=com.docker.compose.service=$2"; }
+container() { docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$(project "$1")" --filter "label=com.docker.compose.service=$2" --filter "label=com.docker.compose.container-number=${3:-1}"; }
+containers() { docker ps -q --filter "label=com.docker.compose.project=$(project "$1")" --filter "label=com.docker.compose.service=$2"; }
 # inspect ID FORMAT
 inspect() { docker inspect --format "$2" "$1"; }
