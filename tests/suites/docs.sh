@@ -33,8 +33,8 @@ every_command_of_the_guide_runs() {
 
 # Whoever adds a block of commands says here which suite runs it: as it stands there, or the same in other words.
 RUN_BY=(
-    'README.md sh docs' 'docs/OPERATING.md sh docs' 'docs/GUIDE.md sh docs' 'docs/RECORD.md sh docs' 'docs/SCHEMA.md sql docs'
-    'docs/OPERATING.md shell packages' 'deploy/enrol/README.md shell enrol' 'deploy/compose/README.md shell compose alike'
+    'README.md sh docs' 'docs/OPERATING.md sh docs' 'docs/GUIDE.md sh docs' 'docs/RECORD.md sh docs' 'docs/SCHEMA.md sql docs' 'docs/SIZING.md text docs'
+    'docs/OPERATING.md shell packages' 'docs/OPERATING.md bash changes' 'docs/OPERATING.md bash packages' 'deploy/enrol/README.md shell enrol' 'deploy/compose/README.md shell compose'
 )
 
 every_block_of_commands_is_run_by_a_suite() {
@@ -42,7 +42,7 @@ every_block_of_commands_is_run_by_a_suite() {
     documents | xargs -0 awk '
         FNR == 1 { on = 0 }
         /^```/ { if (!on && length($0) > 3) print FILENAME, substr($0, 4); on = !on }' | sort -u >"$POFR_TEST_WORK/blocks"
-    printf '%s\n' "${RUN_BY[@]}" | cut -d' ' -f1,2 | sort | diff - "$POFR_TEST_WORK/blocks"
+    printf '%s\n' "${RUN_BY[@]}" | cut -d' ' -f1,2 | sort -u | diff - "$POFR_TEST_WORK/blocks"
     while read -r file word suite how; do
         [[ -x tests/suites/$suite.sh ]]
         [[ $how == alike ]] || grep -qF -- "$file" "tests/suites/$suite.sh" tests/support/*.sh ||
@@ -139,6 +139,24 @@ every_question_of_the_schema_is_answered() {
     ((count > 15))
 }
 
+# Each block of text begins with the command that printed the rest of it; it ends with 1 where it says that so many are too many.
+what_pofrctl_size_says_is_what_stands_there() {
+    local block command count=0
+    build_preset release >/dev/null
+    rm -rf -- "$POFR_TEST_WORK/said"
+    mkdir -p -- "$POFR_TEST_WORK/said"
+    awk -v to="$POFR_TEST_WORK/said/" '/^```text$/ { on = 1; n++; next } /^```/ { on = 0 } on { print >(to n) }' docs/SIZING.md
+    for block in "$POFR_TEST_WORK"/said/*; do
+        command=$(head -n 1 -- "$block")
+        [[ $command == '$ pofrctl size --'* ]]
+        # shellcheck disable=SC2086
+        build/release/ctl/pofrctl ${command#'$ pofrctl '} >"$POFR_TEST_WORK/printed" || [[ $? -eq 1 ]]
+        tail -n +2 -- "$block" | diff - "$POFR_TEST_WORK/printed"
+        count=$((count + 1))
+    done
+    ((count >= 4))
+}
+
 documents() { find README.md CODING.md deploy docs -name '*.md' -print0; }
 
 every_link_leads_somewhere() {
@@ -163,4 +181,5 @@ every_command_that_is_named_exists() {
 }
 
 cases every_link_leads_somewhere every_command_that_is_named_exists every_block_of_commands_is_run_by_a_suite \
-    every_command_of_the_readme_runs every_command_for_operators_runs every_command_of_the_guide_runs every_step_of_checking_a_bundle_runs every_column_is_described_and_no_other every_figure_is_listed_and_no_other every_question_of_the_schema_is_answered
+    every_command_of_the_readme_runs every_command_for_operators_runs every_command_of_the_guide_runs every_step_of_checking_a_bundle_runs every_column_is_described_and_no_other every_figure_is_listed_and_no_other every_question_of_the_schema_is_answered \
+    what_pofrctl_size_says_is_what_stands_there

@@ -3,7 +3,7 @@
 # parts killed with work in flight, two at once, networks cut, workers stopped past their session: nothing lost, nothing doubled
 # timeout: 1000
 # long-timeout: 14400
-# order: 66
+# order: 45
 # jobs: 1
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/hosts.sh"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # bad input and full disks against a running cluster: each is set aside, refused or counted, and nobody else notices
 # timeout: 900
-# order: 67
+# order: 46
 # jobs: 1
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/chroot.sh"
 enter_own_mounts "$@"

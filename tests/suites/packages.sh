@@ -11,6 +11,7 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/../support/services.sh"
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/packages.sh"
 trap 'box_end; suite_finish' EXIT
 
+BOX_MORE=(mariadb-server mariadb-backup)
 DAEMONS=(agent gateway worker merger)
 OUT=$POFR_TREE/build/packages
 FILES=$POFR_TEST_WORK/files # every package, unpacked
@@ -21,8 +22,8 @@ packages_are_built() {
     deploy/packages/build --suffix +test1 >"$POFR_TEST_WORK/built"
     cat -- "$POFR_TEST_WORK/built"
     equal "$(sed -nE 's|.*/([^_]*)_.*|\1|p' "$POFR_TEST_WORK/built" | grep -v dbgsym | sort | tr '\n' ' ')" \
-        "pofr pofr-agent pofr-common pofr-gateway pofr-merger pofr-worker pofrctl " "packages"
-    for package in pofr pofr-common pofrctl "${DAEMONS[@]/#/pofr-}"; do
+        "pofr pofr-agent pofr-backup pofr-common pofr-gateway pofr-merger pofr-worker pofrctl " "packages"
+    for package in pofr pofr-backup pofr-common pofrctl "${DAEMONS[@]/#/pofr-}"; do
         equal "$(dpkg-deb -f "$(package_file "$OUT" "$package")" Version)" "$(deploy/packages/build --version --suffix +test1)" "version of $package"
         dpkg-deb -x "$(package_file "$OUT" "$package")" "$FILES/$package"
     done
@@ -47,6 +48,10 @@ each_file_is_in_the_package_of_its_program() {
         printf '%s\n' etc/pofr/ctl.conf usr/bin/pofrctl usr/share/bash-completion/completions/pofrctl
         find sql -type f -printf 'usr/share/pofr/%p\n'
         find deploy/monitoring -name '*.yml' -printf 'usr/share/pofr/monitoring/%P\n' -o -name '*.json' -printf 'usr/share/pofr/monitoring/%P\n'
+    } | sort)
+    diff <(list_files pofr-backup | grep -v /share/doc/) <({
+        printf '%s\n' usr/bin/pofr-backup usr/share/man/man8/pofr-backup.8.gz
+        printf 'systemd/system/pofr-backup.%s\n' service timer
     } | sort)
     [[ -s $FILES/pofrctl/usr/share/doc/pofrctl/OPERATING.md.gz && -s $FILES/pofr-common/usr/share/doc/pofr-common/README.Debian ]]
     equal "$(list_files pofr | grep -v /share/doc/)" "" "files of the package that has none"
@@ -80,11 +85,12 @@ units_and_programs_are_those_of_this_prefix() {
     for program in "$FILES"/*/usr/bin/*; do
         "$program" --version | grep -E "^${program##*/} [0-9]+\.[0-9]+\.[0-9]+$"
         fails grep -qaF "$POFR_TREE" "$program"
+        [[ $program != */pofr-backup ]] || continue # a script
         fails grep -qa POFR_STOP_AT "$program"
         readelf --wide --dynamic "$program" | grep -q BIND_NOW
     done
     find "$FILES" -path '*/systemd/system/*.service' -exec cat {} + | sed -nE 's/^Exec[A-Za-z]*=([^ ]+).*/\1/p' | sort -u |
-        diff - <(printf '%s\n' /bin/kill /bin/true "${DAEMONS[@]/#//usr/bin/pofr-}" | sort)
+        diff - <(printf '%s\n' /bin/kill /bin/true /usr/bin/pofr-backup "${DAEMONS[@]/#//usr/bin/pofr-}" | sort)
 }
 
 # An agent is on every machine: it must not bring what only the cluster needs.
@@ -109,7 +115,7 @@ fi
 #
 # Kafka and MariaDB are the suite's own cluster, on this machine; the box has nothing but Debian.
 
-PACKAGES=(pofr pofr-agent pofr-common pofr-gateway pofr-merger pofr-worker pofrctl)
+PACKAGES=(pofr pofr-agent pofr-backup pofr-common pofr-gateway pofr-merger pofr-worker pofrctl)
 HERE=/var/tmp/debs # in the box: where an operator would have copied them
 
 # box_block N: the Nth block of commands of the page
@@ -135,9 +141,11 @@ what_is_kept() {
 }
 
 a_new_installation_starts_nothing_and_nothing_fails() {
-    local unit user
+    local unit user begin
     box_packages
+    begin=$(now_ms)
     box_block 1
+    printf '%s\n' $(($(now_ms) - begin)) >"$POFR_TEST_WORK/took"
     equal "$(installed_version)" "ii $(deploy/packages/build --version --suffix +test1)" "what is installed"
     for unit in pofr-collector pofr-shipper pofr-gateway.socket pofr-gateway pofr.target; do
         equal "$(show "$unit" ActiveState)" inactive "$unit"
@@ -154,12 +162,17 @@ a_new_installation_starts_nothing_and_nothing_fails() {
 }
 
 configured_services_run_and_record() {
+    local begin
+    begin=$(now_ms)
     in_box systemctl daemon-reload
     box_block 2
     (umask 077 && ctl token create --output "$BOX$HERE/token")
     in_box hostname box
     box_block 3
     [[ ! -e $BOX$HERE/token ]]
+    wait_until 60 answers_to "SELECT COUNT(*) > 0 FROM process WHERE host = 'box'" 1
+    printf 'figure: packages installed in %s s, from services enabled and host enrolled to its first rows in SQL %s s more\n' \
+        "$(seconds "$(cat -- "$POFR_TEST_WORK/took")")" "$(seconds $(($(now_ms) - begin)))"
     wait_until 60 all_are_active
     witness p1
     no_unit_failed
@@ -221,6 +234,42 @@ an_upgrade_keeps_what_was_edited_and_restarts_what_runs() {
     no_unit_failed
 }
 
+# page_block HEADING N: the Nth block of docs/OPERATING.md below it, with the only backup that there is
+page_block() {
+    awk -v heading="$1" -v nth="$2" '
+        /^##/ { here = $0 == heading }
+        here && /^```bash$/ { on = ++block == nth; next }
+        /^```/ { on = 0 }
+        on' docs/OPERATING.md | sed "s|/[0-9]*T[0-9]*Z|/${3:-none}|" | grep .
+}
+in_box_mariadb() { in_box mariadb --batch --skip-column-names -e "$1"; }
+mariadb_answers() { in_box mariadb -e 'SELECT 1' >/dev/null 2>&1; }
+
+# The box's own server, from the same Debian: what a shard or the head is on such a machine.
+a_server_is_backed_up_by_the_timer_and_comes_back() {
+    local before saved
+    in_box systemctl start mariadb
+    in_box mkdir -p /var/lib/prometheus/node-exporter
+    in_box_mariadb 'CREATE DATABASE kept; CREATE TABLE kept.t (n INT PRIMARY KEY); INSERT INTO kept.t VALUES (1), (2), (3)'
+    in_box sh -exc "$(page_block '## Backup and restore' 1)"
+    equal "$(show pofr-backup.timer ActiveState) $(in_box systemctl is-enabled pofr-backup.timer)" "active enabled" timer
+    [[ -n $(show pofr-backup.timer NextElapseUSecRealtime) ]]
+    before=$(in_box date +%s)
+    in_box sh -exc "$(page_block '## Backup and restore' 2)"
+    equal "$(show pofr-backup Result) $(in_box find /var/backups/pofr -mindepth 1 -maxdepth 1 -type d | wc -l)" "success 1" "first backup"
+    [[ $(in_box sed -n 's/^pofr_backup_timestamp_seconds{server="box"} //p' /var/lib/prometheus/node-exporter/pofr-backup.prom) -ge $before ]]
+    in_box_mariadb 'DROP DATABASE kept'
+    saved=$(in_box find /var/backups/pofr -mindepth 1 -maxdepth 1 -type d -printf '%f')
+    in_box sh -exc "$(page_block '### A shard is lost' 1 "$saved")"
+    wait_until 30 mariadb_answers
+    equal "$(in_box_mariadb 'SELECT SUM(n) FROM kept.t')" 6 "what came back"
+    in_box systemctl stop mariadb
+    fails in_box systemctl start pofr-backup # there is no server: it fails, and the one that there is stays
+    said pofr-backup | grep -q 'mariadb-backup failed'
+    equal "$(in_box pofr-backup list /var/backups/pofr | cut -f1)" "/var/backups/pofr/$saved" "what is there"
+    in_box systemctl reset-failed pofr-backup
+}
+
 what_was_removed_goes_on_when_it_is_back() {
     local before kept
     before=$(sha256sum "$BOX"/etc/pofr/*.conf "$BOX"/etc/pofr/secrets/*)
@@ -264,6 +313,7 @@ box_up() {
 # Each needs what those before it left; one that was not asked for is made without being counted.
 box_up
 MORE=(a_new_installation_starts_nothing_and_nothing_fails configured_services_run_and_record maintainer_scripts_can_be_repeated
+    a_server_is_backed_up_by_the_timer_and_comes_back
     an_upgrade_keeps_what_was_edited_and_restarts_what_runs what_was_removed_goes_on_when_it_is_back purge_leaves_nothing_of_ours)
 for name in "${MORE[@]}"; do
     if [[ $POFR_TEST_ONLY == "  " || $POFR_TEST_ONLY == *" packages/$name "* ]]; then each_case "$name"; else "$name"; fi

@@ -10,7 +10,7 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/packages.sh"
 trap 'chroot_end; suite_finish' EXIT
 
-PACKAGES=(pofr pofr-agent pofr-common pofr-gateway pofr-merger pofr-worker pofrctl)
+PACKAGES=(pofr pofr-agent pofr-backup pofr-common pofr-gateway pofr-merger pofr-worker pofrctl)
 OUT=/src/build/packages
 HERE=/var/tmp/debs
 

@@ -19,11 +19,11 @@ EXPOSURE_MAX=20 # tenths, as --threshold takes them
 units_make() {
     local unit program
     mkdir -p -- "$UNITS" "$BINDIR"
-    for program in pofr-agent pofr-gateway pofr-worker pofr-merger; do
+    for program in pofr-agent pofr-gateway pofr-worker pofr-merger pofr-backup; do
         printf '#!/bin/sh\n' >"$BINDIR/$program"
         chmod 755 -- "$BINDIR/$program"
     done
-    for unit in deploy/systemd/*.service deploy/systemd/*.socket deploy/systemd/*.target; do
+    for unit in deploy/systemd/*.service deploy/systemd/*.socket deploy/systemd/*.target deploy/systemd/*.timer; do
         sed "s|@BINDIR@|$BINDIR|" "$unit" >"$UNITS/${unit##*/}"
     done
     cp -- "$UNITS/pofr-worker@.service" "$UNITS/pofr-worker@1.service"
@@ -35,7 +35,7 @@ units_are_without_fault() {
     units_make
     systemd-analyze verify --man=no "$UNITS"/pofr.target "$UNITS"/*.socket "$UNITS"/pofr-agent.service \
         "$UNITS"/pofr-collector.service "$UNITS"/pofr-shipper.service "$UNITS"/pofr-gateway.service \
-        "$UNITS"/pofr-worker@1.service "$UNITS"/pofr-merger@shard1.service >"$POFR_TEST_WORK/said" 2>&1 || true
+        "$UNITS"/pofr-worker@1.service "$UNITS"/pofr-merger@shard1.service "$UNITS"/pofr-backup.service "$UNITS"/pofr-backup.timer >"$POFR_TEST_WORK/said" 2>&1 || true
     equal "$(cat -- "$POFR_TEST_WORK/said")" "" "what systemd-analyze verify says"
     sed -i 's/^WatchdogSec=/WatchdogSecs=/' "$UNITS/pofr-gateway.service" # would it say something?
     systemd-analyze verify --man=no "$UNITS/pofr-gateway.service" 2>&1 | grep -q WatchdogSecs
@@ -44,7 +44,7 @@ units_are_without_fault() {
 every_service_but_the_collector_is_closed() {
     local unit
     units_make
-    for unit in pofr-agent pofr-shipper pofr-gateway pofr-worker@1 pofr-merger@shard1; do
+    for unit in pofr-agent pofr-shipper pofr-gateway pofr-worker@1 pofr-merger@shard1 pofr-backup; do
         systemd-analyze security --offline=true --threshold="$EXPOSURE_MAX" "$UNITS/$unit.service" >"$POFR_TEST_WORK/table" ||
             { cat -- "$POFR_TEST_WORK/table"; return 1; }
         tail -n 1 -- "$POFR_TEST_WORK/table"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# inside the cluster: certificates, who may do what with them, and what is refused (--long: servers without TLS, accounts of SCRAM)
+# inside the cluster: certificates, who may do what with them, and what is refused (--long: servers without TLS, accounts)
 # timeout: 500
 # order: 47
 # jobs: 1
@@ -113,6 +113,12 @@ what_is_ensured_is_made_once_and_renewed_in_time() {
     pki show --dir "$all" --within 30
     equal "$(stat -c %a -- "$all/kafka.pem")" 640 "mode that stays"
     exit_code 2 pki ensure --dir "$all" kafka=
+    pki ensure --dir "$all" --into "$W/folders" head=head pofr-worker
+    openssl verify -CAfile "$W/folders/pofr-worker/ca.crt" -purpose sslclient "$W/folders/pofr-worker/pofr-worker.pem"
+    equal "$(modes_of "$W/folders/head" | tr '\n' ' ')" "750  644 ca.crt 600 head.pem " "a folder for one"
+    pki renew ca --dir "$all"
+    pki ensure --dir "$all" --into "$W/folders" head=head pofr-worker
+    cmp -- "$all/ca.crt" "$W/folders/head/ca.crt"
 }
 
 # --- a cluster ------------------------------------------------------------------------------------------------------
@@ -168,11 +174,23 @@ the_whole_path_goes_by_tls() {
             --password="$(cat "$POFR_STATE/secrets/worker.pw")" --skip-ssl -e 'SELECT 1'
     done
     wait_until 30 metric_is merger pofr_watch_kafka_up 1
+    wait_until 30 servers_ends_are_known
     for part in gateway worker1 merger; do
         equal "$(metric "$part" 'pofr_certificate_expiry_timestamp_seconds{use="catalog",file="certificate"}')" \
-            "$(date -d "$(openssl x509 -in "$TLS/pofr-${part%1}.pem" -noout -enddate | cut -d= -f2)" +%s)" "end of $part's certificate"
+            "$(ends_of "pofr-${part%1}")" "end of $part's certificate"
         [[ $(metric "$part" 'pofr_certificate_expiry_timestamp_seconds{use="catalog",file="ca"}') -gt $((EPOCHSECONDS + 3600 * 86400)) ]]
     done
+}
+
+ends_of() { date -d "$(openssl x509 -in "$TLS/$1.pem" -noout -enddate | cut -d= -f2)" +%s; }
+# The merger tells of each server when that certificate ends which lies in its file now.
+servers_ends_are_known() {
+    local part
+    for part in shard1 shard2; do
+        metric_is merger "pofr_server_certificate_expiry_timestamp_seconds{use=\"shard\",server=\"$part\"}" "$(ends_of "$part")" || return 1
+    done
+    metric_is merger 'pofr_server_certificate_expiry_timestamp_seconds{use="catalog",server="catalog"}' "$(ends_of head)" || return 1
+    metric_is merger "pofr_server_certificate_expiry_timestamp_seconds{use=\"kafka\",server=\"127.0.0.1:$(port kafka)\"}" "$(ends_of kafka)"
 }
 
 # kafka NAME KCAT...: as who has that certificate
@@ -336,6 +354,8 @@ certificates_are_renewed_while_all_runs() {
     equal "$(quickstart parts | awk '$1 ~ /gateway|worker|merger|head|shard|kafka/ { print $1, $2 }')" "$before" processes
     equal "$(shown head -starttls mysql)" "$(serial_of head)" "what the head shows"
     wait_until 30 shows_what_is_there kafka # some time after the command
+    touch -- "$TLS/pofr-merger.pem" # it looks anew every ten minutes, and when its own files are others
+    wait_until 30 servers_ends_are_known
 }
 serial_of() { openssl x509 -in "$TLS/$1.pem" -noout -serial; }
 # shown PART [OPTION...]: the serial of what it shows who comes
@@ -346,51 +366,167 @@ shown() {
 }
 shows_what_is_there() { [[ $(shown "$1" 2>/dev/null) == "$(serial_of "$1")" ]]; }
 # With what `kafka-configs.sh` calls
-broker_reads_its_keystore() {
+admin_properties() {
     printf '%s\n' security.protocol=SSL ssl.keystore.type=PEM ssl.truststore.type=PEM \
         "ssl.keystore.location=$TLS/pofr-admin.pem" "ssl.truststore.location=$TLS/ca.crt" >"$W/admin.properties"
+}
+broker_reads_its_keystore() {
+    admin_properties
     kafka_tool kafka.admin.ConfigCommand --bootstrap-server "127.0.0.1:$(port kafka)" --command-config "$W/admin.properties" \
         --alter --entity-type brokers --entity-name 1 --add-config "listener.name.ssl.ssl.keystore.location=$TLS/kafka.pem"
 }
 
+# --- long: a real Prometheus is told of an end that comes near ------------------------------------------------------
+
+fires() { curl -sf --max-time 5 "http://127.0.0.1:$(cat "$W/p/port")/api/v1/alerts" | jq -e --arg name "$1" 'any(.data.alerts[]; .labels.alertname == $name and .state == "firing")' >/dev/null; }
+fires_no_more() { ! fires "$1"; }
+an_end_that_comes_near_fires_until_it_is_renewed() {
+    mkdir -p -- "$W/p"
+    sed -E 's/^( *for:) [0-9]+[mh]$/\1 2s/' deploy/monitoring/prometheus/pofr.alerts.yml >"$W/p/rules.yml"
+    cat >"$W/p/prometheus.yml" <<EOT
+global: { scrape_interval: 1s, evaluation_interval: 1s }
+rule_files: [ rules.yml ]
+scrape_configs: [ { job_name: merger, static_configs: [ { targets: [ "127.0.0.1:$(port merger-metrics)" ] } ] } ]
+EOT
+    free_port >"$W/p/port"
+    prometheus --config.file="$W/p/prometheus.yml" --storage.tsdb.path="$W/p/data" --web.listen-address="127.0.0.1:$(cat "$W/p/port")" \
+        </dev/null >"$W/p/log" 2>&1 &
+    prometheus_pid=$!
+    trap 'kill "$prometheus_pid" 2>/dev/null || true' EXIT
+    wait_until 30 curl -sf --max-time 5 "http://127.0.0.1:$(cat "$W/p/port")/-/ready"
+    pki issue shard1 --server --names 127.0.0.1 --days 10 --dir "$TLS" --force
+    admin_sql_over_socket shard1 'FLUSH SSL'
+    pki issue pofr-merger --days 10 --dir "$TLS" --force # it sees the file, and connects anew
+    wait_until 60 fires PofrCertificateExpires
+    wait_until 60 fires PofrServerCertificateExpires
+    exit_code 1 pki show --within 14 --dir "$TLS"
+    pki renew --all --within 14 --days 365 --dir "$TLS"
+    admin_sql_over_socket shard1 'FLUSH SSL'
+    touch -- "$TLS/pofr-merger.pem" # else within ten minutes
+    wait_until 60 fires_no_more PofrCertificateExpires
+    wait_until 60 fires_no_more PofrServerCertificateExpires
+    servers_ends_are_known
+}
+
 # --- long: a broker that knows accounts -----------------------------------------------------------------------------
 
-accounts_are_read() { "$BUILD/ctl/pofrctl" --config "$W/other.conf" topic create; }
-accounts_of_scram_do_as_well() {
-    local at controller said
+ACCOUNTS=(pofr-admin pofr-gateway pofr-worker pofr-merger)
+OWN=$W/own # parts of the cluster with a configuration that quickstart would not write
+
+own_start() {
+    local part
+    local -a command
+    for part; do
+        case $part in
+        kafka) kafka_command "$OWN/kafka.properties" 256m && command=("${KAFKA_COMMAND[@]}") ;;
+        worker*) command=("$BUILD/workers/pofr-worker" --config "$OWN/$part.conf") ;;
+        *) command=("$BUILD/$part/pofr-$part" --config "$OWN/$part.conf") ;;
+        esac
+        "${command[@]}" </dev/null >>"$POFR_STATE/log/$part.log" 2>&1 &
+        printf '%s\n' "$!" >"$OWN/$part.pid"
+    done
+}
+own_kill() {
+    local part
+    for part; do
+        [[ ! -s $OWN/$part.pid ]] || kill -KILL "$(cat "$OWN/$part.pid")" 2>/dev/null || true
+        rm -f -- "$OWN/$part.pid"
+    done
+}
+
+# A listener more of the broker, for accounts; passwords are in files, with a character that matters elsewhere.
+the_broker_takes_accounts() {
+    local name users='' at
+    trap 'own_kill gateway worker1 worker2 merger kafka' EXIT
+    mkdir -p -- "$OWN"
     at=$(free_port)
-    controller=$(free_port "$at")
-    mkdir -p -- "$W/scram/data"
-    pki ensure --dir "$W/scram/pki" kafka=127.0.0.1
-    {
-        kafka_properties "$W/scram/data" "$at" "$controller" "$W/scram/pki/kafka.pem" "$W/scram/pki/ca.crt" |
-            sed -E -e '/^(inter.broker.listener.name|super.users|ssl.client.auth)=/d' \
-                -e "s|^(listeners=)SSL:|\1ACCOUNTS:|; s|^(advertised.listeners=)SSL:|\1ACCOUNTS:|" \
-                -e 's|^listener.security.protocol.map=.*|listener.security.protocol.map=CONTROLLER:SSL,ACCOUNTS:SASL_SSL|'
-        printf '%s\n' inter.broker.listener.name=ACCOUNTS sasl.enabled.mechanisms=SCRAM-SHA-512 ssl.client.auth=none \
-            sasl.mechanism.inter.broker.protocol=SCRAM-SHA-512 'super.users=User:broker;User:pofr-admin;User:ANONYMOUS' \
-            'listener.name.accounts.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required username="broker" password="b";'
-    } >"$W/scram/server.properties"
-    kafka_tool kafka.tools.StorageTool format -t 5L6g3nShT-eMCtK--X86sw -c "$W/scram/server.properties" \
-        --add-scram 'SCRAM-SHA-512=[name=broker,password=b]' --add-scram 'SCRAM-SHA-512=[name=pofr-admin,password=open-sesame]' \
-        --add-scram 'SCRAM-SHA-512=[name=pofr-gateway,password=g]'
-    kafka_command "$W/scram/server.properties" 256m
-    "${KAFKA_COMMAND[@]}" >"$W/scram/log" 2>&1 </dev/null &
-    scram_pid=$!
-    trap 'kill -KILL "$scram_pid" 2>/dev/null || true' EXIT
+    for name in "${ACCOUNTS[@]}"; do
+        (umask 077 && printf 'of-%s=1\n' "$name" >"$OWN/$name.pw")
+        users+=" user_${name}=\"of-$name=1\""
+    done
+    sed -E -e "s|^(advertised.)?listeners=.*|&,ACCOUNTS://127.0.0.1:$at|; s|^super.users=.*|&;User:pofr-admin|" \
+        -e 's|^listener.security.protocol.map=.*|&,ACCOUNTS:SASL_SSL|' "$POFR_STATE/etc/kafka.properties" >"$OWN/kafka.properties"
+    printf '%s\n' sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN listener.name.accounts.ssl.client.auth=none \
+        "listener.name.accounts.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required$users;" \
+        'listener.name.accounts.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;' \
+        >>"$OWN/kafka.properties"
+    quickstart kill kafka gateway worker1 worker2 merger || true
+    own_start kafka
     wait_until 60 port_is_open "$at"
-    (umask 077 && echo 'open-sesame' >"$W/scram/admin.pw" && echo wrong >"$W/scram/wrong.pw" && echo g >"$W/scram/gateway.pw")
-    printf '%s\n' '[kafka]' "brokers = 127.0.0.1:$at" 'partitions = 2' 'replication = 1' 'tls = yes' "ca_file = $W/scram/pki/ca.crt" \
-        'user = pofr-admin' "password_file = $W/scram/admin.pw" 'gateway_principal = User:pofr-gateway' >"$W/other.conf"
-    wait_until 30 accounts_are_read
+    printf '%s\n' "$at" >"$OWN/port"
+    admin_properties
+    for name in "${ACCOUNTS[@]}"; do
+        kafka_tool kafka.admin.ConfigCommand --bootstrap-server "127.0.0.1:$(port kafka)" --command-config "$W/admin.properties" \
+            --alter --entity-type users --entity-name "$name" --add-config "SCRAM-SHA-512=[password=of-$name=1]"
+    done
+}
+
+# by_account PROGRAM MECHANISM FROM TO: a configuration as it is with an account in place of the certificate
+by_account() {
+    sed -E -e '/^\[kafka\]/,/^$/{/^certificate_file = /d' \
+        -e "s|^brokers = .*|brokers = 127.0.0.1:$(cat "$OWN/port")\nuser = $1\npassword_file = $OWN/$1.pw\nmechanism = $2|" \
+        -e '}; s|User:CN=|User:|' "$3" >"$4"
+    chmod 600 -- "$4"
+}
+
+all_come_by_accounts() { # MECHANISM
+    local part before
+    by_account pofr-admin "$1" "$POFR_STATE/etc/ctl.conf" "$W/other.conf"
+    "$BUILD/ctl/pofrctl" --config "$W/other.conf" topic create # with rules for these principals
     "$BUILD/ctl/pofrctl" --config "$W/other.conf" topic check
-    sed -i 's/admin.pw/wrong.pw/' "$W/other.conf"
-    refused 3 'uthentication failed' topic check
-    sed -i 's/wrong.pw/gateway.pw/; s/user = pofr-admin/user = pofr-gateway/' "$W/other.conf"
-    refused 4 'uthorization failed' topic create # of pofr.deadletter, which it does not see
-    sed -i '/^tls = yes/d' "$W/other.conf"
+    before=$(stored)
+    for part in gateway worker1 worker2 merger; do
+        by_account "pofr-${part%[12]}" "$1" "$POFR_STATE/etc/$part.conf" "$OWN/$part.conf"
+        own_start "$part"
+    done
+    wait_until 30 metric_is merger pofr_watch_kafka_up 1
+    wait_until 60 has_stored "$((before + 5))"
+    "$BUILD/ctl/pofrctl" --config "$W/other.conf" status
+}
+
+a_wrong_password_is_told() { # PATTERN
+    local part worker gateway merger before
+    gateway=$(log_lines gateway) worker=$(log_lines worker1) merger=$(log_lines merger)
+    own_kill gateway worker1 worker2 merger
+    for part in "${ACCOUNTS[@]}"; do
+        mv -- "$OWN/$part.pw" "$OWN/$part.good"
+        (umask 077 && printf 'wrong\n' >"$OWN/$part.pw")
+    done
+    refused 3 "$1" topic check
+    own_start gateway worker1 merger
+    wait_until 60 log_says gateway "$gateway" "$1"
+    wait_until 60 log_says worker1 "$worker" "$1"
+    wait_until 60 log_says merger "$merger" "$1"
+    own_kill gateway worker1 merger
+    for part in "${ACCOUNTS[@]}"; do mv -- "$OWN/$part.good" "$OWN/$part.pw"; done
+    before=$(stored)
+    own_start gateway worker1 worker2 merger
+    wait_until 60 has_stored "$before"
+}
+
+accounts_that_show_their_password_inside_tls_do_as_well() {
+    the_broker_takes_accounts
+    all_come_by_accounts PLAIN
+    a_wrong_password_is_told 'uthentication failed'
+    by_account pofr-gateway PLAIN "$POFR_STATE/etc/ctl.conf" "$W/other.conf"
+    refused 4 'uthorization failed' topic create # it may write, and no more
+    sed -i '/^\[kafka\]/,/^$/s/^tls = yes/tls = no/' "$W/other.conf"
     refused 2 'needs tls = yes' topic check
 }
+
+# librdkafka before 2.6.1 and Kafka 4 don't understand each other: there it is said, and nobody searches for a password.
+accounts_of_scram_do_as_well() {
+    the_broker_takes_accounts
+    if dpkg --compare-versions "$(librdkafka)" ge 2.6.1; then
+        all_come_by_accounts SCRAM-SHA-512
+        a_wrong_password_is_told 'uthentication failed'
+        printf 'all came by SCRAM-SHA-512 of librdkafka %s\n' "$(librdkafka)"
+    else
+        by_account pofr-admin SCRAM-SHA-512 "$POFR_STATE/etc/ctl.conf" "$W/other.conf"
+        refused 3 "takes no SCRAM from librdkafka $(librdkafka)" topic check
+    fi
+}
+librdkafka() { "$BUILD/gateway/pofr-gateway" --version | sed -n 's/^librdkafka //p'; }
 
 QUICK=(a_ca_and_what_it_issues_are_in_their_folder_with_their_modes nothing_is_overwritten_unless_it_is_said
     renewing_keeps_name_and_names_and_takes_a_new_key a_renewed_ca_vouches_for_what_is_in_use
@@ -401,5 +537,5 @@ QUICK=(a_ca_and_what_it_issues_are_in_their_folder_with_their_modes nothing_is_o
 # before there is a cluster with TLS
 ! is_more_wanted "${QUICK[@]}" || each_case plain_servers_are_refused_by_who_wants_tls
 each_case "${QUICK[@]}"
-! is_more_wanted "${QUICK[@]}" || each_case accounts_of_scram_do_as_well
+! is_more_wanted "${QUICK[@]}" || each_case an_end_that_comes_near_fires_until_it_is_renewed accounts_that_show_their_password_inside_tls_do_as_well accounts_of_scram_do_as_well
 [[ $suite_failures -eq 0 ]]

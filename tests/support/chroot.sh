@@ -34,6 +34,9 @@ chroot_make() {
     mkdir -- "$ROOT/dev/shm"
     chmod 1777 -- "$ROOT/dev/shm"
     ln -s /proc/self/fd "$ROOT/dev/fd"
+    mkdir -- "$ROOT/dev/pts"
+    mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts "$ROOT/dev/pts"
+    ln -s pts/ptmx "$ROOT/dev/ptmx"
     mount -t proc proc "$ROOT/proc"
     mount -t sysfs -o ro sysfs "$ROOT/sys" || true
 

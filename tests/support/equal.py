@@ -198,9 +198,14 @@ def ssh_keygen_verifies(text, signature, public, uuid):
 # --- one host ----------------------------------------------------------------------------------------------
 
 
-def public_key(state):
+def public_keys(state):
+    """The host's key, and those of before that the test has put beside it as host.key.1 and so on."""
+    return [public_key(os.path.join(state, name)) for name in os.listdir(state) if re.fullmatch(r"host\.key(\.\d+)?", name)]
+
+
+def public_key(file):
     """Of the file that OpenSSH calls a private key: its public half stands in it in clear."""
-    text = decode.read_file(os.path.join(state, "host.key")).decode("ascii")
+    text = decode.read_file(file).decode("ascii")
     blob = base64.b64decode("".join(text.split("\n")[1:-2]))
     at = blob.index(struct.pack(">I", 11) + b"ssh-ed25519" + struct.pack(">I", 32))
     return blob[at + 19:at + 51]
@@ -253,7 +258,7 @@ class Comparison:
 
     def check_ledger(self, kafka):
         self.ledger, self.ledger_rows = {}, {}
-        keys = {hashlib.sha256(k).hexdigest(): k for k in map(public_key, self.states)}
+        keys = {hashlib.sha256(k).hexdigest(): k for state in self.states for k in public_keys(state)}
         sample = set(random.Random(self.options.seed).sample(
             sorted(r["statement_digest"] for r in self.sql.rows["bundle"]),
             min(self.options.sample, len(self.sql.rows["bundle"]))))

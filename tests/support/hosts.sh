@@ -140,6 +140,19 @@ in_host() {
     "${into[@]}" "${@:2}"
 }
 
+# hosts_gone: who was started and is no more, with what it said last
+hosts_gone() {
+    local name part
+    for name in $(hosts_names); do
+        for part in collector shipper; do
+            [[ -e $HOSTS/$name/$part.pid ]] || continue
+            process_is_gone "$name/$part" || continue
+            printf '%s: its %s is gone\n' "$name" "$part"
+            last_lines "$HOSTS/$name/$part.log" 5
+        done
+    done
+}
+
 # host_start NAME [collector|shipper]...
 host_start() {
     local name=$1 part word pid holder waiter
