@@ -76,6 +76,7 @@ the_account_may_back_up_and_nothing_else() {
 
 what_is_wrong_is_said() {
     local status=0
+    cluster
     exit_code 2 backup take
     exit_code 2 backup take --keep 0 "$W/x"
     exit_code 1 backup list "$W"

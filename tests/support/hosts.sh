@@ -20,8 +20,10 @@ ctl() { "$BUILD/ctl/pofrctl" --quiet --config "$POFR_STATE/etc/ctl.conf" "$@"; }
 metrics() { local at; at=$(quickstart env | sed -n "s/^export POFR_METRICS=//p" | tr ',' '\n' | sed -n "s/^$1=//p"); curl -sf --max-time 5 "http://$at/metrics"; }
 metric() { metrics "$1" | awk -v name="$2" '$1 == name { print $2 }'; } # of a part, by its name with labels
 
-# cluster_start PART...: the servers, catalog, tables, topics, and these parts; quickstart's own agent stays out
+# cluster_start PART...: the servers, catalog, tables, topics, and these parts, as the source is now; quickstart's own agent
+# stays out
 cluster_start() {
+    [[ -n ${POFR_BUILD:-} ]] || build_preset release >/dev/null
     quickstart start kafka head shard1 shard2
     ctl migrate
     ctl shard add shard1 --address "127.0.0.1:$(part_field shard1 3)" --if-exists update
