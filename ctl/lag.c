@@ -182,7 +182,7 @@ void lag_free(struct lag *l)
 
 const struct look_member *lag_owner(const struct lag *l, const struct lag_slot *s)
 {
-    return s->facts.kafka.owner == LOOK_NO_OWNER ? NULL : &l->topic.members[s->facts.kafka.owner];
+    return s->facts.kafka.owner < 0 ? NULL : &l->topic.members[s->facts.kafka.owner];
 }
 
 static void print_slot(unsigned n, const struct lag_slot *s, bool json, bool first)

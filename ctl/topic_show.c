@@ -102,8 +102,12 @@ static void print_topic(const struct ctl *c, const struct lag *l)
                c->conf->kafka_topic, l->count, replication(l), l->topic.min_insync, l->topic.brokers,
                l->topic.brokers == 1 ? "" : "s",
                l->topic.retention_ms < 0 ? "ever" : duration(l->topic.retention_ms / 1000, kept));
-        printf("group %s: %s, %zu member%s\n", c->conf->kafka_group, l->topic.group_state, l->topic.members_count,
-               l->topic.members_count == 1 ? "" : "s");
+        if (l->topic.group_error[0]) {
+            printf("group %s: not known (%s)\n", c->conf->kafka_group, l->topic.group_error);
+        } else {
+            printf("group %s: %s, %zu member%s\n", c->conf->kafka_group, l->topic.group_state, l->topic.members_count,
+                   l->topic.members_count == 1 ? "" : "s");
+        }
     }
     for (size_t i = 0; i < l->topic.members_count; i++) {
         const struct look_member *m = &l->topic.members[i];
@@ -315,6 +319,18 @@ static void group(const struct ctl *c, const struct lag *l, struct findings *f)
 {
     bool none = l->topic.members_count == 0;
 
+    if (l->topic.group_error[0]) {
+        begin(f, "group_unknown");
+        if (f->json) {
+            printf(", \"detail\": ");
+            json_text(l->topic.group_error);
+            printf("}");
+        } else {
+            printf("group %s does not answer, so who has which slot is not known: %s\n", c->conf->kafka_group,
+                   l->topic.group_error);
+        }
+        return;
+    }
     if (!none && strcmp(l->topic.group_state, "Stable") == 0) {
         return;
     }

@@ -48,7 +48,7 @@ struct watch {
     int64_t fresh_us; /* monotonic: when the connections were made */
     struct watch_own own[WATCH_SHARDS_MAX];
     size_t own_count;
-    bool told_catalog, told_kafka; /* that it is down */
+    bool told_catalog, told_kafka, told_group; /* that it is down */
 };
 
 static void forget(struct db **db)
@@ -147,6 +147,7 @@ static void take_topic(struct watch_view *v, const struct look_topic *t)
 {
     v->brokers = t->brokers;
     v->partitions = (uint32_t)t->slots_count;
+    v->members_known = !t->group_error[0];
     v->members = (uint32_t)t->members_count;
     v->min_insync = t->min_insync;
     v->retention_ms = t->retention_ms;
@@ -155,10 +156,20 @@ static void take_topic(struct watch_view *v, const struct look_topic *t)
         const struct look_slot *k = &t->slots[n];
 
         v->slots[n].facts.kafka = *k;
-        snprintf(v->slots[n].owner, sizeof(v->slots[n].owner), "%s",
-                 k->owner == LOOK_NO_OWNER ? "" : t->members[k->owner].client);
+        snprintf(v->slots[n].owner, sizeof(v->slots[n].owner), "%s", k->owner < 0 ? "" : t->members[k->owner].client);
         v->without_shard += !v->slots[n].facts.mapped;
     }
+}
+
+/* Kafka is up, one of its brokers is not. */
+static void note_group(struct watch *w, const struct look_topic *t)
+{
+    bool unknown = t->group_error[0] != '\0';
+
+    if (unknown && !w->told_group) {
+        log_warn("watch", "group_unknown", "error=\"%s\"", t->group_error);
+    }
+    w->told_group = unknown;
 }
 
 static int look_at_kafka(struct watch *w, struct pofr_err *err)
@@ -170,6 +181,7 @@ static int look_at_kafka(struct watch *w, struct pofr_err *err)
         code = kafka_look_at(w->kafka, w->conf.kafka_topic, w->conf.kafka_group, KAFKA_MS, &t, err);
     }
     if (!code) {
+        note_group(w, &t);
         take_topic(w->next, &t);
         look_topic_free(&t);
         w->next->kafka_count = kafka_look_peers(w->kafka, w->next->kafka);

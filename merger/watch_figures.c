@@ -230,6 +230,8 @@ void watch_write(const struct watch_view *v, int64_t now_us, struct buf *out)
         write_one(out, "kafka_brokers", "Brokers in the cluster.", v->brokers);
         write_one(out, "pofr_topic_partitions", "Partitions of the topic.", v->partitions);
         write_one(out, "pofr_topic_partitions_without_shard", "Of these, that no shard was given.", v->without_shard);
+    }
+    if (v->partitions > 0 && v->members_known) {
         stat_write_head(out, "kafka_consumergroup_members", STAT_TYPE_GAUGE, "", "Workers in the consumer group.");
         buf_printf(out, "kafka_consumergroup_members{consumergroup=\"%s\"} %u\n", v->group, v->members);
     }

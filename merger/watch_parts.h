@@ -71,6 +71,7 @@ struct watch_view { /* what the newest round saw, and of shards that are down wh
     int64_t complete_us; /* monotonic: when everything answered last; 0: never */
     char topic[250], group[250];
     uint32_t brokers, partitions, members, min_insync, without_shard;
+    bool members_known;
     int64_t retention_ms;
     int64_t catalog_ends_us; /* as a shard's ends_us */
     struct kafka_peer kafka[KAFKA_PEERS_MAX];

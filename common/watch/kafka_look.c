@@ -382,6 +382,33 @@ static int read_committed(struct kafka_look *k, const char *topic, const char *g
     return code;
 }
 
+/* One broker coordinates the group. Where that one is gone, what the others have is still to be seen. */
+static int look_at_group(struct kafka_look *k, const char *topic, const char *group, int timeout_ms,
+                         struct look_topic *out, struct pofr_err *err)
+{
+    struct pofr_err why = { 0 };
+    int code = read_group(k, topic, group, timeout_ms, out, &why);
+
+    if (!code) {
+        code = read_committed(k, topic, group, timeout_ms, out, &why);
+    }
+    if (code && code != POFR_ETIMEOUT) {
+        *err = why;
+        return code;
+    }
+    if (code) {
+        free(out->members);
+        out->members = NULL;
+        out->members_count = 0;
+        out->group_state[0] = '\0';
+        snprintf(out->group_error, sizeof(out->group_error), "%s", why.text);
+        for (size_t i = 0; i < out->slots_count; i++) {
+            out->slots[i].owner = LOOK_UNKNOWN_OWNER;
+        }
+    }
+    return 0;
+}
+
 int kafka_look_at(struct kafka_look *k, const char *topic, const char *group, int timeout_ms, struct look_topic *out,
                   struct pofr_err *err)
 {
@@ -398,10 +425,7 @@ int kafka_look_at(struct kafka_look *k, const char *topic, const char *group, in
         code = read_settings(k, topic, timeout_ms, &t, err);
     }
     if (!code) {
-        code = read_group(k, topic, group, timeout_ms, &t, err);
-    }
-    if (!code) {
-        code = read_committed(k, topic, group, timeout_ms, &t, err);
+        code = look_at_group(k, topic, group, timeout_ms, &t, err);
     }
     if (code) {
         look_topic_free(&t);

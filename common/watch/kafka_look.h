@@ -18,8 +18,9 @@ struct kafka_access;
 struct kafka_peer;
 struct kafka_look; /* one client; connects when it is asked something */
 
-#define LOOK_NO_OWNER    (-1)
-#define LOOK_MEMBERS_MAX 1024u
+#define LOOK_NO_OWNER      (-1)
+#define LOOK_UNKNOWN_OWNER (-2) /* the group did not answer */
+#define LOOK_MEMBERS_MAX   1024u
 
 struct look_slot {
     int32_t leader; /* broker; -1: none, the slot can be neither read nor written */
@@ -27,7 +28,7 @@ struct look_slot {
     uint32_t in_sync;
     int64_t low, high; /* first offset of the log, and the next one it will give; -1: not known */
     int64_t committed; /* of the group; -1: never, or not known */
-    int owner;         /* index of members, or LOOK_NO_OWNER */
+    int owner;         /* index of members, or LOOK_NO_OWNER, LOOK_UNKNOWN_OWNER */
 };
 
 struct look_member {
@@ -41,7 +42,8 @@ struct look_topic {
     uint32_t brokers;        /* in the cluster now */
     uint32_t min_insync;     /* min.insync.replicas */
     int64_t retention_ms;    /* retention.ms; -1: for ever */
-    char group_state[24];    /* Stable, Empty, PreparingRebalance, …; "" where the group is not known */
+    char group_state[24];    /* Stable, Empty, PreparingRebalance, …; "" where the group did not answer: */
+    char group_error[240];   /* then why; no members and no owners are known, nor what is committed */
     struct look_slot *slots; /* by partition number */
     size_t slots_count;
     struct look_member *members;
@@ -56,7 +58,8 @@ void kafka_look_close(struct kafka_look *k); /* NULL is allowed */
 /* With tls: the brokers that it has connected to since it was opened, KAFKA_PEERS_MAX at most. */
 size_t kafka_look_peers(struct kafka_look *k, struct kafka_peer *out);
 
-/* POFR_ENOTFOUND: no such topic. POFR_ETIMEOUT: no broker answered in time. A partition without a leader is no error. */
+/* POFR_ENOTFOUND: no such topic. POFR_ETIMEOUT: no broker answered in time. A partition without a leader is no error,
+ * nor is a group without its coordinator. */
 POFR_MUST_USE int kafka_look_at(struct kafka_look *k, const char *topic, const char *group, int timeout_ms,
                                 struct look_topic *out, struct pofr_err *err);
 void look_topic_free(struct look_topic *t);

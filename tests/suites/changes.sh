@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # changes while all is at work: configuration, tables, keys, another worker, another gateway. Nothing is lost by any of them
-# timeout: 600
+# timeout: 900
 # order: 68
 # jobs: 1
 # long: yes
@@ -246,6 +246,14 @@ brokers_come_and_go() {
     page_runs 'Another broker' 2
     wait_until 60 leaders_are 1 2 3
     wait_until 60 ctl topic health
+    offsets_move_to 3
+    process_kill TERM broker3 # of what it led there is one copy
+    wait_until 60 health_says '^offline: no broker leads it'
+    wait_until 60 health_says '^group_unknown: group pofr-ingest does not answer'
+    wait_until 60 figure_is 'pofr_slots_with{problem="offline"}' '[1-9][0-9]*'
+    broker_start 3
+    wait_until 120 ctl topic health
+    wait_until 60 figure_is 'pofr_slots_with{problem="offline"}' 0
     page_runs 'A broker less'
     wait_until 60 leaders_are 1 2
     wait_until 60 brokers_are 2
@@ -257,14 +265,28 @@ brokers_come_and_go() {
     equal "$(ctl --json topic show --all --seconds 0 | jq -c '[.replication, .min_insync, .brokers]')" '[3,2,3]' "copies"
     wait_until 60 ctl topic health
     process_kill KILL broker2
-    wait_until 60 health_says under_replicated
+    wait_until 60 health_says '^under_replicated: a replica is not in sync; 64 slots'
+    wait_until 60 figure_is 'pofr_slots_with{problem="under_replicated"}' 64
     wait_until 60 leaders_are 1 3
     for id in $(hosts_names); do wait_until 60 stored_of "$id" "$(sealed "$id")"; done
     broker_start 2
     wait_until 120 ctl topic health
+    wait_until 60 figure_is 'pofr_slots_with{problem="under_replicated"}' 0
     equal "$(programs)" "$before" "programs that were started anew"
     hosts_equal --wait 60
 }
+offsets_move_to() { # with them the group's coordinator
+    printf '{"version": 1, "topics": [{"topic": "__consumer_offsets"}]}' >offsets.json
+    kafka-reassign-partitions.sh --bootstrap-server kafka1:9092 --generate --topics-to-move-json-file offsets.json \
+        --broker-list "$1" | sed '1,/^Proposed/d' >offsets.move.json
+    kafka-reassign-partitions.sh --bootstrap-server kafka1:9092 --execute --reassignment-json-file offsets.move.json >/dev/null
+    wait_until 60 offsets_are_on "$1"
+}
+offsets_are_on() {
+    kafka-topics.sh --bootstrap-server kafka1:9092 --describe --topic __consumer_offsets | grep Partition: >offsets.now
+    fails grep -qv "Leader: $1.*Isr: $1[^,0-9]*" offsets.now
+}
+figure_is() { [[ $(metric merger "$1") =~ ^$2$ ]]; }
 programs() { quickstart parts | awk '$1 ~ /gateway|worker|merger/ { print $1, $2 }'; }
 leaders_are() { [[ $(ctl --json topic show --all --seconds 0 | jq -r '[.slots[].leader] | unique | map(tostring) | join(" ")') == "$*" ]]; }
 brokers_are() { [[ $(ctl --json topic show --all --seconds 0 | jq .brokers) -eq $1 ]]; }
@@ -314,6 +336,33 @@ a_worker_more_and_one_less() {
     wait_until 60 shared_by worker1 worker2
 }
 
+# It holds its slots until the group gives it up; meanwhile a new one waits, and the page says for what.
+a_worker_that_hangs_holds_up_the_group_and_is_seen() {
+    local pid
+    cluster
+    wait_until 60 shared_by worker1 worker2
+    pid=$(part_field worker2 2)
+    kill -STOP "$pid"
+    another worker worker1
+    wait_until 10 health_says '^rebalancing: group pofr-ingest is PreparingRebalance'
+    wait_until 60 shared_by worker1 another
+    kill -CONT "$pid"
+    wait_until 60 shared_by worker1 worker2 another
+    process_kill TERM worker
+    wait_until 60 shared_by worker1 worker2
+    hosts_equal --wait 60
+}
+
+# What hosts send comes in and goes out, in messages a second between two looks.
+the_page_shows_how_fast_slots_are_written_and_stored() {
+    cluster
+    wait_until 60 shared_by worker1 worker2
+    ctl --json topic show --seconds 5 >"$W/rates"
+    equal "$(jq "[.slots[] | select(.in_per_second > 0)] | length >= 2" "$W/rates")" true "slots that are written"
+    equal "$(jq '([.slots[].in_per_second] | add) as $in | ([.slots[].out_per_second] | add) as $out |
+        $in < 100 and $out > $in / 2 and $out < $in * 2' "$W/rates")" true "in and out"
+}
+
 a_gateway_more_is_used_when_the_first_is_gone() {
     local last
     cluster
@@ -329,5 +378,6 @@ a_gateway_more_is_used_when_the_first_is_gone() {
 
 cases a_new_configuration_is_taken_while_all_is_at_work a_bad_configuration_is_refused_and_the_old_one_kept \
     workers_drain_as_long_as_the_newest_configuration_says tables_change_under_workers_that_write_them \
-    a_worker_more_and_one_less the_gateways_get_another_key_and_no_agent_is_refused \
+    a_worker_more_and_one_less a_worker_that_hangs_holds_up_the_group_and_is_seen \
+    the_page_shows_how_fast_slots_are_written_and_stored the_gateways_get_another_key_and_no_agent_is_refused \
     a_gateway_more_is_used_when_the_first_is_gone brokers_come_and_go a_host_goes_over_to_a_new_key
