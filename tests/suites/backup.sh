@@ -133,6 +133,16 @@ missing_are() { # HOST N: sequences that it has not
 wanted_rows() { admin_sql head 'SELECT COUNT(*) FROM pofr_catalog.wanted'; }
 nothing_is_wanted() { [[ $(wanted_rows) -eq 0 ]]; }
 
+comes_and_is_asked_for_nothing() {
+    local before
+    before=$(sessions_of "$1")
+    process_kill TERM "$1/shipper"
+    host_start "$1" shipper
+    wait_until 20 more_sessions_than "$1" "$before"
+    grep ' session_open ' "$HOSTS/$1/shipper.log" | tail -n 1 | grep -q ' wanted=0$'
+}
+sessions_of() { grep -c ' session_open ' "$HOSTS/$1/shipper.log"; }
+more_sessions_than() { [[ $(sessions_of "$1") -gt $2 ]]; }
 metric_at_least() { [[ $(metric "$1" "$2") -ge $3 ]]; }
 
 # An agent keeps what was acked until it needs the room.
@@ -173,6 +183,7 @@ what_nobody_has_any_more_is_a_gap_and_is_not_asked_for_again() {
     quickstart start worker1 worker2
     wait_until 120 metric_at_least merger pofr_merger_wanted_gone_total 1
     nothing_is_wanted
+    wait_until 60 comes_and_is_asked_for_nothing "$host" # the gateway, too, knows that now
     mv -n -- "$W/kept"/*.seg "$HOSTS/$host/state/spool/" # what it signed is compared, from there
     read -r -a range <"$W/cut.range"
     cut_is_told "$host" "${range[@]}"
