@@ -48,8 +48,19 @@ struct watch {
     int64_t fresh_us; /* monotonic: when the connections were made */
     struct watch_own own[WATCH_SHARDS_MAX];
     size_t own_count;
-    bool told_catalog, told_kafka, told_group; /* that it is down */
+    struct told {
+        char why[240]; /* a struct pofr_err holds no more; "": it is well */
+    } catalog_told, kafka_told, group_told;
 };
+
+/* Once for each reason: the first may be but the end of a connection, and the next says why. why: "" where all is well. */
+static void tell(struct told *t, const char *event, const char *why)
+{
+    if (why[0] && strcmp(t->why, why) != 0) {
+        log_warn("watch", event, "error=\"%s\"", why);
+    }
+    snprintf(t->why, sizeof(t->why), "%s", why);
+}
 
 static void forget(struct db **db)
 {
@@ -161,17 +172,6 @@ static void take_topic(struct watch_view *v, const struct look_topic *t)
     }
 }
 
-/* Kafka is up, one of its brokers is not. */
-static void note_group(struct watch *w, const struct look_topic *t)
-{
-    bool unknown = t->group_error[0] != '\0';
-
-    if (unknown && !w->told_group) {
-        log_warn("watch", "group_unknown", "error=\"%s\"", t->group_error);
-    }
-    w->told_group = unknown;
-}
-
 static int look_at_kafka(struct watch *w, struct pofr_err *err)
 {
     struct look_topic t;
@@ -181,7 +181,7 @@ static int look_at_kafka(struct watch *w, struct pofr_err *err)
         code = kafka_look_at(w->kafka, w->conf.kafka_topic, w->conf.kafka_group, KAFKA_MS, &t, err);
     }
     if (!code) {
-        note_group(w, &t);
+        tell(&w->group_told, "group_unknown", t.group_error); /* Kafka is up, one of its brokers is not */
         take_topic(w->next, &t);
         look_topic_free(&t);
         w->next->kafka_count = kafka_look_peers(w->kafka, w->next->kafka);
@@ -310,19 +310,15 @@ static int one_shard(struct watch *w, size_t shard, const struct db_result *repo
 static void note_kafka(struct watch *w, int code, const struct pofr_err *err)
 {
     w->next->kafka_up = code == 0;
-    if (code && !w->told_kafka) {
-        log_warn("watch", "kafka_down", "error=\"%s\"", err->text);
-    }
-    w->told_kafka = code != 0;
+    tell(&w->kafka_told, "kafka_down", code ? err->text : "");
 }
 
 static void note_catalog(struct watch *w, int code, const struct pofr_err *err)
 {
     w->next->catalog_up = w->next->catalog_up && code == 0;
-    if (code && !w->told_catalog) {
-        log_warn("watch", "catalog_down", "error=\"%s\"", err->text);
+    if (code || w->next->catalog_up) {
+        tell(&w->catalog_told, "catalog_down", code ? err->text : "");
     }
-    w->told_catalog = !w->next->catalog_up;
 }
 
 /* First what gateways told, of all shards; a shard that does not answer here is not asked again in this round. */

@@ -3,7 +3,9 @@
 #include "workers/writer_parts.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "common/os/clock.h"
@@ -158,16 +160,23 @@ static void take_inbox(struct writer *w)
 
 void writer_say_up(struct writer *w, bool up, const char *why)
 {
-    if (w->said && w->up == up) {
+    bool is_new = !w->said || w->up != up;
+
+    if (up) {
+        w->down_why[0] = '\0';
+    }
+    if (up && is_new) {
+        log_info("writer", "shard_up", "shard=%s", w->o.shard.name);
+    } else if (!up &&
+               (is_new || strcmp(w->down_why, why) != 0)) { /* the first reason may be but the end of a connection */
+        log_warn("writer", "shard_down", "shard=%s error=\"%s\"", w->o.shard.name, why);
+        snprintf(w->down_why, sizeof(w->down_why), "%s", why);
+    }
+    if (!is_new) {
         return;
     }
     w->said = true;
     w->up = up;
-    if (up) {
-        log_info("writer", "shard_up", "shard=%s", w->o.shard.name);
-    } else {
-        log_warn("writer", "shard_down", "shard=%s error=\"%s\"", w->o.shard.name, why);
-    }
     writer_emit(w, &(struct writer_event){ .kind = up ? WRITER_UP : WRITER_DOWN });
 }
 

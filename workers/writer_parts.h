@@ -84,7 +84,8 @@ struct writer {
     struct retry retry;
     int64_t retry_at_us; /* 0: now */
     int64_t rounds_at_us;
-    bool up, said; /* does the shard answer, and was anyone told? */
+    bool up, said;      /* does the shard answer, and was anyone told? */
+    char down_why[240]; /* what was logged of that it does not; a struct pofr_err holds no more */
     unsigned next_lane;
 };
 

@@ -156,7 +156,7 @@ plain_servers_are_refused_by_who_wants_tls() {
     ctl shard add shard1 --address "127.0.0.1:$(port shard1)"
     ctl topic create
     other_conf "s|^brokers = .*|&\ntls = yes\nca_file = $W/plain/ca.crt|"
-    refused 3 'SSL handshake failed' topic check
+    refused 3 'SSL handshake failed|in state SSL_HANDSHAKE' topic check # how far it came is chance
     other_conf "s|^address = .*|&\ntls = yes\nca_file = $W/plain/ca.crt|"
     refused 3 'TLS/SSL error' shard list
 }
