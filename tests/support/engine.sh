@@ -29,13 +29,16 @@ engine_start() {
     local package
     local -a missing=()
     [[ $EUID -eq 0 ]] || { printf 'a container engine needs root\n' >&2; return 1; }
-    for package in "${ENGINE_PACKAGES[@]}"; do dpkg-query -W "$package" >/dev/null 2>&1 || missing+=("$package"); done
+    for package in "${ENGINE_PACKAGES[@]}"; do is_installed "$package" || missing+=("$package"); done
     if [[ ${#missing[@]} -gt 0 ]]; then
         apt-get -q update >/dev/null
         DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "${missing[@]}"
     fi
     engine_run
 }
+
+# dpkg knows the name of a package, too, that another one recommends.
+is_installed() { [[ $(dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null) == ii* ]]; }
 
 engine_run() {
     mkdir -p -- "$ENGINE"
