@@ -67,7 +67,7 @@ static int fill_gateways(const struct ctl *c, const char *given, struct token *t
         struct slice one = given ? slice_split(&rest, ',') : slice_str(c->conf->gateway_addresses.items[i]);
 
         if (t->gateways_len == TOKEN_GATEWAYS_MAX ||
-            hostport_parse(slice_trim(one), 7022, &t->gateways[t->gateways_len])) {
+            hostport_parse(slice_trim(one), 2222, &t->gateways[t->gateways_len])) {
             return pofr_err_set(err, POFR_EUSAGE, "gateway \"%.*s\" is not host:port, or one too many", SLICE_FMT(one));
         }
         t->gateways_len++;
