@@ -3,13 +3,15 @@
 
 #include "common/base/compiler.h"
 #include "common/base/err.h"
+#include "common/base/hostport.h"
+#include "common/base/slice.h"
 
 #ifndef POFR_SQL_DIR
 #define POFR_SQL_DIR "/usr/share/pofr/sql"
 #endif
 
 #define SERVER(field, what_server)                                                                                     \
-    CONF_STRING(struct ctl_conf, field.address, "address", "127.0.0.1:3306", CONF_NONEMPTY,                            \
+    CONF_STRING(struct ctl_conf, field.address, "address", "127.0.0.1:3306", CONF_NONEMPTY | CONF_HOST,                \
                 "host:port of " what_server "."),                                                                      \
         CONF_STRING(struct ctl_conf, field.user, "user", "pofr_admin", CONF_NONEMPTY,                                  \
                     "Account; it must be able to create databases, accounts and (head) servers."),                     \
@@ -58,7 +60,7 @@ static const struct conf_option options[] = {
     CONF_STRING(struct ctl_conf, kafka_merger_principal, "merger_principal", "", 0,
                 "The same of mergers: it may read the topic and look at the group."),
     CONF_SECTION("gateway", "What goes into enrolment tokens."),
-    CONF_LIST(struct ctl_conf, gateway_addresses, "addresses", "", 0,
+    CONF_LIST(struct ctl_conf, gateway_addresses, "addresses", "", CONF_HOST,
               "host:port of the gateways, as agents reach them."),
     CONF_PATH(struct ctl_conf, gateway_key_file, "host_key_file", "", 0,
               "The gateways' public host key (one line, as ssh-keygen writes it)."),
@@ -86,7 +88,23 @@ static const struct conf_option options[] = {
               "The folder of the cluster's CA: its key, its certificate, and what it has issued (pofrctl pki)."),
 };
 
-const struct conf_table ctl_conf_table = CONF_TABLE("pofrctl", "/etc/pofr/ctl.conf", struct ctl_conf, options, NULL);
+static int check(const void *values, struct pofr_err *err)
+{
+    const struct ctl_conf *c = values;
+    struct slice rest = slice_str(c->kafka_brokers);
+    struct hostport at;
+
+    while (!slice_empty(rest)) {
+        struct slice one = slice_trim(slice_split(&rest, ','));
+
+        if (hostport_parse(one, 9092, &at) != 0) {
+            return pofr_err_set(err, POFR_ECONFIG, "[kafka] brokers: %.*s is not host:port", SLICE_FMT(one));
+        }
+    }
+    return 0;
+}
+
+const struct conf_table ctl_conf_table = CONF_TABLE("pofrctl", "/etc/pofr/ctl.conf", struct ctl_conf, options, check);
 
 const char *ctl_sql_dir(const struct ctl_conf *conf)
 {

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gateway/gateway_conf.h"
 
-#include "common/base/err.h"
-#include "common/base/hostport.h"
 #include "common/kafka/topic_rules.h"
 #include "common/record/limits.h"
 
@@ -11,7 +9,7 @@ static const struct conf_option options[] = {
     CONF_STRING(struct gateway_conf, name, "name", "", 0,
                 "The name that stands in each message's header pofr-gateway and in WELCOME. Empty: the "
                 "machine's host name."),
-    CONF_LIST(struct gateway_conf, listen, "listen", "0.0.0.0:2222", CONF_NONEMPTY,
+    CONF_LIST(struct gateway_conf, listen, "listen", "0.0.0.0:2222", CONF_NONEMPTY | CONF_HOST | CONF_PORT,
               "Addresses and ports to listen on, numbers, no names. Not used where systemd passes the sockets."),
     CONF_SECRET_FILE(
         struct gateway_conf, host_key_file, "host_key_file", "/var/lib/pofr/gateway/host_key", CONF_NONEMPTY,
@@ -64,7 +62,7 @@ static const struct conf_option options[] = {
               "Unacked bytes of all sessions, divided among the threads. Beyond it agents are told to slow down."),
 
     CONF_SECTION("kafka", "Where bundles go."),
-    CONF_LIST(struct gateway_conf, brokers, "brokers", NULL, CONF_REQUIRED | CONF_NONEMPTY,
+    CONF_LIST(struct gateway_conf, brokers, "brokers", NULL, CONF_REQUIRED | CONF_NONEMPTY | CONF_HOST,
               "host:port of some brokers of the cluster."),
     CONF_STRING(struct gateway_conf, topic, "topic", TOPIC_SNAPSHOTS, CONF_NONEMPTY,
                 "The topic. pofrctl topic create makes it."),
@@ -73,7 +71,8 @@ static const struct conf_option options[] = {
               "How long a start waits for Kafka to answer, before it ends with exit code 3."),
 
     CONF_SECTION("catalog", "The MariaDB database that knows hosts, keys and tokens."),
-    CONF_STRING(struct gateway_conf, catalog_address, "address", NULL, CONF_REQUIRED | CONF_NONEMPTY, "host:port"),
+    CONF_STRING(struct gateway_conf, catalog_address, "address", NULL, CONF_REQUIRED | CONF_NONEMPTY | CONF_HOST,
+                "host:port"),
     CONF_STRING(struct gateway_conf, catalog_database, "database", "pofr_catalog", CONF_NONEMPTY, "Its name."),
     CONF_STRING(struct gateway_conf, catalog_user, "user", "pofr_gateway", CONF_NONEMPTY,
                 "The account: it reads keys and the list of wanted bundles, and calls one procedure."),
@@ -84,26 +83,9 @@ static const struct conf_option options[] = {
               "How often the gateway asks for changes of keys. A retired host is cut off within this time."),
 
     CONF_SECTION("metrics", "Figures for Prometheus, and health."),
-    CONF_STRING(struct gateway_conf, metrics_listen, "listen", "127.0.0.1:9464", 0,
+    CONF_STRING(struct gateway_conf, metrics_listen, "listen", "127.0.0.1:9464", CONF_HOST | CONF_PORT,
                 "Address and port of /metrics, /healthz and /readyz. Empty: none."),
 };
 
-static int check(const void *values, struct pofr_err *err)
-{
-    const struct gateway_conf *c = (const struct gateway_conf *)values;
-    struct hostport at;
-    size_t i;
-
-    for (i = 0; i < c->listen.count; i++) {
-        if (hostport_parse(slice_str(c->listen.items[i]), -1, &at) != 0) {
-            return pofr_err_set(err, POFR_ECONFIG, "[gateway] listen: %s is not address:port", c->listen.items[i]);
-        }
-    }
-    if (hostport_parse(slice_str(c->catalog_address), 3306, &at) != 0) {
-        return pofr_err_set(err, POFR_ECONFIG, "[catalog] address: %s is not host:port", c->catalog_address);
-    }
-    return 0;
-}
-
 const struct conf_table gateway_conf_table =
-    CONF_TABLE("pofr-gateway", "/etc/pofr/gateway.conf", struct gateway_conf, options, check);
+    CONF_TABLE("pofr-gateway", "/etc/pofr/gateway.conf", struct gateway_conf, options, NULL);

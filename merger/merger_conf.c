@@ -13,7 +13,8 @@ static const struct conf_option options[] = {
     CONF_USEC(struct merger_conf, period, "period", "30s", "1s", "1h", CONF_RELOAD,
               "How often each shard is looked at. Shorter shows renamed and new hosts sooner."),
     CONF_SECTION("catalog", "The server that holds hosts, slots and shards."),
-    CONF_STRING(struct merger_conf, catalog_address, "address", "127.0.0.1:3306", CONF_NONEMPTY, "host:port."),
+    CONF_STRING(struct merger_conf, catalog_address, "address", "127.0.0.1:3306", CONF_NONEMPTY | CONF_HOST,
+                "host:port."),
     CONF_STRING(struct merger_conf, catalog_user, "user", "pofr_merger", CONF_NONEMPTY, "Account."),
     CONF_SECRET_FILE(struct merger_conf, catalog_password_file, "password_file", "", 0,
                      "File whose first line is its password; empty: none."),
@@ -24,7 +25,7 @@ static const struct conf_option options[] = {
                      "File whose first line is its password; empty: none."),
     TLS_OPTIONS(struct merger_conf, shard_tls),
     CONF_SECTION("kafka", "Where the slots' logs are looked at: for figures alone, nothing is taken from there."),
-    CONF_LIST(struct merger_conf, kafka_brokers, "brokers", "127.0.0.1:9092", CONF_NONEMPTY,
+    CONF_LIST(struct merger_conf, kafka_brokers, "brokers", "127.0.0.1:9092", CONF_NONEMPTY | CONF_HOST,
               "Bootstrap list, host:port."),
     KAFKA_ACCESS_OPTIONS(struct merger_conf, kafka),
     CONF_STRING(struct merger_conf, kafka_topic, "topic", "pofr.snapshots", CONF_NONEMPTY, "The topic of the slots."),
@@ -41,7 +42,8 @@ static const struct conf_option options[] = {
     CONF_UINT(struct merger_conf, ahead_days, "ahead_days", "7", "2", "60", "days", CONF_RELOAD,
               "Days whose partitions are made ahead."),
     CONF_SECTION("metrics", "OpenMetrics, /healthz and /readyz."),
-    CONF_STRING(struct merger_conf, metrics_listen, "listen", "127.0.0.1:9466", 0, "host:port; empty: none."),
+    CONF_STRING(struct merger_conf, metrics_listen, "listen", "127.0.0.1:9466", CONF_HOST | CONF_PORT,
+                "host:port; empty: none."),
 };
 
 const struct conf_table merger_conf_table =

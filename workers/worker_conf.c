@@ -2,7 +2,6 @@
 #include "workers/worker_conf.h"
 
 #include "common/base/err.h"
-#include "common/base/hostport.h"
 #include "common/kafka/topic_rules.h"
 
 static const struct conf_option options[] = {
@@ -24,7 +23,7 @@ static const struct conf_option options[] = {
               "next."),
 
     CONF_SECTION("kafka", "Where bundles come from."),
-    CONF_LIST(struct worker_conf, brokers, "brokers", NULL, CONF_REQUIRED | CONF_NONEMPTY,
+    CONF_LIST(struct worker_conf, brokers, "brokers", NULL, CONF_REQUIRED | CONF_NONEMPTY | CONF_HOST,
               "host:port of some brokers of the cluster."),
     CONF_STRING(struct worker_conf, topic, "topic", TOPIC_SNAPSHOTS, CONF_NONEMPTY, "The topic that gateways write."),
     CONF_STRING(struct worker_conf, group, "group", "pofr-ingest", CONF_NONEMPTY,
@@ -36,7 +35,8 @@ static const struct conf_option options[] = {
               "How long a start waits for Kafka to answer, before it ends with exit code 3."),
 
     CONF_SECTION("catalog", "The MariaDB database that knows hosts, keys, slots and shards."),
-    CONF_STRING(struct worker_conf, catalog_address, "address", NULL, CONF_REQUIRED | CONF_NONEMPTY, "host:port"),
+    CONF_STRING(struct worker_conf, catalog_address, "address", NULL, CONF_REQUIRED | CONF_NONEMPTY | CONF_HOST,
+                "host:port"),
     CONF_STRING(struct worker_conf, catalog_database, "database", "pofr_catalog", CONF_NONEMPTY, "Its name."),
     CONF_STRING(
         struct worker_conf, catalog_user, "user", "pofr_worker", CONF_NONEMPTY,
@@ -78,18 +78,14 @@ static const struct conf_option options[] = {
               "Cache of texts that have an id on a shard, per shard. A text that is not in it costs a look-up."),
 
     CONF_SECTION("metrics", "Figures for Prometheus, and health."),
-    CONF_STRING(struct worker_conf, metrics_listen, "listen", "127.0.0.1:9465", 0,
+    CONF_STRING(struct worker_conf, metrics_listen, "listen", "127.0.0.1:9465", CONF_HOST | CONF_PORT,
                 "Address and port of /metrics, /healthz and /readyz. Empty: none."),
 };
 
 static int check(const void *values, struct pofr_err *err)
 {
     const struct worker_conf *c = values;
-    struct hostport at;
 
-    if (hostport_parse(slice_str(c->catalog_address), 3306, &at) != 0) {
-        return pofr_err_set(err, POFR_ECONFIG, "[catalog] address: %s is not host:port", c->catalog_address);
-    }
     if (c->slot_queue_bytes > c->queue_bytes) {
         return pofr_err_set(err, POFR_ECONFIG, "[limits] slot_queue is larger than queue");
     }

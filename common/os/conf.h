@@ -44,9 +44,11 @@ enum conf_type {
     CONF_TYPE_LIST,   /* struct conf_list */
 };
 
-#define CONF_RELOAD   1U /* may change by SIGHUP */
-#define CONF_REQUIRED 2U /* no default: the file must have it; give NULL as the default */
-#define CONF_NONEMPTY 4U /* a string, path or list may not be empty */
+#define CONF_RELOAD   1U  /* may change by SIGHUP */
+#define CONF_REQUIRED 2U  /* no default: the file must have it; give NULL as the default */
+#define CONF_NONEMPTY 4U  /* a string, path or list may not be empty */
+#define CONF_HOST     8U  /* a string, or each item of a list: host or host:port, unless it is empty */
+#define CONF_PORT     16U /* with CONF_HOST: the port may not be left out */
 
 #define CONF_FILE_MAX  (256U * 1024U)
 #define CONF_LIST_MAX  64U

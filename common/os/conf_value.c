@@ -3,6 +3,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/err.h"
+#include "common/base/hostport.h"
 #include "common/base/parse_num.h"
 #include "common/os/log.h"
 
@@ -166,6 +167,17 @@ static int must_not_be_empty(struct pofr_err *err)
     return pofr_err_set(err, POFR_ECONFIG, "must not be empty");
 }
 
+static int check_host(const struct conf_option *o, struct slice text, struct pofr_err *err)
+{
+    struct hostport at;
+    char shown[64];
+
+    if (!(o->flags & CONF_HOST) || text.len == 0 || hostport_parse(text, o->flags & CONF_PORT ? -1 : 0, &at) == 0) {
+        return 0;
+    }
+    return pofr_err_set(err, POFR_ECONFIG, "\"%s\" is not host:port", log_escape(text, shown, sizeof(shown)));
+}
+
 static int read_list(const struct conf_option *o, struct slice text, struct conf_list *out, struct arena *memory,
                      struct pofr_err *err)
 {
@@ -187,6 +199,9 @@ static int read_list(const struct conf_option *o, struct slice text, struct conf
         }
         if (count == CONF_LIST_MAX) {
             return pofr_err_set(err, POFR_ECONFIG, "more than %u items", CONF_LIST_MAX);
+        }
+        if (check_host(o, item, err) != 0) {
+            return POFR_ECONFIG;
         }
         items[count] = arena_strdup(memory, item);
         if (!items[count++]) {
@@ -216,6 +231,9 @@ static int read_text(const struct conf_option *o, struct slice text, const char 
         !(is_secret(o) && slice_starts_with(text, slice_str("credential:")))) {
         return pofr_err_set(err, POFR_ECONFIG, "\"%s\" is not an absolute path",
                             log_escape(text, shown, sizeof(shown)));
+    }
+    if (check_host(o, text, err) != 0) {
+        return POFR_ECONFIG;
     }
     *out = arena_strdup(memory, text);
     return *out ? 0 : no_memory(err);

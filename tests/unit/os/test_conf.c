@@ -15,6 +15,7 @@
 
 struct sample {
     const char *listen;
+    const char *figures;
     const char *spool_dir;
     const char *password_file;
     uint64_t spool_max;
@@ -48,7 +49,8 @@ static const struct conf_option options[] = {
     CONF_ENUM(struct sample, level, "level", "info", levels, CONF_RELOAD, "How much is logged."),
     CONF_SECTION("gateway", "Where it goes."),
     CONF_STRING(struct sample, listen, "listen", NULL, CONF_REQUIRED, "Address and port."),
-    CONF_LIST(struct sample, brokers, "brokers", "", CONF_RELOAD, "Kafka's first contacts."),
+    CONF_LIST(struct sample, brokers, "brokers", "", CONF_RELOAD | CONF_HOST, "Kafka's first contacts."),
+    CONF_STRING(struct sample, figures, "figures", "", CONF_HOST | CONF_PORT, "Empty: none."),
     CONF_SECRET_FILE(struct sample, password_file, "password_file", "", 0, "Of the database.\n.Second -line \\here."),
 };
 static const struct conf_table table =
@@ -157,6 +159,10 @@ static void each_mistake_is_named_with_its_place(void **state)
     assert_refused("[capture]\nlevel = loud\n", "f:2: level: \"loud\" is none of error, info, debug");
     assert_refused("[gateway]\nbrokers = a,,b\n", "f:2: brokers: an item of the list is empty");
     assert_refused("[gateway]\nbrokers = a,\n", "f:2: brokers: an item of the list is empty");
+    assert_refused("[gateway]\nbrokers = a:1, b:99999\n", "f:2: brokers: \"b:99999\" is not host:port");
+    assert_refused("[gateway]\nbrokers = a b\n", "f:2: brokers: \"a b\" is not host:port");
+    assert_refused("[gateway]\nfigures = 127.0.0.1\n", "f:2: figures: \"127.0.0.1\" is not host:port");
+    assert_refused("[gateway]\nfigures = 127.0.0.1:x\n", "f:2: figures: \"127.0.0.1:x\" is not host:port");
     assert_refused("[gateway]\nlisten = a\x01z\n", "f:2: a control byte");
     assert_refused("[gateway]\n", "f: [gateway] listen is required");
     assert_refused(NEEDED "[capture]\nworkers = 13\n", "f: 13 workers bring bad luck");
