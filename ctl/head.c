@@ -341,6 +341,44 @@ int head_check(struct ctl *c, struct pofr_err *err)
     return code;
 }
 
+/* Whatever its addresses are: a lock that one connection holds is seen by the other on the same server alone. */
+int head_is_another(struct ctl *c, const struct ctl_shard *s, struct pofr_err *err)
+{
+    struct db *head = NULL;
+    struct db *shard = NULL;
+    struct db_result *name = NULL;
+    struct db_result *r = NULL;
+    int code = ctl_head(c, NULL, &head, err);
+
+    if (!code) {
+        code = ctl_shard_connect(c, s, NULL, &shard, err);
+    }
+    if (!code) {
+        code = db_run(head, "SELECT CONCAT('pofr_', UUID())", NULL, 0, &name, err);
+    }
+    if (!code) {
+        struct db_value value = DB_V_S(db_get(name, 0, 0));
+
+        code = db_run(head, "SELECT GET_LOCK(?, 0)", &value, 1, &r, err);
+        db_result_free(r);
+        r = NULL;
+        if (!code) {
+            code = db_run(shard, "SELECT IS_FREE_LOCK(?)", &value, 1, &r, err);
+        }
+    }
+    if (!code && db_get_u64(r, 0, 0) == 0) {
+        code = pofr_err_set(err, POFR_EREFUSED,
+                            "the server at %s:%u is the head: shard %s needs a server of its own (two may run on one "
+                            "machine, each with its port and folder)",
+                            s->address, s->port, s->name);
+    }
+    db_result_free(name);
+    db_result_free(r);
+    db_close(head);
+    db_close(shard);
+    return code;
+}
+
 int head_build(struct ctl *c, struct db *catalog, const struct ctl_shard *shards, size_t count, struct pofr_err *err)
 {
     struct build b = { .catalog = catalog, .shards = shards, .count = count, .protection = BUF_INIT(16384) };

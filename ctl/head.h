@@ -19,5 +19,8 @@ POFR_MUST_USE int head_build(struct ctl *c, struct db *catalog, const struct ctl
 /* Can head_build() be done? The head is there, with Spider and the right settings; nothing is changed. */
 POFR_MUST_USE int head_check(struct ctl *c, struct pofr_err *err);
 
+/* POFR_EREFUSED where the shard would be on the head's own server: both have databases, and views or tables, of one name. */
+POFR_MUST_USE int head_is_another(struct ctl *c, const struct ctl_shard *s, struct pofr_err *err);
+
 /* max_statement_time of the reading accounts, on a head or a shard. */
 POFR_MUST_USE int head_limit_statements(const struct ctl *c, struct db *db, struct pofr_err *err);

@@ -154,6 +154,9 @@ static int add(struct ctl *c, struct db *catalog, struct ctl_shard *s, bool upda
         code = head_check(c, err);
     }
     if (!code) {
+        code = head_is_another(c, s, err);
+    }
+    if (!code) {
         code = make_shard(c, catalog, s, &id, err);
     }
     if (!code) {
