@@ -11,6 +11,15 @@
 
 #define LOCK_WAIT_S 60
 
+/* What a connection lacks (a password's file, a database) is no answer, such as that there is no such host: exit code 2. */
+static int not_connected(struct pofr_err *err)
+{
+    if (err->code == POFR_ENOTFOUND) {
+        err->code = POFR_ECONFIG;
+    }
+    return err->code;
+}
+
 static int connect_to(const struct ctl_server *s, const char *what, const char *database, struct db **out_db,
                       struct pofr_err *err)
 {
@@ -27,7 +36,8 @@ static int connect_to(const struct ctl_server *s, const char *what, const char *
     a.port = hp.port;
     code = db_connect(&a, out_db, err);
     if (code) {
-        return pofr_err_prefix(err, "%s at %s", what, s->address);
+        POFR_IGNORE(pofr_err_prefix(err, "%s at %s", what, s->address));
+        return not_connected(err);
     }
     return 0;
 }
@@ -78,7 +88,8 @@ int ctl_shard_connect(const struct ctl *c, const struct ctl_shard *s, const char
     int code = db_connect(&a, out_db, err);
 
     if (code) {
-        return pofr_err_prefix(err, "shard %s at %s:%u", s->name, s->address, s->port);
+        POFR_IGNORE(pofr_err_prefix(err, "shard %s at %s:%u", s->name, s->address, s->port));
+        return not_connected(err);
     }
     return 0;
 }

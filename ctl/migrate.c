@@ -128,8 +128,10 @@ static int zones_text(struct buf *out, struct pofr_err *err)
     }
     close(fds[0]);
     if (!code && (status != 0 || out->len == 0)) {
-        code = pofr_err_set(err, POFR_ENOTFOUND,
-                            "mariadb-tzinfo-to-sql gave no time zones (install mariadb-server and tzdata)");
+        code = pofr_err_set(err, POFR_ECONFIG,
+                            "it has no time zones, and here is nothing to make them of. On its machine: "
+                            "mariadb-tzinfo-to-sql /usr/share/zoneinfo | mariadb mysql; or here: install "
+                            "mariadb-server and tzdata");
     }
     return code;
 }

@@ -70,6 +70,13 @@ the_head_is_no_shard() {
     equal "$(admin_sql head "SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = 'pofr_store'")" 0 "a shard's databases on the head"
 }
 
+# 1 says that the answer is no, and nothing was asked.
+without_its_password_the_exit_code_says_configuration() {
+    sed 's|^password_file = .*/admin.pw|password_file = /nonexistent/admin.pw|' "$POFR_STATE/etc/ctl.conf" >"$POFR_TEST_WORK/nopw.conf"
+    exits 2 "$BUILD/ctl/pofrctl" --config "$POFR_TEST_WORK/nopw.conf" verify golden
+    grep -q '/nonexistent/admin.pw: No such file' "$POFR_TEST_WORK/said"
+}
+
 a_server_is_one_shard_whatever_it_is_called() {
     local port
     port=$(part_field shard1 3)
@@ -656,7 +663,7 @@ help_is_there_for_every_command() {
 }
 
 cases one_shard a_shard_without_slots_can_be_removed what_was_removed_can_be_added_again a_server_that_is_not_there_is_not_entered \
-    slots_that_can_not_be_given_are_refused_before_anything_is_entered the_head_is_no_shard a_server_is_one_shard_whatever_it_is_called \
+    slots_that_can_not_be_given_are_refused_before_anything_is_entered the_head_is_no_shard without_its_password_the_exit_code_says_configuration a_server_is_one_shard_whatever_it_is_called \
     a_shard_that_never_was_can_be_removed a_shard_that_owns_slots_is_not_removed a_name_is_a_word_whoever_gives_it \
     a_key_is_shown_as_ssh_keygen_shows_it json_is_made_for_scripts a_host_has_a_database_of_its_own only_the_shard_of_the_host_is_asked \
     a_database_that_it_did_not_make_is_left_alone migrate_makes_them_again what_is_concealed_is_gone \
