@@ -330,7 +330,8 @@ a_token_is_not_written_over_a_file() {
     fails cmp -s -- "$file" "$file.before"
     ctl token create --gateway-key-file "$POFR_TEST_WORK/gateway.pub" --output "$file.more" --unless "$file"
     [[ ! -e $file.more ]]
-    ctl token create --gateway-key-file "$POFR_TEST_WORK/gateway.pub" --output "$file.more" --unless "$file.none"
+    ctl token create --gateway-key-file "$POFR_TEST_WORK/gateway.pub" --output "$file.more" --unless "$file.none" --gateway gw.example,gw2.example:22
+    grep -q '^pofr1\.gw\.example:2222,gw2\.example:22\.' "$file.more" # where gateways listen, if nothing else is said
 }
 
 # --- bundles -----------------------------------------------------------------------------------------------------------
