@@ -54,6 +54,8 @@ each_file_is_in_the_package_of_its_program() {
         printf 'systemd/system/pofr-backup.%s\n' service timer
     } | sort)
     [[ -s $FILES/pofrctl/usr/share/doc/pofrctl/OPERATING.md.gz && -s $FILES/pofr-common/usr/share/doc/pofr-common/README.Debian ]]
+    equal "$(cd -- "$FILES/pofrctl/usr/share/doc/pofrctl/examples" && find . -type f -printf '%P\n' | sort | tr '\n' ' ')" \
+        "head.cnf server.properties.in shard.cnf tls.cnf tls.properties.in " "settings of the servers"
     equal "$(list_files pofr | grep -v /share/doc/)" "" "files of the package that has none"
 }
 list_files() { (cd -- "$FILES/$1" && find . -type f -printf '%P\n') | sed -E 's|^(usr/)?lib/systemd/|systemd/|' | sort; }
