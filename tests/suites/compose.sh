@@ -107,7 +107,7 @@ sql() {
 }
 setting() { sed -n "s/^$2=//p" "$1/.env"; }
 answers_to() { [[ $(sql "$1" "$2" 2>/dev/null) == "$3" ]]; }
-tool() { compose "$1" run --rm -T ctl "${@:2}"; }
+tool() { deploy/compose/ctl --folder "$1" "${@:2}" </dev/null; }
 
 # env_make FOLDER: small, and on ports that nobody has
 env_make() {
@@ -140,7 +140,7 @@ images_are_built() {
     tree_files | tar --null -T - -cf - | tar -C "$W/tree" -xf -
     if [[ -d build/cache ]]; then cp -a -- build/cache "$W/tree/build/"; fi # the broker's jars
     if [[ -d build/chroot ]]; then cp -al -- build/chroot "$W/tree/build/" || cp -a -- build/chroot "$W/tree/build/"; fi
-    readme 9
+    readme 10
     grep '^POFR_' "$P/.env" >"$W/images"
     env_make "$P"
     begin=$(now_ms)
@@ -197,7 +197,11 @@ from_nothing_to_rows_in_sql() {
     equal "$("$P/sql" --folder "$P" -N 'SELECT COUNT(*) > 0 FROM process')" 1 "deploy/compose/sql"
     exit_code 1 "$P/sql" 'DELETE FROM process' # who asks can only read
     wait_until 120 healthy "$P" "${SERVERS[@]}" "${SERVICES[@]}"
-    tool "$P" topic check
+    compose "$P" run --rm -T ctl topic check
+    wait_until 60 is_whole "$P" || { cat -- "$W/health"; return 1; }
+    readme 3
+    exit_code 2 "$P/ctl" --folder "$P" topic sing
+    exit_code 3 "$P/ctl" --folder "$W/d" status # which never ran
     # the machine is enrolled, and its token is no longer anywhere
     equal "$(find "$(docker volume inspect --format '{{.Mountpoint}}' "$(project "$P")_agent")" -name 'token*' -o -name host.uuid | sed 's|.*/||')" host.uuid
 }
@@ -317,11 +321,11 @@ workers_come_and_go_and_rows_stay_fresh() {
     local since p99
     since=$(sql "$P" 'SELECT UTC_TIMESTAMP(6)')
     goes_on 5
-    readme 3 1
+    readme 4 1
     wait_until 60 healthy "$P" worker
     equal "$(containers "$P" worker | wc -l)" 4 workers
     goes_on 15
-    readme 3 2
+    readme 4 2
     equal "$(containers "$P" worker | wc -l)" 1 workers
     goes_on 15
     compose "$P" up -d --scale worker=3
@@ -362,16 +366,16 @@ as_they_were() { docker ps -q --no-trunc | sort; }
 
 what_an_operator_does_meanwhile_runs() {
     local before
-    readme 4
-    [[ -s $P/token && $(stat -c %a "$P/token") == 600 ]]
     readme 5
+    [[ -s $P/token && $(stat -c %a "$P/token") == 600 ]]
+    readme 6
     wait_until 30 compose_said gateway ' gateway reloaded'
     printf 'POFR_WORKERS=3\n' >>"$P/.env" # keeps it so
     compose "$P" up -d
     before=$(as_they_were)
-    readme 6 # of the same version: nothing is started anew
+    readme 7 # of the same version: nothing is started anew
     equal "$(as_they_were)" "$before" "containers"
-    readme 7
+    readme 8
     wait_until 120 healthy "$P" "${SERVERS[@]}" "${SERVICES[@]}"
     goes_on 5
 }
@@ -382,14 +386,14 @@ stopped_with() { for id in $(docker ps -aq --filter "label=com.docker.compose.pr
 
 all_of_it_stops_cleanly_and_starts_again() {
     local service
-    readme 8 1
+    readme 9 1
     for service in "${SERVICES[@]}" head shard1 shard2; do equal "$(stopped_with "$P" "$service")" 0 "exit code of $service"; done
     equal "$(stopped_with "$P" kafka)" 143 "exit code of kafka" # Java's word for a SIGTERM that it obeyed
-    readme 8 2
+    readme 9 2
     wait_until 120 healthy "$P" "${SERVERS[@]}" "${SERVICES[@]}"
     goes_on 5
-    readme 8 3
-    readme 8 4
+    readme 9 3
+    readme 9 4
     wait_until 120 healthy "$P" "${SERVERS[@]}" "${SERVICES[@]}"
     goes_on 5
 }
@@ -415,7 +419,7 @@ is_whole() { tool "$1" topic health >"$W/health" 2>&1; }
 three_brokers_do_without_one() {
     local before id
     if [[ -d $HOSTS ]]; then for id in $(hosts_names) host9; do process_kill TERM "$id/shipper" "$id/collector"; done; fi
-    readme 8 5
+    readme 9 5
     equal "$(docker ps -aq; docker volume ls -q --filter "label=com.docker.compose.project=$(project "$P")")" "" "what is left"
     deploy/compose/prepare --cluster --agent "$P3"
     cat -- "$W/images" >>"$P3/.env"
