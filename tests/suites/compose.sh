@@ -196,7 +196,7 @@ from_nothing_to_rows_in_sql() {
     printf 'figure: from "up" to the first rows in SQL: %s s\n' "$(seconds $(($(cat -- "$W/first") - begin)))"
     equal "$("$P/sql" --folder "$P" -N 'SELECT COUNT(*) > 0 FROM process')" 1 "deploy/compose/sql"
     exit_code 1 "$P/sql" 'DELETE FROM process' # who asks can only read
-    wait_until 120 healthy "$P" "${SERVERS[@]}" "${SERVICES[@]}"
+    all_well "$P" 120 "${SERVERS[@]}" "${SERVICES[@]}"
     compose "$P" run --rm -T ctl topic check
     wait_until 60 is_whole "$P" || { cat -- "$W/health"; return 1; }
     readme 3
@@ -305,15 +305,45 @@ more_than() {
 # goes_on N: every host's next N bundles arrive
 goes_on() { wait_until 120 more_than "$(bundles)" "$1" || { hosts_gone; dmesg -T | tail -n 5; return 1; }; }
 
-# nobody_ended FOLDER SERVICE...: by itself, since it was made
+# made_of FOLDER SERVICE: its containers, also those that ended, but none of `compose run`
+made_of() {
+    docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$(project "$1")" --filter "label=com.docker.compose.service=$2" \
+        --filter label=com.docker.compose.oneoff=False
+}
+# run_of ID: which run of it this is; the engine counts those that it began again by itself
+run_of() { inspect "$1" '{{.State.Status}}, begun again {{.RestartCount}} times, runs since {{.State.StartedAt}}'; }
+
+# all_well FOLDER SECONDS SERVICE...: are healthy within that time; how each of their containers runs is noted. What was
+# before is forgotten: while others come up, one may end and begin again.
+all_well() {
+    local service id folder=$1 limit=$2
+    shift 2
+    wait_until "$limit" healthy "$folder" "$@" || { for service; do for id in $(made_of "$folder" "$service"); do ended_with "$service" "$id"; done; done; return 1; }
+    mkdir -p -- "$W/well"
+    for service; do
+        for id in $(made_of "$folder" "$service"); do run_of "$id" >"$W/well/$id"; done
+    done
+}
+# ended_with SERVICE ID: what it said last before it was begun again, and since
+ended_with() {
+    local since
+    since=$(inspect "$2" '{{.State.StartedAt}}')
+    printf '%s %s: %s\n' "$1" "$2" "$(inspect "$2" '{{json .State}}')"
+    docker logs --timestamps --until "$since" "$2" 2>&1 | tail -n 20 | cut -c1-300
+    printf -- '--- its run since %s\n' "$since"
+    docker logs --timestamps --since "$since" "$2" 2>&1 | tail -n 20 | cut -c1-300
+}
+
+# nobody_ended FOLDER SERVICE...: by itself, since all_well
 nobody_ended() {
-    local service id folder=$1
+    local service id ended=no folder=$1
     shift
     for service; do
-        for id in $(containers "$folder" "$service"); do
-            equal "$(inspect "$id" '{{.RestartCount}}')" 0 "how often $service ended by itself" || { docker logs --tail 20 "$id"; return 1; }
+        for id in $(made_of "$folder" "$service"); do
+            equal "$(run_of "$id")" "$(cat -- "$W/well/$id")" "how $service runs" || { ended=yes; ended_with "$service" "$id"; }
         done
     done
+    [[ $ended == no ]]
 }
 
 # A replica has no name that outlives it: whoever leaves gives its slots back at once, and nobody waits for it.
@@ -322,15 +352,18 @@ workers_come_and_go_and_rows_stay_fresh() {
     since=$(sql "$P" 'SELECT UTC_TIMESTAMP(6)')
     goes_on 5
     readme 4 1
-    wait_until 60 healthy "$P" worker
+    all_well "$P" 120 worker
     equal "$(containers "$P" worker | wc -l)" 4 workers
     goes_on 15
     readme 4 2
     equal "$(containers "$P" worker | wc -l)" 1 workers
     goes_on 15
     compose "$P" up -d --scale worker=3
+    all_well "$P" 120 worker
     goes_on 15
+    nobody_ended "$P" "${SERVERS[@]}" "${SERVICES[@]}"
     compose "$P" up -d --scale worker=3 --no-deps --force-recreate worker
+    all_well "$P" 120 worker
     goes_on 15
     sql "$P" "SELECT TIMESTAMPDIFF(MICROSECOND, captured_from, stored), TIMESTAMPDIFF(MICROSECOND, captured_to, stored) FROM bundle
         WHERE stored >= '$since'" | awk '{ for (i = 0; i < 20; i++) print ($2 + ($1 - $2) * (i + 0.5) / 20) / 1e6 }' | sort -g >"$W/ages"
@@ -357,8 +390,15 @@ a_killed_container_comes_back() {
         kill -KILL "$(inspect "$id" '{{.State.Pid}}')"
         wait_until 180 came_back "$id" $((count + 1)) || { inspect "$id" '{{json .State}} {{.RestartCount}}'; docker logs --tail 30 "$id"; return 1; }
         printf '%s is back\n' "$service"
+        if [[ $service == worker ]]; then # would it say so, and why?
+            fails nobody_ended "$P" worker >"$W/said" 2>&1
+            grep -q 'how worker runs: got "running, begun again [1-9][0-9]* times' "$W/said"
+            sed '/^--- its run since/,$d' "$W/said" | grep -q 'Z info '
+        fi
     done
+    all_well "$P" 180 "${SERVERS[@]}" "${SERVICES[@]}"
     goes_on 5
+    nobody_ended "$P" "${SERVERS[@]}" "${SERVICES[@]}"
 }
 
 # as_they_were: who runs, and since when
@@ -425,7 +465,7 @@ three_brokers_do_without_one() {
     cat -- "$W/images" >>"$P3/.env"
     env_make "$P3"
     compose "$P3" up -d
-    wait_until 180 healthy "$P3" "${SERVERS[@]}" kafka2 kafka3 gateway2 "${SERVICES[@]}"
+    all_well "$P3" 180 "${SERVERS[@]}" kafka2 kafka3 gateway2 "${SERVICES[@]}"
     tool "$P3" topic check
     wait_until 60 answers_to "$P3" 'SELECT bundles > 3 FROM host' 1
     for id in kafka2 kafka gateway2; do
