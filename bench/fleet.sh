@@ -28,7 +28,7 @@ finish() {
     for pid in "${collectors[@]}"; do tree "$pid" 2>/dev/null | tail -n +2; done | xargs -r kill -TERM 2>/dev/null || true # what nsenter waits for
     for pid in "${shippers[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
     for pid in "${collectors[@]}" "${shippers[@]}"; do wait "$pid" 2>/dev/null || true; done
-    for pid in "${populations[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
+    for pid in "${populations[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done # unshare does not take TERM while it waits
     for pid in "${populations[@]}"; do wait "$pid" 2>/dev/null || true; done
     bench_remove
 }
@@ -82,6 +82,14 @@ tables() {
             FROM mysql.innodb_index_stats WHERE database_name = 'pofr_store' GROUP BY table_name, index_name"
     done | awk '{ n[$1] += $2 } END { for (t in n) print t, n[t] }' | sort
 }
+# paths: of both shards, the pages of the index on paths: the only one whose new entries go everywhere
+paths() {
+    local shard
+    for shard in shard1 shard2; do
+        admin "$shard" "SELECT @@innodb_page_size * SUM(stat_value) FROM mysql.innodb_index_stats WHERE database_name = 'pofr_store'
+            AND table_name LIKE 'fileinfo#P#%' AND index_name <> 'PRIMARY' AND stat_name = 'n_leaf_pages'"
+    done | awk '{ n += $1 } END { printf "%d", n }'
+}
 # clocks NAME: what costs nothing to ask; counts NAME: what does, so it is asked outside of the time that is measured
 clocks() {
     now_ms >"$WORK/$1.ms"
@@ -93,6 +101,7 @@ counts() {
     sql 'SELECT COALESCE(SUM(bytes), 0), COUNT(*) FROM bundle' >"$WORK/$1.bundles"
     for table in "${TABLES[@]}"; do printf '%s %s\n' "$table" "$(rows_of "$table")"; done >"$WORK/$1.rows"
     tables >"$WORK/$1.tables"
+    paths >"$WORK/$1.paths"
     for part in "${PARTS[@]}"; do printf '%s %s\n' "$part" "$(memory_kib "$part")"; done >"$WORK/$1.memory"
 }
 memory_of() { awk -v part="$2" '$1 == part { print $2 }' "$WORK/$1.memory"; }
@@ -143,6 +152,7 @@ done
 join "$WORK/begin.tables" "$WORK/end.tables" | awk '{ d = $3 - $2; if (d) print $1, d }' | while read -r table bytes; do
     figure "disk, $table, a host and day" "$(per_day "$bytes" 1000000)" MB
 done
+figure "disk, the index on paths, a host and day" "$(per_day "$(difference begin.paths end.paths 1)" 1000000)" MB
 disk() { join "$WORK/$1.tables" "$WORK/$2.tables" | awk "$3"' { n += $3 - $2 } END { printf "%d", n }'; }
 figure "disk, rows, a host and day" "$(per_day "$(disk begin end '$1 != "open" && $1 != "bundle"')" 1000000)" MB
 figure "disk, the ledger, a host and day" "$(per_day "$(disk begin end '$1 == "bundle"')" 1000000)" MB

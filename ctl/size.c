@@ -31,16 +31,18 @@ static void print_costs(bool json)
 
         if (json) {
             printf("%s\n {\"profile\": \"%s\", \"what\": \"%s\", \"sent_mb\": %.0f, \"kafka_mb\": %.0f, \"rows_mb\": "
-                   "%.0f, \"ledger_mb\": %.0f, \"open_mb\": %.1f, \"gateway_cpu\": %.3f, \"kafka_cpu\": %.3f, "
+                   "%.0f, \"ledger_mb\": %.0f, \"index_mb\": %.0f, \"open_mb\": %.1f, \"gateway_cpu\": %.3f, "
+                   "\"kafka_cpu\": %.3f, "
                    "\"worker_cpu\": %.3f, \"shard_cpu\": %.3f, \"head_cpu\": %.3f, \"merger_cpu\": %.3f}",
-                   i ? "," : "", p->name, p->what, p->sent_mb, p->kafka_mb, p->rows_mb, p->ledger_mb, p->open_mb,
-                   p->gateway_cpu, p->kafka_cpu, p->worker_cpu, p->shard_cpu, p->head_cpu, p->merger_cpu);
+                   i ? "," : "", p->name, p->what, p->sent_mb, p->kafka_mb, p->rows_mb, p->ledger_mb, p->index_mb,
+                   p->open_mb, p->gateway_cpu, p->kafka_cpu, p->worker_cpu, p->shard_cpu, p->head_cpu, p->merger_cpu);
             continue;
         }
         printf("%s%s: %s\n", i ? "\n" : "", p->name, p->what);
         printf("  %-34s %8.0f MB a day\n", "sent to the gateway", p->sent_mb);
         printf("  %-34s %8.0f MB a day\n", "in Kafka, each replica", p->kafka_mb);
         printf("  %-34s %8.0f MB a day\n", "rows on its shard", p->rows_mb);
+        printf("  %-34s %8.0f MB a day\n", "of these, paths and texts", p->index_mb);
         printf("  %-34s %8.0f MB a day\n", "the ledger on its shard", p->ledger_mb);
         printf("  %-34s %8.1f MB\n", "what is open on its shard", p->open_mb);
         printf("  %-34s %8.3f %% of a core\n", "gateway", p->gateway_cpu);

@@ -106,7 +106,7 @@ static void plan_shards(const struct size_profile *p, const struct size_wish *w,
     double kept_gb = w->hosts * (w->days * (p->rows_mb + p->ledger_mb) + p->open_mb) * GB_OF_MB / SIZE_DISK_SHARE;
     double all = cores(w, p->shard_cpu);
     uint32_t count = most(1, most(up(all / w->server_cores), up(kept_gb / 1000 / w->disk_tb)));
-    double pool_gb = w->hosts * p->open_mb * GB_OF_MB * SIZE_POOL_OPEN + w->hosts * p->rows_mb * GB_OF_MB / 24;
+    double pool_gb = w->hosts * (p->open_mb * SIZE_POOL_OPEN + p->index_mb) * GB_OF_MB;
 
     *out = (struct size_part){ .name = "shard",
                                .count = count,

@@ -10,8 +10,9 @@
 
 struct size_profile { /* of one host */
     const char *name, *what;
-    double sent_mb, kafka_mb;                             /* a day: to the gateway; in Kafka, once */
-    double rows_mb, ledger_mb, open_mb;                   /* on its shard: a day, a day, always */
+    double sent_mb, kafka_mb;                     /* a day: to the gateway; in Kafka, once */
+    double rows_mb, ledger_mb, index_mb, open_mb; /* on its shard: a day, a day, of a day's rows the indexes whose new
+                                                     * entries go everywhere, always */
     double gateway_cpu, kafka_cpu, worker_cpu, shard_cpu; /* % of a core */
     double head_cpu, merger_cpu;
 };
@@ -25,7 +26,7 @@ const struct size_profile *size_profile_find(const char *name); /* NULL: there i
 #define SIZE_CPU_SHARE       0.5   /* of the cores that there are, in everyday life: what is left is for catching up */
 #define SIZE_DISK_SHARE      0.7   /* of a disk */
 #define SIZE_KAFKA_DAYS      7     /* retention.ms of the topic */
-#define SIZE_POOL_OPEN       2     /* times what is open, and an hour's rows: a shard's buffer pool */
+#define SIZE_POOL_OPEN       2     /* times what is open, and a day's indexes: a shard's buffer pool */
 #define SIZE_RECONNECT_S     60    /* in which all hosts are back after the gateways were away */
 #define SIZE_GATEWAY_CORES   8     /* of one gateway: it has no more threads unless told */
 #define SIZE_WORKER_QUEUE_GB 0.128 /* [limits] queue, and librdkafka's */

@@ -9,6 +9,7 @@ static const struct size_profile one = { .name = "one",
                                          .kafka_mb = 1,
                                          .rows_mb = 0.9,
                                          .ledger_mb = 0.1,
+                                         .index_mb = 0.25,
                                          .open_mb = 1,
                                          .gateway_cpu = 0.1,
                                          .kafka_cpu = 0.1,
@@ -40,6 +41,17 @@ static void disks_hold_what_is_kept_and_are_not_full(void **state)
     expect_near(r.parts[SIZE_BROKER].disk_gb, 10); /* 1 GB a day, 7 days, three times, on three brokers, 70 % */
     assert_int_equal(r.parts[SIZE_SHARD].count, 1);
     expect_near(r.parts[SIZE_SHARD].disk_gb, (70 + 1) / 0.7);
+}
+
+/* Twice 1 GB that is open, and a day's indexes of 0.25 GB; the same for one that keeps ten times as long. */
+static void a_shards_memory_holds_what_is_changed_all_the_time(void **state)
+{
+    double base = size_base_mib[SIZE_SHARD] * 1048576 / 1e9;
+
+    (void)state;
+    expect_near(plan(1000, 70, 3).parts[SIZE_SHARD].memory_gb, base + 2.25);
+    expect_near(plan(1000, 700, 3).parts[SIZE_SHARD].count, 1);
+    expect_near(plan(1000, 700, 3).parts[SIZE_SHARD].memory_gb, base + 2.25);
 }
 
 static void cores_are_half_idle(void **state)
@@ -110,7 +122,8 @@ static void every_profile_is_whole(void **state)
         const struct size_profile *p = &size_profiles[i];
 
         assert_ptr_equal(size_profile_find(p->name), p);
-        assert_true(p->sent_mb > 0 && p->kafka_mb > 0 && p->rows_mb > 0 && p->ledger_mb > 0 && p->open_mb > 0);
+        assert_true(p->sent_mb > 0 && p->kafka_mb > 0 && p->rows_mb > 0 && p->ledger_mb > 0 && p->index_mb > 0 &&
+                    p->open_mb > 0);
         assert_true(p->gateway_cpu > 0 && p->kafka_cpu > 0 && p->worker_cpu > 0 && p->shard_cpu > 0);
     }
     for (unsigned i = 0; i < SIZE_PARTS; i++) {
@@ -122,6 +135,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(disks_hold_what_is_kept_and_are_not_full),
+        cmocka_unit_test(a_shards_memory_holds_what_is_changed_all_the_time),
         cmocka_unit_test(cores_are_half_idle),
         cmocka_unit_test(what_one_server_can_not_hold_is_shared),
         cmocka_unit_test(one_gateway_may_be_away),
