@@ -65,6 +65,18 @@ configurations_are_good() {
     promtool check config --syntax-only deploy/compose/etc/prometheus.yml
 }
 
+# pofrctl says 1 where something is wrong: where nobody can be asked it is not 1.
+where_no_engine_answers_ctl_says_3() {
+    mkdir -p -- "$W/client" "$W/e1"
+    printf 'COMPOSE_PROJECT_NAME=e1\n' >"$W/e1/.env"
+    printf '#!/bin/sh\necho "no engine answers" >&2; exit 1\n' >"$W/client/docker"
+    chmod 755 -- "$W/client/docker"
+    exit_code 3 deploy/compose/ctl --folder "$W/client" status 2>"$W/said"
+    grep -q 'deploy/compose/prepare makes it' "$W/said"
+    PATH=$W/client:$PATH exit_code 3 deploy/compose/ctl --folder "$W/e1" topic health 2>"$W/said"
+    grep -q 'no engine answers' "$W/said"
+}
+
 # As the engine does: what .dockerignore lets through, and nothing else. All that the configuration reads must be there.
 an_image_gets_all_that_its_build_reads() {
     mkdir -- "$W/context"
@@ -83,7 +95,7 @@ where_no_engine_can_be_started_the_test_says_so() {
     grep -q 'not on this machine' "$W/said"
 }
 
-QUICK=(no_service_may_more_than_it_needs nothing_starts_that_was_not_prepared what_was_prepared_is_kept configurations_are_good an_image_gets_all_that_its_build_reads where_no_engine_can_be_started_the_test_says_so)
+QUICK=(no_service_may_more_than_it_needs nothing_starts_that_was_not_prepared what_was_prepared_is_kept configurations_are_good where_no_engine_answers_ctl_says_3 an_image_gets_all_that_its_build_reads where_no_engine_can_be_started_the_test_says_so)
 
 each_case "${QUICK[@]}"
 if ! is_more_wanted "${QUICK[@]}"; then
