@@ -9,6 +9,7 @@
 #include "ctl/clones.h"
 #include "ctl/expose.h"
 #include "ctl/lookup.h"
+#include "ctl/move.h"
 #include "ctl/name.h"
 #include "ctl/nouns.h"
 #include "ctl/table.h"
@@ -398,6 +399,13 @@ static int bury(struct db *db, const struct lookup_host *h, struct pofr_err *err
                   values, 2, NULL, err);
 }
 
+static int lock_slot(struct db *catalog, uint64_t slot, struct pofr_err *err)
+{
+    int code = move_lock(catalog, slot, err);
+
+    return code ? code : move_none(catalog, slot, err);
+}
+
 /*
  * Tombstones first, then a pause in which every worker and gateway takes notice, then the rows: what a
  * worker still had in its hands is deleted with the rest, what comes later is dropped and counted.
@@ -421,6 +429,9 @@ int host_erase(struct ctl *c, int argc, char **argv)
     if (!code && !v[0]) {
         db_close(catalog);
         return ctl_usage(c, "host erase deletes all rows of host %s for ever; say so with --yes", h.name);
+    }
+    if (!code) { /* no slot is moved meanwhile, so that no rows of it are in two places */
+        code = lock_slot(catalog, h.slot, &err);
     }
     if (!code) {
         code = lookup_shard(c, catalog, h.slot, &shard, &err);

@@ -6,8 +6,7 @@
 
 #include "common/base/parse_num.h"
 
-/* "0-31,40": ascending or not, each below slots. */
-static bool parse_slots(const char *text, unsigned slots, struct slot_set *out)
+bool slots_parse(const char *text, unsigned slots, struct slot_set *out)
 {
     struct slice rest = slice_str(text);
 
@@ -30,16 +29,20 @@ static bool parse_slots(const char *text, unsigned slots, struct slot_set *out)
     return out->count > 0;
 }
 
-/* Which slots no host has: they can be given to another server without moving a row. And those that this shard owns. */
+/*
+ * Which slots no host has: they can be given to another server without moving a row. And those that this shard owns. One that
+ * is on its way (slot_move) is neither.
+ */
 static int free_slots(struct db *catalog, unsigned slots, uint32_t shard_id, struct slot_set *out,
                       struct slot_set *out_own, struct pofr_err *err)
 {
     struct db_value values[] = { DB_V_U(shard_id) };
     struct db_result *r = NULL;
-    int code = db_run(catalog,
-                      "SELECT l.slot, EXISTS (SELECT 1 FROM host h WHERE h.slot = l.slot) AS used, "
-                      "l.shard_id = ? AS own FROM slot l",
-                      values, 1, &r, err);
+    int code =
+        db_run(catalog,
+               "SELECT l.slot, m.slot IS NOT NULL OR EXISTS (SELECT 1 FROM host h WHERE h.slot = l.slot) AS used, "
+               "l.shard_id = ? AND m.slot IS NULL AS own FROM slot l LEFT JOIN slot_move m ON m.slot = l.slot",
+               values, 1, &r, err);
 
     memset(out, 0, sizeof(*out));
     memset(out_own, 0, sizeof(*out_own));
@@ -121,7 +124,7 @@ static int leave(struct ctl *c, const struct ctl_shard *from, unsigned slot, str
     return code;
 }
 
-static const struct ctl_shard *shard_of(const struct ctl_shard *shards, size_t count, uint64_t id)
+const struct ctl_shard *slots_shard(const struct ctl_shard *shards, size_t count, uint64_t id)
 {
     for (size_t i = 0; i < count; i++) {
         if (shards[i].shard_id == id) {
@@ -158,7 +161,7 @@ static int give_slot(struct ctl *c, struct db *catalog, struct db *target, const
     int code = db_run(catalog, "SELECT shard_id, generation FROM slot WHERE slot = ?", &value, 1, &r, err);
 
     if (!code && db_rows(r)) {
-        const struct ctl_shard *from = shard_of(shards, count, db_get_u64(r, 0, 0));
+        const struct ctl_shard *from = slots_shard(shards, count, db_get_u64(r, 0, 0));
 
         generation = db_get_u64(r, 0, 1);
         if (from && from->shard_id != to->shard_id) {
@@ -185,7 +188,10 @@ static int own_slots(struct db *catalog, struct db *target, const struct ctl_sha
 {
     struct db_value id = DB_V_U(to->shard_id);
     struct db_result *r = NULL;
-    int code = db_run(catalog, "SELECT slot, generation FROM slot WHERE shard_id = ?", &id, 1, &r, err);
+    int code = db_run(catalog,
+                      "SELECT slot, generation FROM slot WHERE shard_id = ? AND slot NOT IN (SELECT slot FROM "
+                      "slot_move)",
+                      &id, 1, &r, err);
 
     for (size_t i = 0; !code && i < db_rows(r); i++) {
         code = own_slot(target, (unsigned)db_get_u64(r, i, 0), db_get_u64(r, i, 1), err);
@@ -227,13 +233,13 @@ int slots_plan(struct db *catalog, const struct ctl_shard *to, size_t shards, un
     memset(out, 0, sizeof(*out));
     if (!wanted || strcmp(wanted, "even") == 0) {
         even_share(&available, slots, own.count, shards, out);
-    } else if (strcmp(wanted, "none") != 0 && !parse_slots(wanted, slots, out)) {
+    } else if (strcmp(wanted, "none") != 0 && !slots_parse(wanted, slots, out)) {
         return pofr_err_set(err, POFR_EUSAGE, "--slots \"%s\" is not a list like 0-31,40 below %u", wanted, slots);
     }
     for (unsigned s = 0; s < slots; s++) {
         if (out->in[s] && !available.in[s] && !own.in[s]) {
             return pofr_err_set(err, POFR_EREFUSED,
-                                "slot %u has hosts on another shard: it has to be moved with its rows", s);
+                                "slot %u has hosts on another shard, or is on its way: pofrctl slot move", s);
         }
     }
     if (shards == 1 && out->count + own.count == 0) {

@@ -14,6 +14,12 @@ struct slot_set {
     unsigned count;
 };
 
+/* "0-31,40": ascending or not, each below slots. False: it is no such list. */
+bool slots_parse(const char *text, unsigned slots, struct slot_set *out);
+
+/* NULL: none of them has this id. */
+const struct ctl_shard *slots_shard(const struct ctl_shard *shards, size_t count, uint64_t id);
+
 /* The number of slots is that of the topic's partitions on the day of the first shard, and only grows. */
 POFR_MUST_USE int slots_setting(struct ctl *c, struct db *catalog, unsigned *out_slots, struct pofr_err *err);
 

@@ -375,7 +375,7 @@ static void cause_list(const struct lag *l, unsigned bit, struct buf *out)
 }
 
 /* "0-3, 7": the slots that have the problem */
-static void slot_list(const struct lag *l, unsigned bit, struct buf *out)
+static void list_of_slots(const struct lag *l, unsigned bit, struct buf *out)
 {
     for (size_t i = 0; i < l->count; i++) {
         size_t last = i;
@@ -400,7 +400,7 @@ static void slots(const struct lag *l, unsigned b, struct findings *f)
     size_t count;
 
     worst_of(l, 1U << b, &count, &worst);
-    slot_list(l, 1U << b, &list);
+    list_of_slots(l, 1U << b, &list);
     cause_list(l, 1U << b, &causes);
     if (count > 0) {
         begin(f, health_name(b));

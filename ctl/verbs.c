@@ -28,6 +28,14 @@ static const struct ctl_option shard_add_options[] = {
     { "if-exists", "update", "give a shard that is there this address; its slots are made good", false },
     END,
 };
+static const struct ctl_option slot_move_options[] = {
+    { "to", "SHARD", "the shard that is to have them; the one that has them takes back what is on its way", true },
+    END,
+};
+static const struct ctl_option slot_purge_options[] = {
+    { "from", "SHARD", "the shard that had them; take a backup of the one that has them first", true },
+    END,
+};
 static const struct ctl_option topic_lag_options[] = {
     { "all", NULL, "also the slots that never had a message", false },
     END,
@@ -167,6 +175,10 @@ const struct ctl_verb ctl_verbs[] = {
     { "shard", "list", "", "servers, their slots and hosts", shard_list, NULL },
     { "shard", "add", "NAME", "enter a server, make its tables, give it slots", shard_add, shard_add_options },
     { "shard", "remove", "NAME", "take a server that owns no slot out of catalog and head", shard_remove, NULL },
+    { "slot", "list", "", "every slot, its shard and hosts, and where it is on its way to", slot_list, NULL },
+    { "slot", "move", "SLOTS", "move slots (0-31,40) with their rows, while all goes on", slot_move, slot_move_options },
+    { "slot", "purge", "SLOTS", "delete the rows that a shard still has of slots that were moved", slot_purge,
+      slot_purge_options },
     { "topic", "create", "", "make the topics, with the settings that the guarantees need", topic_create_main,
       topic_create_options },
     { "topic", "check", "", "are the topics as they must be?", topic_check_main, NULL },

@@ -19,7 +19,7 @@ static int put_host(struct db *shard, const struct db_result *r, size_t row, str
                   values, 7, NULL, err);
 }
 
-/* Once per pair: both enrolments have one time, the later one's. The columns: see step_hosts(). */
+/* Once per pair: both enrolments have one time, the later one's. The columns: see copy_hosts(). */
 static int note_twin(struct db *shard, const struct db_result *r, size_t row, struct pofr_err *err)
 {
     struct db_value host_id = DB_V_S(db_get(r, row, 0)), at = DB_V_S(db_get(r, row, 9));
@@ -34,7 +34,31 @@ static int note_twin(struct db *shard, const struct db_result *r, size_t row, st
         values, pofr_countof(values), NULL, err);
 }
 
-int step_hosts(const struct pass *p, struct shard *s, struct pofr_err *err)
+/*
+ * Rows of a slot that is on its way to another shard are changed by nobody. Where it came or stays in the end, what was changed
+ * meanwhile is read, which may be older than what was read of other slots.
+ */
+static int look_at_map(const struct pass *p, struct shard *s, struct pofr_err *err)
+{
+    struct db_value value = DB_V_U(s->shard_id);
+    struct db_result *r = NULL;
+    int code =
+        db_run(p->catalog,
+               "SELECT COUNT(*), COALESCE(SUM(l.generation), 0), COUNT(m.slot) FROM slot l LEFT JOIN slot_move m "
+               "ON m.slot = l.slot WHERE l.shard_id = ?",
+               &value, 1, &r, err);
+
+    for (size_t i = 0; !code && i < pofr_countof(s->map); i++) {
+        uint64_t now = db_get_u64(r, 0, i);
+
+        s->hosts_changed = now == s->map[i] ? s->hosts_changed : 0;
+        s->map[i] = now;
+    }
+    db_result_free(r);
+    return code;
+}
+
+static int copy_hosts(const struct pass *p, struct shard *s, struct pofr_err *err)
 {
     struct db_value values[] = { DB_V_U(s->shard_id), DB_V_U(s->hosts_changed) };
     struct db_result *r = NULL;
@@ -46,7 +70,8 @@ int step_hosts(const struct pass *p, struct shard *s, struct pofr_err *err)
                "h.state IN ('pending', 'active') AND t.number = (SELECT o.number FROM host o WHERE o.machine_id = "
                "h.machine_id AND o.machine_id <> '' AND o.number <> h.number AND o.state IN ('pending', 'active') "
                "ORDER BY o.number LIMIT 1) "
-               "WHERE l.shard_id = ? AND h.changed > ? AND h.state <> 'erased' ORDER BY h.changed",
+               "WHERE l.shard_id = ? AND h.changed > ? AND h.state <> 'erased' AND l.slot NOT IN (SELECT m.slot FROM "
+               "slot_move m) ORDER BY h.changed",
                values, 2, &r, err);
 
     for (size_t i = 0; !code && i < db_rows(r); i++) {
@@ -61,6 +86,13 @@ int step_hosts(const struct pass *p, struct shard *s, struct pofr_err *err)
     }
     db_result_free(r);
     return code;
+}
+
+int step_hosts(const struct pass *p, struct shard *s, struct pofr_err *err)
+{
+    int code = look_at_map(p, s, err);
+
+    return code ? code : copy_hosts(p, s, err);
 }
 
 #define CLOSE(table)                                                                                                   \
@@ -85,20 +117,25 @@ static const char *const close_statements[] = {
     "DELETE FROM pofr_store.open_state WHERE host_id = ?",
 };
 
-/* The slot's offset row is the lock that every worker takes first: none stores this host's bundles meanwhile. */
+/* The slot's offset row is the lock that every worker takes first, and pofrctl slot move: nobody else changes this host meanwhile. */
 static int close_host(struct shard *s, struct db_value host_id, struct db_value slot, struct pofr_err *err)
 {
     struct pofr_err ignored;
+    struct db_result *r = NULL;
+    bool ours;
     int code = db_run(s->db, "START TRANSACTION", NULL, 0, NULL, err);
 
     if (!code) {
-        code = db_run(s->db, "SELECT next_offset FROM pofr_store.ingest_offset WHERE slot = ? FOR UPDATE", &slot, 1,
-                      NULL, err);
+        code = db_run(s->db,
+                      "SELECT next_offset FROM pofr_store.ingest_offset WHERE slot = ? AND state = 'owned' FOR UPDATE",
+                      &slot, 1, &r, err);
     }
-    for (size_t i = 0; i < pofr_countof(close_statements) && !code; i++) {
+    ours = !code && db_rows(r) > 0;
+    db_result_free(r);
+    for (size_t i = 0; i < pofr_countof(close_statements) && !code && ours; i++) {
         code = db_run(s->db, close_statements[i], &host_id, 1, NULL, err);
     }
-    if (!code) { /* workers that remember this host's open rows read them anew */
+    if (!code && ours) { /* workers that remember this host's open rows read them anew */
         code = db_run(s->db, "UPDATE pofr_store.ingest_offset SET revision = revision + 1 WHERE slot = ?", &slot, 1,
                       NULL, err);
     }
@@ -116,9 +153,10 @@ int step_retired(const struct pass *p, struct shard *s, struct pofr_err *err)
     struct db_result *r = NULL;
     int code =
         db_run(s->db,
-               "SELECT h.host_id, h.slot FROM pofr_store.host h WHERE h.state = 'retired' AND (EXISTS (SELECT 1 FROM "
-               "pofr_store.open_state o WHERE o.host_id = h.host_id) OR EXISTS (SELECT 1 FROM pofr_store.boot b WHERE "
-               "b.host_id = h.host_id AND b.closed = 'no'))",
+               "SELECT h.host_id, h.slot FROM pofr_store.host h JOIN pofr_store.ingest_offset i ON i.slot = h.slot AND "
+               "i.state = 'owned' WHERE h.state = 'retired' AND (EXISTS (SELECT 1 FROM pofr_store.open_state o WHERE "
+               "o.host_id = h.host_id) OR EXISTS (SELECT 1 FROM pofr_store.boot b WHERE b.host_id = h.host_id AND "
+               "b.closed = 'no'))",
                NULL, 0, &r, err);
 
     for (size_t i = 0; !code && i < db_rows(r); i++) {

@@ -22,6 +22,7 @@ struct shard {
     bool listed;            /* the catalog has it; one that was removed keeps its place and is passed over */
     struct db *db;          /* holds the shard's lock while it is open */
     uint64_t hosts_changed; /* change number up to which hosts were copied */
+    uint64_t map[3];        /* its slots when they were: how many, generations, how many are on their way */
     bool ours;              /* we have its lock, or had it when it went down and nobody else took it */
     int32_t days_ahead;     /* partitions made ahead, of the table that has least */
     int32_t strings_day;    /* day on which unused strings were last looked for; 0: never */

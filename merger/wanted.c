@@ -41,7 +41,8 @@ static int ask_for_missing(const struct pass *p, struct shard *s, struct pofr_er
     int code =
         db_run(s->db,
                "SELECT g.host_id, g.first_sequence, g.last_sequence FROM pofr_store.gap g JOIN pofr_store.host h ON "
-               "h.host_id = g.host_id JOIN pofr_store.slot l ON l.slot = h.slot AND l.state = 'owned' WHERE g.kind = "
+               "h.host_id = g.host_id JOIN pofr_store.slot l ON l.slot = h.slot AND l.state = 'owned' JOIN "
+               "pofr_store.ingest_offset o ON o.slot = h.slot AND o.state = 'owned' WHERE g.kind = "
                "'sequence' AND g.explained = 0 AND g.asked IS NULL AND g.first_sequence > 0 AND h.state = 'active' AND "
                "g.noted < UTC_TIMESTAMP(6) - INTERVAL ? SECOND ORDER BY g.host_id, g.first_sequence LIMIT ?",
                values, pofr_countof(values), &r, err);
@@ -127,7 +128,7 @@ static int settle_all(const struct pass *p, struct shard *s, struct pofr_err *er
         db_run(p->catalog,
                "SELECT w.host_id, w.first_sequence, w.last_sequence, w.since, GREATEST(TIMESTAMPDIFF(SECOND, w.since, "
                "UTC_TIMESTAMP(6)), 0), h.state = 'active' FROM wanted w JOIN host h ON h.host_id = w.host_id JOIN slot "
-               "l ON l.slot = h.slot WHERE l.shard_id = ?",
+               "l ON l.slot = h.slot WHERE l.shard_id = ? AND l.slot NOT IN (SELECT m.slot FROM slot_move m)",
                &shard, 1, &r, err);
 
     for (size_t i = 0; !code && i < db_rows(r); i++) {

@@ -21,6 +21,7 @@ GRANT EXECUTE ON PROCEDURE pofr_catalog.report_slots TO 'pofr_worker'@'%';
 GRANT SELECT ON pofr_catalog.host TO 'pofr_merger'@'%';
 GRANT SELECT ON pofr_catalog.shard TO 'pofr_merger'@'%';
 GRANT SELECT ON pofr_catalog.slot TO 'pofr_merger'@'%';
+GRANT SELECT ON pofr_catalog.slot_move TO 'pofr_merger'@'%';
 GRANT SELECT ON pofr_catalog.spool_report TO 'pofr_merger'@'%';
 GRANT SELECT, INSERT, DELETE ON pofr_catalog.wanted TO 'pofr_merger'@'%';
 GRANT SELECT ON pofr_catalog.slot_worker TO 'pofr_merger'@'%';

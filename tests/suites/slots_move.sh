@@ -1,0 +1,225 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# slots_move: slots go to another shard with their rows, under load, whatever is killed meanwhile. Nothing is lost or doubled
+# timeout: 900
+# order: 69
+# jobs: 1
+# long: yes
+source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"
+source "$(dirname -- "${BASH_SOURCE[0]}")/../support/hosts.sh"
+source "$(dirname -- "${BASH_SOURCE[0]}")/../support/slots.sh"
+trap 'poll_end; hosts_end; suite_finish' EXIT
+
+HOSTS_COUNT=4 HOSTS_TICK=300ms HOSTS_BUNDLE_AGE=500ms HOSTS_WHOLE=1
+DEV=$POFR_TREE/build/dev
+PARTS=(gateway worker1 worker2 merger)
+
+cluster() {
+    [[ ! -e $W/cluster ]] || return 0
+    build_preset dev --target pofrctl
+    cluster_start "${PARTS[@]}"
+    sed -i '/^\[merger\]$/a period = 2s' "$POFR_STATE/etc/merger.conf"
+    kill -HUP "$(part_field merger 2)"
+    hosts_begin "$HOSTS_COUNT"
+    for part in "${PARTS[@]}"; do part_field "$part" 2; done >"$W/pids"
+    touch "$W/cluster"
+}
+
+# one_on SHARD: a host that is there
+one_on() {
+    local name
+    for name in $(hosts_names); do
+        [[ $(shard_of "$name") != "$1" ]] || { printf '%s' "$name"; return 0; }
+    done
+}
+other_than() { [[ $1 == shard1 ]] && printf shard2 || printf shard1; }
+
+# slots_of SHARD: a list of those with hosts
+slots_of() { admin_sql head "SELECT GROUP_CONCAT(DISTINCT h.slot) FROM pofr_catalog.host h JOIN pofr_catalog.slot s ON s.slot = h.slot JOIN pofr_catalog.shard d ON d.shard_id = s.shard_id WHERE d.name = '$1'"; }
+rows_at() { admin_sql "$1" "SELECT COUNT(*) FROM pofr_store.bundle WHERE host_id MOD 1024 IN ($2)"; }
+sum_of() { host_status "$1" --json | jq -r .sequence; }
+
+DOUBLED='SELECT COUNT(*) - COUNT(DISTINCT host, sequence, statement_digest) FROM bundle'
+
+# While all goes on somebody asks again and again whether a row is shown twice.
+poll_begin() {
+    rm -f -- "$W/poll.stop" "$W/polled"
+    while [[ ! -e $W/poll.stop ]]; do quickstart sql -N "$DOUBLED" || printf 'failed\n'; done >>"$W/polled" 2>&1 &
+    printf '%s\n' "$!" >"$W/poll.pid"
+}
+poll_end() {
+    [[ -s $W/poll.pid ]] || return 0
+    touch "$W/poll.stop"
+    wait "$(cat "$W/poll.pid")" || true
+    rm -f -- "$W/poll.pid"
+}
+nothing_was_doubled() {
+    poll_end
+    [[ -s $W/polled ]]
+    equal "$(grep -vxc 0 "$W/polled" || true)" 0 "answers with rows that are there twice, or none ($(wc -l <"$W/polled") in all: $(sort "$W/polled" | uniq -c | head -n 5))"
+}
+
+all_is_well() {
+    local name
+    for name in $(hosts_names); do stores_on "$name"; done
+    all_equal
+    for name in $(hosts_names); do ctl verify "$name"; done
+    equal "$(quickstart sql -N "$DOUBLED")" 0 "rows that are there twice"
+    equal "$(admin_sql shard1 'SELECT COUNT(*) FROM pofr_store.set_aside')" 0 "set aside at shard1"
+    equal "$(admin_sql shard2 'SELECT COUNT(*) FROM pofr_store.set_aside')" 0 "set aside at shard2"
+    equal "$(admin_sql head 'SELECT COUNT(*) FROM pofr_catalog.slot_move')" 0 "slots that are still under way"
+}
+stores_on() { wait_until 60 stored_beyond "$1" $(($(newest "$1") + 2)); }
+
+# --- cases -----------------------------------------------------------------------------------------------------------
+
+# What move.def forgets would be left behind.
+every_table_and_column_that_has_to_be_moved_is_known() {
+    cluster
+    equal "$(sed -nE 's/^MOVE_(TABLE|LEFT)\(([a-z_]+), .*/\2/p' ctl/move.def | sort)" \
+        "$(admin_sql shard1 "SELECT DISTINCT c.table_name FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)
+            WHERE c.table_schema = 'pofr_store' AND t.table_type = 'BASE TABLE' AND c.column_name IN ('host_id', 'slot') AND c.table_name NOT IN ('slot', 'ingest_offset')" | sort)" \
+        "tables with rows of hosts or slots"
+    equal "$(sed -nE 's/^MOVE_TABLE\(([a-z_]+), .*"(.+)"\)/\1 \2/p' ctl/move.def | awk '{ for (i = 2; i <= NF; i++) print $1 "." $i }' | sort)" \
+        "$(admin_sql shard1 "SELECT CONCAT(table_name, '.', column_name) FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)
+            WHERE table_schema = 'pofr_store' AND table_type = 'BASE TABLE' AND column_name LIKE '%\\_id' AND column_type = 'bigint(20) unsigned'
+            AND column_name NOT IN ('host_id', 'gap_id', 'finding_id')" | sort)" \
+        "columns with ids of strings"
+}
+
+all_slots_of_a_shard_are_moved_while_hosts_record() {
+    local slots
+    cluster
+    all_is_well
+    slots=$(slots_of shard1)
+    poll_begin
+    ctl slot move "$slots" --to shard2 2>"$W/said" || { cat "$W/said" >&2; return 1; }
+    nothing_was_doubled
+    equal "$(slots_of shard1)" NULL "slots with hosts that shard1 still has"
+    all_is_well
+    equal "$(ctl slot list --json | jq -r '[.[] | select(.hosts > 0) | .shard] | unique | join(" ")')" shard2 "shards with hosts"
+    printf '%s\n' "$slots" >"$W/moved"
+}
+
+what_was_left_is_purged_and_a_slot_comes_back() {
+    local slots slot host
+    cluster
+    slots=$(cat "$W/moved") slot=${slots%%,*}
+    exit_code 4 ctl slot purge "$slots" --from shard2
+    [[ $(rows_at shard1 "$slots") -gt 0 ]]
+    ctl slot purge "$slots" --from shard1
+    ctl slot purge "$slots" --from shard1 # nothing is left, and that is no error
+    equal "$(rows_at shard1 "$slots")" 0 "rows that shard1 still has"
+    ctl slot move "$slot" --to shard1
+    host=$(one_on shard1)
+    ctl slot move "$slot" --to shard2 # again, over what the first time left there
+    ctl slot move "$slot" --to shard1
+    equal "$(shard_of "$host")" shard1 "shard of $host"
+    all_is_well
+}
+
+# --- killed ----------------------------------------------------------------------------------------------------------
+
+reached() { grep -qx "${1%:*}" "$W/stopped" 2>/dev/null; }
+
+# move_until POINT SLOT SHARD: stops there; its number is in $W/ctl.pid
+move_until() {
+    rm -f -- "$W/stopped"
+    POFR_STOP_AT=$1 POFR_STOP_FILE=$W/stopped "$DEV/ctl/pofrctl" --quiet --config "$POFR_STATE/etc/ctl.conf" slot move "$2" --to "$3" >"$W/stopped.said" 2>&1 &
+    printf '%s\n' "$!" >"$W/ctl.pid"
+    wait_until 30 reached "$1" || { printf 'never came to %s\n' "$1"; cat -- "$W/stopped.said"; return 1; }
+}
+ctl_killed() {
+    kill -KILL "$(cat "$W/ctl.pid")"
+    wait "$(cat "$W/ctl.pid")" || true
+}
+
+stop_points() { grep -rhoE 'STOP_POINT\("[a-z_.]+"\)' "$@" --include='*.c' | cut -d'"' -f2 | sort -u; }
+
+pofrctl_killed_at_every_point_goes_on_when_it_is_given_again() {
+    local point host to
+    cluster
+    host=$(one_on shard1)
+    for point in $(stop_points ctl) move_inserted:9; do
+        to=$(other_than "$(shard_of "$host")")
+        printf 'killed at %s\n' "$point"
+        move_until "$point" "$(slot_of "$host")" "$to"
+        ctl_killed
+        equal "$(quickstart sql -N "$DOUBLED")" 0 "rows that are there twice"
+        ctl slot move "$(slot_of "$host")" --to "$to"
+        equal "$(shard_of "$host")" "$to" "shard of $host"
+        stores_on "$host"
+    done
+    all_is_well
+}
+
+a_slot_that_is_copied_waits_and_is_shown_and_all_others_go_on() {
+    local host other before
+    cluster
+    host=$(one_on shard1)
+    other=$(one_on shard2)
+    move_until move_copied "$(slot_of "$host")" shard2
+    before=$(newest "$host")
+    stores_on "$other"
+    equal "$(newest "$host")" "$before" "newest bundle of the slot that is copied"
+    equal "$(quickstart sql -N "SELECT COUNT(*) > 3 FROM bundle WHERE host = '$host'")" 1 "bundles of it are shown"
+    wait_until 30 one_is_paused
+    exit_code 4 ctl host erase "$host" --yes # its rows would be in two places
+    kill -CONT "$(cat "$W/ctl.pid")"
+    wait "$(cat "$W/ctl.pid")"
+    equal "$(shard_of "$host")" shard2 "shard of $host"
+    all_is_well
+    ctl slot move "$(slot_of "$host")" --to shard1
+}
+one_is_paused() { [[ $(($(metric worker1 'pofr_ingest_paused_partitions{cause="unmapped"}') + $(metric worker2 'pofr_ingest_paused_partitions{cause="unmapped"}'))) -eq 1 ]]; }
+
+a_target_that_is_killed_in_the_middle_ends_the_move_and_it_goes_on_later() {
+    local host status=0
+    cluster
+    host=$(one_on shard1)
+    move_until move_inserted:5 "$(slot_of "$host")" shard2
+    quickstart kill shard2
+    kill -CONT "$(cat "$W/ctl.pid")"
+    wait "$(cat "$W/ctl.pid")" || status=$?
+    equal "$status" 3 "exit code when the target went away"
+    exit_code 3 ctl slot move "$(slot_of "$host")" --to shard2
+    quickstart start shard2
+    ctl slot move "$(slot_of "$host")" --to shard2
+    all_is_well
+    ctl slot move "$(slot_of "$host")" --to shard1
+}
+
+what_is_under_way_is_taken_back() {
+    local host
+    cluster
+    host=$(one_on shard1)
+    move_until move_left "$(slot_of "$host")" shard2
+    ctl_killed
+    equal "$(ctl slot list --json | jq -r '.[] | select(.moving_to != null) | .moving_to')" shard2 "where it is under way to"
+    exit_code 4 ctl slot purge "$(slot_of "$host")" --from shard2
+    ctl shard add shard1 --address "127.0.0.1:$(part_field shard1 3)" --if-exists update # leaves it alone
+    ctl slot move "$(slot_of "$host")" --to shard1
+    equal "$(shard_of "$host")" shard1 "shard of $host"
+    all_is_well
+}
+
+no_program_was_started_again() {
+    local part
+    cluster
+    equal "$(for part in "${PARTS[@]}"; do part_field "$part" 2; done)" "$(cat "$W/pids")" "numbers of the programs' processes"
+}
+
+what_is_wrong_is_said() {
+    cluster
+    exit_code 2 ctl slot move 1
+    exit_code 2 ctl slot move x --to shard1
+    exit_code 2 ctl slot move 5000 --to shard1
+    fails ctl slot move 1 --to nowhere
+    fails ctl slot purge 1 --from nowhere
+}
+
+cases every_table_and_column_that_has_to_be_moved_is_known what_is_wrong_is_said \
+    all_slots_of_a_shard_are_moved_while_hosts_record what_was_left_is_purged_and_a_slot_comes_back \
+    pofrctl_killed_at_every_point_goes_on_when_it_is_given_again a_slot_that_is_copied_waits_and_is_shown_and_all_others_go_on \
+    a_target_that_is_killed_in_the_middle_ends_the_move_and_it_goes_on_later what_is_under_way_is_taken_back \
+    no_program_was_started_again
