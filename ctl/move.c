@@ -6,11 +6,12 @@
  *        target:  rows, offset     deleted, copied, compared; again from here after a cut
  *        source:  gone             from here on it can't be copied again, and need not be
  *        catalog: slot             the worker goes on at the target as soon as it is owned there
+ *        head:    its partition    waits for every query that may have read the source before
  *        target:  owned
- *        head:    its partition
  *        catalog: slot_move        deleted
  *
- * VALID  A slot is shown where slot.state is owned, and stored where ingest_offset.state is: at no moment at two shards.
+ * VALID  A slot is shown where slot.state is owned, and stored where ingest_offset.state is: at no moment at two shards. One query
+ *        asks one shard after the other, and would see it at both all the same, did the head not come between.
  */
 #include "ctl/move.h"
 
@@ -300,7 +301,41 @@ static int take_back(const struct move *m, struct way *w, struct pofr_err *err)
     return code;
 }
 
-static int go(const struct move *m, struct way *w, struct pofr_err *err)
+static int has_hosts(struct db *catalog, unsigned slot, bool *out, struct pofr_err *err)
+{
+    struct db_value value = DB_V_U(slot);
+    struct db_result *r = NULL;
+    int code = db_run(catalog, "SELECT EXISTS (SELECT 1 FROM host WHERE slot = ?)", &value, 1, &r, err);
+
+    if (!code) {
+        *out = db_get_u64(r, 0, 0) != 0;
+    }
+    db_result_free(r);
+    return code;
+}
+
+/* The target has the rows, and the catalog says so. The head is built anew at once for a slot that has something to show. */
+static int arrive(const struct move *m, const struct way *w, bool *out_unseen, struct pofr_err *err)
+{
+    bool hosts = true;
+    int code = has_hosts(m->catalog, w->slot, &hosts, err);
+
+    if (!code && hosts) {
+        code = head_build(m->c, m->catalog, m->shards, m->count, err);
+        STOP_POINT("move_built");
+    }
+    if (!code) {
+        code = put_state(w->target, w->slot, "owned", w->generation, err);
+        STOP_POINT("move_owned");
+    }
+    if (!code && hosts) {
+        code = run(m->catalog, "DELETE FROM slot_move WHERE slot = ?", w->slot, 0, 1, err);
+    }
+    *out_unseen = !code && !hosts;
+    return code;
+}
+
+static int go(const struct move *m, struct way *w, bool *out_unseen, struct pofr_err *err)
 {
     int code = 0;
 
@@ -315,11 +350,7 @@ static int go(const struct move *m, struct way *w, struct pofr_err *err)
         code = code ? code : leave(m, w, err);
         code = code ? code : switch_over(m, w, err);
     }
-    if (!code) {
-        code = put_state(w->target, w->slot, "owned", w->generation, err);
-    }
-    STOP_POINT("move_owned");
-    return code;
+    return code ? code : arrive(m, w, out_unseen, err);
 }
 
 static int move_locked(const struct move *m, unsigned slot, bool *out_unseen, struct pofr_err *err)
@@ -341,8 +372,7 @@ static int move_locked(const struct move *m, unsigned slot, bool *out_unseen, st
     } else if (w.to && w.to != m->to->shard_id) {
         code = pofr_err_set(err, POFR_EREFUSED, "slot %u is on its way to another shard: pofrctl slot list", slot);
     } else {
-        code = go(m, &w, err);
-        *out_unseen = !code;
+        code = go(m, &w, out_unseen, err);
     }
     db_close(w.source);
     db_close(w.target);

@@ -18,12 +18,12 @@ struct move {
 };
 
 /*
- * *out_unseen: the shard has it, and what is left is move_end(); else it is all done. Where the slot is under way to another shard, moving it to the one that
- * has it takes it back.
+ * *out_unseen: the shard has it, and what is left is move_end(), once for all of them; else it is all done. Where the slot is
+ * under way to another shard, moving it to the one that has it takes it back.
  */
 POFR_MUST_USE int move_slot(const struct move *m, unsigned slot, bool *out_unseen, struct pofr_err *err);
 
-/* The head shows all slots where they are; none that is to's is under way any more. */
+/* The head asks for all slots where they are; none that is to's is under way any more. */
 POFR_MUST_USE int move_end(const struct move *m, struct pofr_err *err);
 
 /* It is not moved by anybody else while the connection lasts. */

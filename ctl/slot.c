@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/os/options.h"
+#include "ctl/head.h"
 #include "ctl/move.h"
 #include "ctl/move_rows.h"
 #include "ctl/nouns.h"
@@ -90,40 +91,16 @@ static int end(struct command *o, int code, bool usage, const struct pofr_err *e
     return usage ? POFR_EXIT_USAGE : code ? ctl_fail(err) : POFR_EXIT_DONE;
 }
 
-static int has_hosts(struct db *catalog, unsigned slot, bool *out, struct pofr_err *err)
-{
-    struct db_value value = DB_V_U(slot);
-    struct db_result *r = NULL;
-    int code = db_run(catalog, "SELECT EXISTS (SELECT 1 FROM host WHERE slot = ?)", &value, 1, &r, err);
-
-    if (!code) {
-        *out = db_get_u64(r, 0, 0) != 0;
-    }
-    db_result_free(r);
-    return code;
-}
-
-/* The head is built anew for each slot that has something to show, else once at the end. */
 static int move_all(const struct move *m, const struct slot_set *set, struct pofr_err *err)
 {
     bool unseen = false;
-    int code = 0;
+    int code = head_check(m->c, err); /* it is needed in the end */
 
     for (unsigned s = 0; s < SLOTS_MAX && !code; s++) {
-        bool moved = false, hosts = true;
+        bool more = false;
 
-        if (!set->in[s]) {
-            continue;
-        }
-        code = move_slot(m, s, &moved, err);
-        if (!code && moved) {
-            unseen = true;
-            code = has_hosts(m->catalog, s, &hosts, err);
-        }
-        if (!code && moved && hosts) {
-            code = move_end(m, err);
-            unseen = code != 0;
-        }
+        code = set->in[s] ? move_slot(m, s, &more, err) : 0;
+        unseen = unseen || more;
     }
     return !code && unseen ? move_end(m, err) : code;
 }

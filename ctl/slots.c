@@ -184,6 +184,26 @@ static int give_slot(struct ctl *c, struct db *catalog, struct db *target, const
     return code;
 }
 
+/* A shard that came back from a backup may still have as its own what was moved since: it is shown at one shard only. */
+static int disown_slots(struct db *catalog, struct db *target, const struct ctl_shard *to, struct pofr_err *err)
+{
+    struct db_value id = DB_V_U(to->shard_id);
+    struct db_result *r = NULL;
+    int code = db_run(catalog, "SELECT slot FROM slot WHERE shard_id <> ? AND slot NOT IN (SELECT slot FROM slot_move)",
+                      &id, 1, &r, err);
+
+    for (size_t i = 0; !code && i < db_rows(r); i++) {
+        struct db_value slot = DB_V_U(db_get_u64(r, i, 0));
+
+        code = db_run(target, "UPDATE slot SET state = 'gone' WHERE slot = ?", &slot, 1, NULL, err);
+        if (!code) {
+            code = db_run(target, "UPDATE ingest_offset SET state = 'gone' WHERE slot = ?", &slot, 1, NULL, err);
+        }
+    }
+    db_result_free(r);
+    return code;
+}
+
 static int own_slots(struct db *catalog, struct db *target, const struct ctl_shard *to, struct pofr_err *err)
 {
     struct db_value id = DB_V_U(to->shard_id);
@@ -254,6 +274,9 @@ int slots_give(struct ctl *c, struct db *catalog, const struct ctl_shard *to, co
     struct db *target = NULL;
     int code = ctl_shard_connect(c, to, "pofr_store", &target, err);
 
+    if (!code) {
+        code = disown_slots(catalog, target, to, err);
+    }
     if (!code) {
         code = own_slots(catalog, target, to, err);
     }
