@@ -239,8 +239,8 @@ static bool move_lane(struct writer *w, unsigned slot, struct lane *l)
         return false;
     }
     l->at = at;
-    l->ready = code == 0;
-    l->sync = l->rounds = code == 0;
+    l->ready = code == 0 && at.owned; /* one that is on its way to another shard has nothing to do here */
+    l->sync = l->rounds = l->ready;
     writer_emit_slot(w, l->wanted == COMMAND_LOAD ? WRITER_LOADED : WRITER_JUMPED, slot, l->epoch,
                      code == 0 ? &at : NULL);
     l->wanted = COMMAND_APPEND;
