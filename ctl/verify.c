@@ -27,10 +27,16 @@
 #define PAGE      1000
 #define KEYS_MAX  1024
 #define SHOWN_MAX 1000
+#define TIPS_MAX  8 /* statements of one sequence; of more the first ones are known */
 
 struct key {
     uint8_t id[32];
     uint8_t public_key[32];
+};
+
+struct tip {
+    uint8_t digest[32];
+    uint64_t total;
 };
 
 struct check {
@@ -43,8 +49,9 @@ struct check {
     uint64_t dropped; /* sequences before the first that is there, of days that are not kept any more */
     uint64_t newest;  /* that is known to have been stored, and is kept still; 0: none */
     uint64_t first_sequence, last_sequence;
-    uint8_t last_digest[32];
-    uint64_t last_total;
+    struct tip before[TIPS_MAX]; /* the statements of the sequence before last_sequence: several where histories part */
+    struct tip last[TIPS_MAX];   /* and those of last_sequence so far */
+    size_t before_count, last_count;
     bool have_last;
     bool first_shown;
 };
@@ -137,6 +144,22 @@ static int check_first(struct check *k, const struct statement *s, uint64_t from
     return code;
 }
 
+/* One of those before it must be named; none is known where bundles are missing between. */
+static void check_previous(struct check *k, const struct statement *s, uint64_t total)
+{
+    for (size_t i = 0; i < k->before_count; i++) {
+        if (memcmp(s->previous, k->before[i].digest, 32) == 0) {
+            if (total != k->before[i].total + statement_records(s)) {
+                problem(k, s->sequence, "totals", "its running totals are not those before it and its own counts");
+            }
+            return;
+        }
+    }
+    if (k->before_count > 0 && k->before_count < TIPS_MAX) {
+        problem(k, s->sequence, "chain", "it does not name the statement before it");
+    }
+}
+
 static int check_chain(struct check *k, const struct statement *s, const uint8_t digest[32], struct pofr_err *err)
 {
     uint64_t total = statement_records_total(s);
@@ -147,24 +170,26 @@ static int check_chain(struct check *k, const struct statement *s, const uint8_t
         k->branches++;
         problem(k, s->sequence, "branch",
                 "two statements have this sequence: a cloned machine, or a disk that was put back");
-    } else if (k->have_last && s->sequence > k->last_sequence + 1) {
+    } else {
+        memcpy(k->before, k->last, sizeof(k->before));
+        k->before_count = k->last_count;
+        k->last_count = 0;
+    }
+    if (k->have_last && s->sequence > k->last_sequence + 1) {
+        k->before_count = 0;
         k->missing += s->sequence - k->last_sequence - 1;
         code = gap_covers(k, k->last_sequence + 1, s->sequence - 1, &covered, err);
         if (!code && !covered) {
             problem(k, s->sequence, "removed", "bundles before it are missing and no gap row says so");
         }
-    } else if (k->have_last) {
-        if (memcmp(s->previous, k->last_digest, 32) != 0) {
-            problem(k, s->sequence, "chain", "it does not name the statement before it");
-        }
-        if (total != k->last_total + statement_records(s)) {
-            problem(k, s->sequence, "totals", "its running totals are not those before it and its own counts");
-        }
     }
+    check_previous(k, s, total);
     k->have_last = true;
     k->last_sequence = s->sequence;
-    memcpy(k->last_digest, digest, 32);
-    k->last_total = total;
+    if (k->last_count < TIPS_MAX) {
+        memcpy(k->last[k->last_count].digest, digest, 32);
+        k->last[k->last_count++].total = total;
+    }
     return code;
 }
 
