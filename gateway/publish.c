@@ -177,6 +177,33 @@ static void report(struct publisher *p, const rd_kafka_message_t *m)
     p->o.reported(p->o.arg, m->_private, delivered);
 }
 
+static void set_timer(struct publisher *p, struct loop_timer *timer, int64_t after_us, loop_timer_fn fn)
+{
+    if (loop_timer_after(p->o.loop, timer, after_us, fn, p) != 0) {
+        log_error("publish", "no_timer", "");
+    }
+}
+
+/*
+ * The brokers take nothing of the client of before: agents send again what it has. Once is not enough: after a fatal
+ * error librdkafka gives up what is queued, and keeps for ever what an answer that comes later puts back.
+ */
+static void give_up(void *arg)
+{
+    struct publisher *p = (struct publisher *)arg;
+
+    set_timer(p, &p->again, AGAIN_US, give_up);
+    log_warn("publish", "gives_up", "why=%s unreported=%zu", p->broken ? "fatal" : "certificate", p->unreported);
+    (void)rd_kafka_purge(p->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT); /* reports say what it did */
+}
+
+/* A fatal error: its reports come, and then a new client. */
+static void breaks(struct publisher *p)
+{
+    p->broken = true;
+    set_timer(p, &p->again, AGAIN_US, give_up);
+}
+
 /* librdkafka names the cause in the event, not RD_KAFKA_RESP_ERR__FATAL: so the handle is asked. */
 static void take_error(struct publisher *p, rd_kafka_event_t *event)
 {
@@ -185,7 +212,7 @@ static void take_error(struct publisher *p, rd_kafka_event_t *event)
 
     if (fatal != RD_KAFKA_RESP_ERR_NO_ERROR && !p->broken) {
         log_error("publish", "fatal", "code=%d error=\"%s\" unreported=%zu", (int)fatal, why, p->unreported);
-        p->broken = true;
+        breaks(p);
     } else if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
         log_warn("publish", "kafka_down", "error=\"%s\"", rd_kafka_event_error_string(event));
         stat_put(p->o.stats, STAT_gateway_kafka_up, 0);
@@ -215,13 +242,6 @@ static void take_events(struct publisher *p, int wait_ms)
     }
 }
 
-static void set_timer(struct publisher *p, struct loop_timer *timer, int64_t after_us, loop_timer_fn fn)
-{
-    if (loop_timer_after(p->o.loop, timer, after_us, fn, p) != 0) {
-        log_error("publish", "no_timer", "");
-    }
-}
-
 static void make_anew(void *arg)
 {
     struct publisher *p = (struct publisher *)arg;
@@ -238,15 +258,6 @@ static void make_anew(void *arg)
     stat_add(p->o.stats, STAT_gateway_producer_restarts, renewed ? 0 : 1);
     log_info("publish", "client_anew", "why=%s", renewed ? "certificate" : "fatal");
     p->o.progressed(p->o.arg);
-}
-
-/* The brokers take nothing of the client of before: agents send again what it has. */
-static void give_up(void *arg)
-{
-    struct publisher *p = (struct publisher *)arg;
-
-    log_warn("publish", "renewal_gives_up", "unreported=%zu", p->unreported);
-    (void)rd_kafka_purge(p->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT); /* reports say what it did */
 }
 
 /* librdkafka reads certificate and key once: a new one needs a new client, when the old one has reported what it took. */
@@ -321,11 +332,9 @@ void publisher_close(struct publisher *p)
         return;
     }
     loop_timer_cancel(p->o.loop, &p->look);
-    if (p->unreported > 0) {
+    while (p->unreported > 0) {
         (void)rd_kafka_purge(p->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT); /* reports say what it did */
-        while (p->unreported > 0) {
-            take_events(p, 100);
-        }
+        take_events(p, 100);
     }
     client_free(p);
     loop_timer_cancel(p->o.loop, &p->again);
@@ -376,7 +385,9 @@ static int code_of(struct publisher *p, rd_kafka_resp_err_t e)
     case RD_KAFKA_RESP_ERR__QUEUE_FULL:
         return POFR_EFULL;
     case RD_KAFKA_RESP_ERR__FATAL:
-        p->broken = true;
+        if (!p->broken) {
+            breaks(p);
+        }
         loop_event_post(p->event); /* it may be that there is nothing left to report */
         return POFR_EFULL;
     default:

@@ -184,6 +184,32 @@ static void after_a_fatal_error_all_are_reported_and_the_client_is_new(void **st
     assert_int_equal(delivered, 1);
 }
 
+/* Of two requests under way the first is answered with the end of this client, the second with a word that says: try again. */
+static void what_is_put_back_after_a_fatal_error_is_reported_too(void **state)
+{
+    int64_t deadline = clock_mono_us() + WAIT_US;
+    int64_t later;
+
+    (void)state;
+    open_publisher(1u << 20);
+    assert_int_equal(send_to(0), 0);
+    assert_int_equal(send_to(1), 0);
+    wait_for(2);
+    assert_int_equal(rd_kafka_mock_broker_set_rtt(mock, 1, 1000), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_mock_push_request_errors(mock, PRODUCE, 2, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+                                      RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
+    assert_int_equal(send_to(0), 0);
+    for (later = clock_mono_us() + CLOCK_US_PER_S / 2; clock_mono_us() < later;) {
+        assert_int_equal(loop_once(loop, 10000, NULL), 0);
+    }
+    assert_int_equal(send_to(1), 0);
+    wait_for(4);
+    while (stat_get(stats, STAT_gateway_producer_restarts) == 0 && clock_mono_us() < deadline) {
+        assert_int_equal(loop_once(loop, 100000, NULL), 0);
+    }
+    assert_int_equal(stat_get(stats, STAT_gateway_producer_restarts), 1);
+}
+
 static void a_full_queue_says_so_and_tells_when_there_is_room(void **state)
 {
     int taken = 0, code;
@@ -239,6 +265,7 @@ int main(void)
         T(a_passing_error_of_the_broker_is_tried_again),
         T(a_message_that_the_broker_refuses_is_reported_as_not_delivered),
         T(after_a_fatal_error_all_are_reported_and_the_client_is_new),
+        T(what_is_put_back_after_a_fatal_error_is_reported_too),
         T(a_full_queue_says_so_and_tells_when_there_is_room),
         T(closing_reports_what_was_not_delivered),
         T(a_partition_that_is_not_there_is_no_message_lost),
