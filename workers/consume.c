@@ -436,6 +436,8 @@ static void look_around(struct consume *c)
 {
     bool changed = atomic_exchange(&c->catalog_changed, false);
 
+    consume_count_pauses(c); /* first: one that is unmapped is loading again after the next lines */
+    consume_tell(c);
     for (unsigned n = 0; n < KEYS_SLOTS_MAX; n++) {
         if (c->slots[n].state == SLOT_UNMAPPED || (changed && c->slots[n].state != SLOT_NONE)) {
             look_at_map(c, n);
@@ -447,8 +449,6 @@ static void look_around(struct consume *c)
             writer_sync(c->shards[i].writer);
         }
     }
-    consume_count_pauses(c);
-    consume_tell(c);
 }
 
 bool consume_wants_anew(const struct consume *c)

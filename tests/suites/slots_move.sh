@@ -138,9 +138,20 @@ move_until() {
     ctl_killed
     return 1
 }
-ctl_killed() {
+ctl_killed() { # also what a case before left, which would hold the lock
+    [[ -s $W/ctl.pid ]] || return 0
     kill -KILL "$(cat "$W/ctl.pid")" 2>/dev/null || true
-    wait "$(cat "$W/ctl.pid")" || true
+    wait "$(cat "$W/ctl.pid")" 2>/dev/null || true
+    rm -f -- "$W/ctl.pid"
+}
+
+ctl_goes_on() {
+    local pid status=0
+    pid=$(cat "$W/ctl.pid")
+    kill -CONT "$pid"
+    wait "$pid" || status=$?
+    rm -f -- "$W/ctl.pid"
+    return "$status"
 }
 
 stop_points() { grep -rhoE 'STOP_POINT\("[a-z_.]+"\)' "$@" --include='*.c' | cut -d'"' -f2 | sort -u; }
@@ -148,6 +159,7 @@ stop_points() { grep -rhoE 'STOP_POINT\("[a-z_.]+"\)' "$@" --include='*.c' | cut
 pofrctl_killed_at_every_point_goes_on_when_it_is_given_again() {
     local point host to
     cluster
+    ctl_killed
     host=$(here)
     for point in $(stop_points ctl) move_inserted:9; do
         to=$(other_than "$(shard_of "$host")")
@@ -165,6 +177,7 @@ pofrctl_killed_at_every_point_goes_on_when_it_is_given_again() {
 a_slot_that_is_copied_waits_and_is_shown_and_all_others_go_on() {
     local host other before
     cluster
+    ctl_killed
     host=$(here)
     other=$(one_on shard2)
     move_until move_copied "$(slot_of "$host")" shard2
@@ -174,8 +187,7 @@ a_slot_that_is_copied_waits_and_is_shown_and_all_others_go_on() {
     equal "$(quickstart sql -N "SELECT COUNT(*) > 3 FROM bundle WHERE host = '$host'")" 1 "bundles of it are shown"
     wait_until 30 one_is_paused
     exit_code 4 ctl host erase "$host" --yes # its rows would be in two places
-    kill -CONT "$(cat "$W/ctl.pid")"
-    wait "$(cat "$W/ctl.pid")"
+    ctl_goes_on
     equal "$(shard_of "$host")" shard2 "shard of $host"
     all_is_well
     ctl slot move "$(slot_of "$host")" --to shard1
@@ -185,11 +197,11 @@ one_is_paused() { [[ $(($(metric worker1 'pofr_ingest_paused_partitions{cause="u
 a_target_that_is_killed_in_the_middle_ends_the_move_and_it_goes_on_later() {
     local host status=0
     cluster
+    ctl_killed
     host=$(here)
     move_until move_inserted:5 "$(slot_of "$host")" shard2
     quickstart kill shard2
-    kill -CONT "$(cat "$W/ctl.pid")"
-    wait "$(cat "$W/ctl.pid")" || status=$?
+    ctl_goes_on || status=$?
     equal "$status" 3 "exit code when the target went away"
     exit_code 3 ctl slot move "$(slot_of "$host")" --to shard2
     quickstart start shard2
@@ -201,6 +213,7 @@ a_target_that_is_killed_in_the_middle_ends_the_move_and_it_goes_on_later() {
 what_is_under_way_is_taken_back() {
     local host
     cluster
+    ctl_killed
     host=$(here)
     move_until move_left "$(slot_of "$host")" shard2
     ctl_killed
