@@ -187,20 +187,33 @@ hosts_are_spread() {
         FROM pofr_catalog.host h JOIN pofr_catalog.slot s ON s.slot = h.slot WHERE h.host LIKE 'host%'") == 22 ]]
 }
 
-# hosts_begin N: N hosts, enrolled and started, some on each shard and with each worker
+# host_again NAME: enrolled as another, in another slot
+host_again() {
+    SPARES=$((SPARES + 1))
+    [[ $SPARES -le 50 ]]
+    ctl host rename "$1" "spare$SPARES"
+    rm -rf -- "${HOSTS:?}/$1"
+    host_make "$1"
+}
+SPARES=0
+
+# What is done to a slot is done to one host: the others are compared whole.
+host_is_alone() {
+    [[ $(admin_sql head "SELECT COUNT(*) FROM pofr_catalog.host WHERE host LIKE 'host%'
+        AND slot = (SELECT slot FROM pofr_catalog.host WHERE host = '$1')") -eq 1 ]]
+}
+
+# hosts_begin N: N hosts, enrolled and started, some on each shard and with each worker, each in a slot of its own
 hosts_begin() {
-    local name last=host$1 spare=0
+    local name last=host$1
     HOSTS_COUNT=$1
     hosts_network "$1"
-    for name in $(hosts_names); do host_make "$name"; done
-    # the slot is the uuid's, which is chance: where all came to one, the last is enrolled again, as another
-    until hosts_are_spread; do
-        spare=$((spare + 1))
-        [[ $spare -le 50 ]]
-        ctl host rename "$last" "spare$spare"
-        rm -rf -- "${HOSTS:?}/$last"
-        host_make "$last"
+    for name in $(hosts_names); do
+        host_make "$name"
+        until host_is_alone "$name"; do host_again "$name"; done
     done
+    # the slot is the uuid's, which is chance: where all came to one shard or worker, the last is enrolled again
+    until hosts_are_spread && host_is_alone "$last"; do host_again "$last"; done
     for name in $(hosts_names); do [[ ${name#host} -le $HOSTS_WHOLE ]] || host_space "$name"; done
     for name in $(hosts_names); do host_start "$name"; done
 }
