@@ -185,7 +185,7 @@ workers_drain_as_long_as_the_newest_configuration_says() {
     wait_until 10 part_is worker1 dead # 20 s is what they began with
     wait_until 10 part_is worker2 dead
     exec 6>&- 7>&- # the locks end with their sessions
-    cat -- "$POFR_STATE"/log/worker[12].log | grep -q drain_timeout
+    grep -q drain_timeout "$POFR_STATE"/log/worker[12].log
     quickstart start worker1 worker2
     wait_until 60 shared_by worker1 worker2
 }
