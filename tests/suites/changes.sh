@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# changes while all is at work: configuration, tables, keys, another worker, another gateway. Nothing is lost by any of them
+# changes while all is at work: configuration, tables, keys, another worker, gateway, broker, shard. Nothing is lost by any of them
 # timeout: 900
 # order: 68
 # jobs: 1
@@ -64,7 +64,11 @@ install() {
 ssh-keygen() { command ssh-keygen "${@/#\/var\/lib\/pofr\/gateway/$KEYS}"; }
 pofr-gateway() { "$BUILD/gateway/pofr-gateway" "$1" "$(our_file "$2")" "${@:3}"; }
 pofr-agent() { "$HOSTS_AGENT" "$1" --config "$HOSTS/host1/agent.conf" "${@:2}"; }
-pofrctl() { ctl "${@/#web1/host1}"; }
+pofrctl() {
+    local -a words=("${@/#web1/host1}")
+    words=("${words[@]/#shard3:3306/127.0.0.1:$(cat "$W/shard3.port" 2>/dev/null)}")
+    ctl "${words[@]/#12,/$(cat "$W/slot" 2>/dev/null),}"
+}
 
 # The broker of the page is the cluster's, the one whose machine we are on is that of $W/broker. Its tools are theirs.
 kafka_does() { # CLASS ARGUMENT...
@@ -376,8 +380,49 @@ a_gateway_more_is_used_when_the_first_is_gone() {
     hosts_equal --wait 60
 }
 
+# A server with nothing in it, as shard1's is set, and the account that all others are made by.
+shard_start() {
+    local name=$1 user port dir
+    port=$(free_port) user=$(stat -c %U "$POFR_STATE/data/shard1")
+    printf '%s\n' "$port" >"$W/$name.port"
+    sed -e "s|shard1|$name|g; s|^port = .*|port = $port|" "$POFR_STATE/etc/shard1.cnf" >"$POFR_STATE/etc/$name.cnf"
+    for dir in data run tmp; do command install -d -o "$user" "$POFR_STATE/$dir/$name"; done
+    mariadb-install-db --no-defaults --datadir="$POFR_STATE/data/$name" --tmpdir="$POFR_STATE/tmp/$name" --user="$user" \
+        --auth-root-authentication-method=socket --auth-root-socket-user="$(id -un)" --skip-test-db --skip-name-resolve >"$W/$name.install"
+    mariadbd --defaults-file="$POFR_STATE/etc/$name.cnf" --user="$user" --tmpdir="$POFR_STATE/tmp/$name" </dev/null >>"$W/$name.log" 2>&1 &
+    process_note "$name" "$!"
+    wait_until 60 port_is_open "$port"
+    mariadb --no-defaults --socket="$POFR_STATE/run/$name/sock" --user="$(id -un)" -e "CREATE USER pofr_admin@'127.0.0.1' IDENTIFIED BY '$(
+        cat "$POFR_STATE/secrets/admin.pw")'; GRANT ALL PRIVILEGES ON *.* TO pofr_admin@'127.0.0.1' WITH GRANT OPTION"
+}
+slot_and_shard() { admin_sql head "SELECT h.slot, d.name FROM pofr_catalog.host h JOIN pofr_catalog.slot s USING (slot) JOIN pofr_catalog.shard d USING (shard_id) WHERE h.host = '$1'"; }
+host_of_shard1() {
+    local name
+    for name in $(hosts_names); do
+        [[ $(slot_and_shard "$name") != *shard1 ]] || { printf '%s' "$name"; return; }
+    done
+}
+
+a_shard_more_takes_slots_with_their_hosts() {
+    local host before
+    cluster
+    before=$(programs)
+    host=$(host_of_shard1)
+    slot_and_shard "$host" | cut -f1 >"$W/slot"
+    shard_start shard3
+    page_runs 'Another shard'
+    equal "$(slot_and_shard "$host")" "$(cat "$W/slot")"$'\t'shard3 "slot and shard of $host"
+    wait_until 60 stored_of "$host" "$(sealed "$host")"
+    page_runs 'Another shard' 2
+    equal "$(admin_sql shard1 "SELECT COUNT(*) FROM pofr_store.bundle WHERE host_id MOD 1024 = $(cat "$W/slot")")" 0 "rows that shard1 still has"
+    ctl verify "$host"
+    equal "$(programs)" "$before" "programs that were started anew"
+    hosts_equal --shards "$(eval "$(quickstart env)" && printf '%s' "$POFR_SHARDS"),127.0.0.1:$(cat "$W/shard3.port")"
+}
+
 cases a_new_configuration_is_taken_while_all_is_at_work a_bad_configuration_is_refused_and_the_old_one_kept \
     workers_drain_as_long_as_the_newest_configuration_says tables_change_under_workers_that_write_them \
     a_worker_more_and_one_less a_worker_that_hangs_holds_up_the_group_and_is_seen \
     the_page_shows_how_fast_slots_are_written_and_stored the_gateways_get_another_key_and_no_agent_is_refused \
-    a_gateway_more_is_used_when_the_first_is_gone brokers_come_and_go a_host_goes_over_to_a_new_key
+    a_gateway_more_is_used_when_the_first_is_gone brokers_come_and_go a_host_goes_over_to_a_new_key \
+    a_shard_more_takes_slots_with_their_hosts
