@@ -265,7 +265,7 @@ a_server_is_backed_up_by_the_timer_and_comes_back() {
     in_box sh -exc "$(page_block '### A shard is lost' 1 "$saved")"
     wait_until 30 mariadb_answers
     equal "$(in_box_mariadb 'SELECT SUM(n) FROM kept.t')" 6 "what came back"
-    in_box systemctl stop mariadb
+    in_box systemctl stop mariadb.socket mariadb
     fails in_box systemctl start pofr-backup # there is no server: it fails, and the one that there is stays
     said pofr-backup | grep -q 'mariadb-backup failed'
     equal "$(in_box pofr-backup list /var/backups/pofr | cut -f1)" "/var/backups/pofr/$saved" "what is there"
