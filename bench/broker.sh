@@ -12,10 +12,7 @@ cd -- "$POFR_TREE"
 SESSIONS=${POFR_BENCH_SESSIONS:-8} BUNDLES=${POFR_BENCH_BUNDLES:-1500} BYTES=3000
 trap bench_remove EXIT
 
-quickstart start kafka head shard1 shard2 >&2
-ctl migrate >&2
-for shard in shard1 shard2; do ctl shard add "$shard" --address "127.0.0.1:$(part "$shard" 3)" --if-exists update >&2; done
-ctl topic create >&2
+bench_cluster
 "$BUILD/bench/bench_gateway" prepare "$SESSIONS" "$WORK/keys" |
     mariadb --defaults-file="$POFR_STATE/etc/admin.cnf" --port="$(part head 3)" pofr_catalog
 quickstart start gateway worker1 worker2 >&2

@@ -82,7 +82,7 @@ tables() {
             FROM mysql.innodb_index_stats WHERE database_name = 'pofr_store' GROUP BY table_name, index_name"
     done | awk '{ n[$1] += $2 } END { for (t in n) print t, n[t] }' | sort
 }
-# paths: of both shards, the pages of the index on paths: the only one whose new entries go everywhere
+# paths: of both shards, the pages of the index on paths: of those of a day's rows the one whose new entries go everywhere
 paths() {
     local shard
     for shard in shard1 shard2; do
@@ -107,11 +107,7 @@ counts() {
 memory_of() { awk -v part="$2" '$1 == part { print $2 }' "$WORK/$1.memory"; }
 difference() { awk -v column="$3" '{ if (FNR == NR) a[1] = $column; else printf "%d", $column - a[1] }' "$WORK/$1" "$WORK/$2"; }
 
-quickstart start kafka head shard1 shard2 >&2
-ctl migrate >&2
-for shard in shard1 shard2; do ctl shard add "$shard" --address "127.0.0.1:$(part "$shard" 3)" --if-exists update >&2; done
-ctl topic create >&2
-quickstart start gateway worker1 worker2 merger >&2
+bench_cluster gateway worker1 worker2 merger
 
 printf 'fleet: %s, the cluster alone for %d s\n' "$PROFILE" "$IDLE_SECONDS" >&2
 sleep 30

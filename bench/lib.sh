@@ -14,6 +14,16 @@ ctl() { "$BUILD/ctl/pofrctl" --quiet --config "$POFR_STATE/etc/ctl.conf" "$@"; }
 # part NAME COLUMN: of what deploy/quickstart parts prints
 part() { quickstart parts | awk -v part="$1" -v column="$2" '$1 == part { print $column }'; }
 
+# bench_cluster PART...: servers, catalog, tables and topics, and these parts
+bench_cluster() {
+    local shard
+    quickstart start kafka head shard1 shard2 >&2
+    ctl migrate >&2
+    for shard in shard1 shard2; do ctl shard add "$shard" --address "127.0.0.1:$(part "$shard" 3)" --if-exists update >&2; done
+    ctl topic create >&2
+    [[ $# -eq 0 ]] || quickstart start "$@" >&2
+}
+
 bench_remove() {
     [[ ! -e $POFR_STATE ]] || quickstart destroy >&2 || true
     rm -rf -- "$WORK"
