@@ -263,6 +263,28 @@ static int switch_over(const struct move *m, struct way *w, struct pofr_err *err
     return code;
 }
 
+static int version(struct db *shard, struct db_result **out, struct pofr_err *err)
+{
+    return db_run(shard, "SELECT COUNT(*), COALESCE(MAX(name), '') FROM schema_version", NULL, 0, out, err);
+}
+
+/* Rows are inserted by the source's columns. Where one shard was migrated and the other not, nothing is begun. */
+static int same_version(const struct way *w, struct pofr_err *err)
+{
+    struct db_result *source = NULL;
+    struct db_result *target = NULL;
+    int code = version(w->source, &source, err);
+
+    code = code ? code : version(w->target, &target, err);
+    if (!code && (db_get_u64(source, 0, 0) != db_get_u64(target, 0, 0) ||
+                  strcmp((const char *)db_get(source, 0, 1).data, (const char *)db_get(target, 0, 1).data) != 0)) {
+        code = pofr_err_set(err, POFR_EREFUSED, "the two shards have tables of different versions: pofrctl migrate");
+    }
+    db_result_free(source);
+    db_result_free(target);
+    return code;
+}
+
 static int begin(const struct move *m, struct way *w, struct pofr_err *err)
 {
     struct db_value values[] = { DB_V_U(w->slot), DB_V_U(w->has), DB_V_U(m->to->shard_id) };
@@ -346,7 +368,8 @@ static int go(const struct move *m, struct way *w, bool *out_unseen, struct pofr
         code = connect(m, m->to->shard_id, &w->target, err);
     }
     if (!code && w->source) {
-        code = begin(m, w, err);
+        code = same_version(w, err);
+        code = code ? code : begin(m, w, err);
         code = code ? code : leave(m, w, err);
         code = code ? code : switch_over(m, w, err);
     }

@@ -240,7 +240,17 @@ what_is_wrong_is_said() {
     fails ctl slot purge 1 --from nowhere
 }
 
-cases every_table_and_column_that_has_to_be_moved_is_known what_is_wrong_is_said \
+shards_of_two_versions_move_nothing() {
+    local host
+    cluster
+    host=$(here)
+    admin_sql shard2 "INSERT INTO pofr_store.schema_version VALUES ('9999_of_the_test.sql', UTC_TIMESTAMP(6), '')"
+    exit_code 4 ctl slot move "$(slot_of "$host")" --to shard2
+    admin_sql shard2 "DELETE FROM pofr_store.schema_version WHERE name = '9999_of_the_test.sql'"
+    equal "$(admin_sql head 'SELECT COUNT(*) FROM pofr_catalog.slot_move')" 0 "slots that are under way"
+}
+
+cases every_table_and_column_that_has_to_be_moved_is_known what_is_wrong_is_said shards_of_two_versions_move_nothing \
     all_slots_of_a_shard_are_moved_while_hosts_record what_was_left_is_purged_and_a_slot_comes_back \
     pofrctl_killed_at_every_point_goes_on_when_it_is_given_again a_slot_that_is_copied_waits_and_is_shown_and_all_others_go_on \
     a_target_that_is_killed_in_the_middle_ends_the_move_and_it_goes_on_later what_is_under_way_is_taken_back \
