@@ -13,11 +13,13 @@ sql() { quickstart sql -N "$1"; }
 answers_to() { [[ $(sql "$1") == "$2" ]]; }
 is_over() { ! kill -0 "$1" 2>/dev/null; }
 
+# page_line N: of the commands of deploy/archive; its last one, systemctl, finds nothing here
+page_line() { page_block deploy/archive/README.md '# deploy/archive: the agent for other distributions' | sed -n "$1p"; }
+
 it_is_set_up() {
-    local archive user
-    archive=$(deploy/archive/build)
-    tar -C "$ROOT" -xzf "$archive"
-    in_chroot /opt/pofr-agent/setup install
+    local user
+    cp -- "$(deploy/archive/build)" "$ROOT/var/tmp/"
+    in_chroot sh -exc "cd /var/tmp; $(page_line 1,2)"
     in_chroot pofr-agent --version
     for user in collector shipper; do in_chroot id "pofr-$user"; done
     equal "$(in_chroot stat -c '%a %U %G' /var/lib/pofr/agent /var/lib/pofr/agent/spool | tr '\n' ' ')" \
@@ -40,7 +42,7 @@ agent_runs() {
 
 it_enrols_records_and_sends() {
     (umask 077 && quickstart ctl token create --output "$ROOT/var/tmp/token")
-    in_chroot pofr-agent enrol --config /etc/pofr/agent.conf --token-file /var/tmp/token --name eleven
+    in_chroot sh -exc "cd /var/tmp; $(page_line 3) --name eleven"
     in_chroot pofr-agent doctor --config /etc/pofr/agent.conf || true # what it says of this kernel is not asked here
     agent_runs w11a
     quickstart ctl verify eleven

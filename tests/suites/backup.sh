@@ -40,6 +40,14 @@ lose() {
     backup restore "$2" "$POFR_STATE/data/$1"
 }
 
+# page_runs HEADING PART BACKUP: the page's commands; its machine's server is our PART, its files are ours
+page_runs() {
+    page_block docs/OPERATING.md "$1" | sed -e "s| /var/lib/pofr/gateway/| $POFR_STATE/data/gateway/|; s| /tmp/| $W/|; s| /var/backups/pofr/[0-9TZ]*| $3|" \
+        -e "s| /var/lib/mysql| $POFR_STATE/data/$2|; s|^systemctl start mariadb$|quickstart start $2|; s|^pofr-backup|backup|; s|^pofrctl|ctl|" >"$W/block"
+    # shellcheck source=/dev/null
+    source "$W/block"
+}
+
 # names_are_made ROUND: each host meets a path that no backup has
 names_are_made() {
     local name
@@ -215,18 +223,16 @@ a_head_that_was_restored_learns_what_it_forgot() {
     ctl host retire older
     ctl host rename host3 renamed
     wait_until 30 copy_has renamed
-    cp -- "$POFR_STATE/data/gateway/catalog" "$W/copy"
-    lose head "$saved"
-    quickstart start head
-    equal "$(admin_sql head "SELECT COUNT(*) FROM pofr_catalog.host WHERE host IN ('older', 'renamed')")" 0 "names that the backup has not"
-    fails ctl recover --from /dev/null
-    ctl recover --from "$W/copy" >"$W/said"
+    quickstart kill head
+    rm -rf -- "${POFR_STATE:?}/data/head"
+    page_runs '### The head is lost' head "$saved" >"$W/said"
     cat -- "$W/said"
     grep -q '^hosts: 1 entered again, 2 changed, 0 entered as retired; ' "$W/said"
     equal "$(admin_sql head "SELECT host_id FROM pofr_catalog.host WHERE host = 'host4'")" "$host_id" "number of the host that came later"
     equal "$(admin_sql head "SELECT state FROM pofr_catalog.host WHERE host = 'older'")" retired "host that was retired since"
     equal "$(admin_sql head "SELECT COUNT(*) FROM pofr_catalog.token WHERE revoked = 0 AND uses_left > 0")" 0 "tokens that are good"
-    exit_code 4 ctl recover --from "$W/copy" # the catalog is newer now
+    fails ctl recover --from /dev/null
+    exit_code 4 ctl recover --from "$W/catalog.copy" # the catalog is newer now
     quickstart kill gateway worker1 worker2
     rm -- "$POFR_STATE/data/gateway/catalog" # who knows only what the catalog knows takes this host's bundles
     quickstart start gateway worker1 worker2

@@ -25,12 +25,7 @@ cluster() {
 
 # page_runs HEADING [N]: the first, or the Nth, block of commands below "### HEADING", as it stands there
 page_runs() {
-    awk -v heading="### $1" -v nth="${2:-1}" '
-        /^##/ { here = $0 == heading }
-        here && /^```bash$/ { on = ++block == nth; next }
-        /^```/ { on = 0 }
-        on' "$POFR_TREE/docs/OPERATING.md" >"$W/block"
-    [[ -s $W/block ]]
+    page_block docs/OPERATING.md "### $1" "${2:-1}" >"$W/block"
     cat -- "$W/block"
     # shellcheck source=/dev/null
     source "$W/block"
@@ -66,8 +61,9 @@ pofr-gateway() { "$BUILD/gateway/pofr-gateway" "$1" "$(our_file "$2")" "${@:3}";
 pofr-agent() { "$HOSTS_AGENT" "$1" --config "$HOSTS/host1/agent.conf" "${@:2}"; }
 pofrctl() {
     local -a words=("${@/#web1/host1}")
-    words=("${words[@]/#shard3:3306/127.0.0.1:$(cat "$W/shard3.port" 2>/dev/null)}")
-    ctl "${words[@]/#12,/$(cat "$W/slot" 2>/dev/null),}"
+    [[ ! -e $W/slot ]] || words=("${words[@]/#12,/$(cat "$W/slot"),}")
+    [[ ! -e $W/shard3.port ]] || words=("${words[@]/#shard3:3306/127.0.0.1:$(cat "$W/shard3.port")}")
+    ctl "${words[@]}"
 }
 
 # The broker of the page is the cluster's, the one whose machine we are on is that of $W/broker. Its tools are theirs.
@@ -212,6 +208,7 @@ part_is() { [[ $(part_field "$1" 4) == "$2" ]]; }
 
 # A column and an index more, on the largest tables, while workers write them.
 tables_change_under_workers_that_write_them() {
+    local part
     cluster
     cp -r -- sql "$W/sql"
     cat >"$W/sql/shard/9999_changes.sql" <<'SQL'
@@ -225,6 +222,10 @@ SQL
     equal "$(admin_sql shard1 "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = 'pofr_store' AND column_name = 'of_the_test'")" 1 "column"
     fails has_said worker1 shard_unusable
     fails has_said worker2 shard_unusable
+    for part in shard1 shard2; do
+        admin_sql "$part" "ALTER TABLE pofr_store.bundle DROP COLUMN of_the_test; ALTER TABLE pofr_store.fileinfo DROP INDEX of_the_test;
+            DELETE FROM pofr_store.schema_version WHERE name LIKE '9999%'"
+    done
 }
 
 a_host_goes_over_to_a_new_key() {

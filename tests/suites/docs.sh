@@ -34,7 +34,8 @@ every_command_of_the_guide_runs() {
 # Whoever adds a block of commands says here which suite runs it: as it stands there, or the same in other words.
 RUN_BY=(
     'README.md sh docs' 'docs/OPERATING.md sh docs' 'docs/GUIDE.md sh docs' 'docs/RECORD.md sh docs' 'docs/SCHEMA.md sql docs' 'docs/SIZING.md text docs'
-    'docs/OPERATING.md shell packages' 'docs/OPERATING.md bash changes' 'docs/OPERATING.md bash packages' 'deploy/enrol/README.md shell enrol' 'deploy/compose/README.md shell compose'
+    'docs/OPERATING.md shell packages' 'docs/OPERATING.md bash changes' 'docs/OPERATING.md bash packages' 'docs/OPERATING.md bash ctl' 'docs/OPERATING.md bash backup'
+    'deploy/enrol/README.md shell enrol' 'deploy/compose/README.md shell compose' 'deploy/archive/README.md shell archive11' 'deploy/systemd/README.md shell systemd'
 )
 
 every_block_of_commands_is_run_by_a_suite() {
@@ -48,6 +49,9 @@ every_block_of_commands_is_run_by_a_suite() {
         [[ $how == alike ]] || grep -qF -- "$file" "tests/suites/$suite.sh" tests/support/*.sh ||
             { printf '%s: %s of %s is nowhere in it\n' "$suite" "$word" "$file" >&2; return 1; }
     done < <(printf '%s\n' "${RUN_BY[@]}")
+    while IFS= read -r word; do # of those that are taken by their heading, each is
+        grep -qrF -- "$word" tests/suites tests/support || { printf 'what stands below "%s" is run by no suite\n' "$word" >&2; return 1; }
+    done < <(awk '/^##/ { here = $0; sub(/^#+ /, "", here) } /^```(bash|shell)$/ { print here }' docs/OPERATING.md | sort -u)
 }
 
 # As an auditor follows it, from the first command to the last.

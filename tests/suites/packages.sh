@@ -236,14 +236,6 @@ an_upgrade_keeps_what_was_edited_and_restarts_what_runs() {
     no_unit_failed
 }
 
-# page_block HEADING N: the Nth block of docs/OPERATING.md below it, with the only backup that there is
-page_block() {
-    awk -v heading="$1" -v nth="$2" '
-        /^##/ { here = $0 == heading }
-        here && /^```bash$/ { on = ++block == nth; next }
-        /^```/ { on = 0 }
-        on' docs/OPERATING.md | sed "s|/[0-9]*T[0-9]*Z|/${3:-none}|" | grep .
-}
 in_box_mariadb() { in_box mariadb --batch --skip-column-names -e "$1"; }
 mariadb_answers() { in_box mariadb -e 'SELECT 1' >/dev/null 2>&1; }
 
@@ -253,16 +245,16 @@ a_server_is_backed_up_by_the_timer_and_comes_back() {
     in_box systemctl start mariadb
     in_box mkdir -p /var/lib/prometheus/node-exporter
     in_box_mariadb 'CREATE DATABASE kept; CREATE TABLE kept.t (n INT PRIMARY KEY); INSERT INTO kept.t VALUES (1), (2), (3)'
-    in_box sh -exc "$(page_block '## Backup and restore' 1)"
+    in_box sh -exc "$(page_block docs/OPERATING.md '## Backup and restore' 1)"
     equal "$(show pofr-backup.timer ActiveState) $(in_box systemctl is-enabled pofr-backup.timer)" "active enabled" timer
     [[ -n $(show pofr-backup.timer NextElapseUSecRealtime) ]]
     before=$(in_box date +%s)
-    in_box sh -exc "$(page_block '## Backup and restore' 2)"
+    in_box sh -exc "$(page_block docs/OPERATING.md '## Backup and restore' 2)"
     equal "$(show pofr-backup Result) $(in_box find /var/backups/pofr -mindepth 1 -maxdepth 1 -type d | wc -l)" "success 1" "first backup"
     [[ $(in_box sed -n 's/^pofr_backup_timestamp_seconds{server="box"} //p' /var/lib/prometheus/node-exporter/pofr-backup.prom) -ge $before ]]
     in_box_mariadb 'DROP DATABASE kept'
     saved=$(in_box find /var/backups/pofr -mindepth 1 -maxdepth 1 -type d -printf '%f')
-    in_box sh -exc "$(page_block '### A shard is lost' 1 "$saved")"
+    in_box sh -exc "$(page_block docs/OPERATING.md '### A shard is lost' | sed "s|/[0-9]*T[0-9]*Z|/$saved|")"
     wait_until 30 mariadb_answers
     equal "$(in_box_mariadb 'SELECT SUM(n) FROM kept.t')" 6 "what came back"
     in_box systemctl stop mariadb.socket mariadb

@@ -119,6 +119,7 @@ services_start() {
 
 a_new_machine_is_enrolled_and_all_services_run() {
     local unit
+    in_box sh -exc "$(page_block deploy/systemd/README.md '# deploy/systemd: POFR as services')"
     in_box systemctl start pofr-agent # not enrolled: skipped, and no failure
     equal "$(show pofr-collector ActiveState) $(show pofr-collector ConditionResult)" "inactive no" "collector before enrolment"
     services_start

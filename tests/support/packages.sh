@@ -14,7 +14,7 @@ packages_lintian() {
     equal "$(sed -n '/^[EW]:/p' <<<"$said")" "" "what lintian says"
 }
 
-# packages_block N: the Nth block of commands of docs/OPERATING.md, "From packages"
+# packages_block N: the Nth block of commands of "From packages"
 packages_block() {
-    awk -v wanted="$1" '$0 == "```shell" { n++; on = n == wanted; next } /^```/ { on = 0 } on' docs/OPERATING.md | grep .
+    page_block docs/OPERATING.md '## From packages' "$1"
 }

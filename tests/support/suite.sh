@@ -149,6 +149,14 @@ admin_sql() {
     mariadb --defaults-file="$POFR_STATE/etc/admin.cnf" --port="$(part_field "$1" 3)" --batch --skip-column-names -e "$2"
 }
 
+# page_block FILE HEADING [N]: the first, or the Nth, block of commands below HEADING ("### Tables"), as it stands there
+page_block() {
+    awk -v heading="$2" -v nth="${3:-1}" '
+        /^```/ { if (inside) inside = on = 0; else { inside = 1; on = here && /^```(sh|bash|shell)$/ && ++block == nth } next }
+        !inside && /^#/ { here = $0 == heading }
+        on' "$POFR_TREE/$1" | grep .
+}
+
 # build_preset PRESET [BUILD OPTION...]: configure and compile; CMake does no more than is needed
 build_preset() {
     local preset=$1
