@@ -8,6 +8,7 @@
 #include "common/base/buf.h"
 #include "common/os/fsio.h"
 #include "ctl/expose.h"
+#include "ctl/head_parts.h"
 #include "ctl/migrate.h"
 #include "ctl/script.h"
 
@@ -90,7 +91,7 @@ static int check_settings(struct db *head, struct pofr_err *err)
     return code;
 }
 
-static int make_server(struct ctl *c, struct db *head, const struct ctl_shard *s, struct pofr_err *err)
+int head_make_server(struct ctl *c, struct db *head, const struct ctl_shard *s, struct pofr_err *err)
 {
     struct buf password = BUF_INIT(65536);
     struct db_value values[5] = { DB_V_C(s->name), DB_V_C(s->address), DB_V_U(s->port), DB_V_C("pofr_spider"),
@@ -137,7 +138,10 @@ static bool is_shard(const char *name, const struct ctl_shard *shards, size_t co
 static int drop_servers(struct db *head, const struct ctl_shard *shards, size_t count, struct pofr_err *err)
 {
     struct db_result *r = NULL;
-    int code = db_run(head, "SELECT Server_name FROM mysql.servers WHERE Username = 'pofr_spider'", NULL, 0, &r, err);
+    int code = db_run(
+        head,
+        "SELECT Server_name FROM mysql.servers WHERE Username = 'pofr_spider' AND Server_name <> '" HEAD_PROBE "'",
+        NULL, 0, &r, err);
 
     for (size_t i = 0; !code && i < db_rows(r); i++) {
         struct db_value name = DB_V_S(db_get(r, i, 0));
@@ -230,7 +234,7 @@ static int add_file(struct buf *to, const char *parameter, const char *path, str
  * Without the last of them Spider takes a certificate of any name; with it, a server without TLS is refused, too (tried on
  * 10.11 and 11.8; tests/suites/tls.sh).
  */
-static int protect(const struct ctl *c, struct buf *to, struct pofr_err *err)
+int head_protect(const struct ctl *c, struct buf *to, struct pofr_err *err)
 {
     const struct tls_files *f = &c->conf->spider;
     int code = 0;
@@ -392,7 +396,7 @@ int head_build(struct ctl *c, struct db *catalog, const struct ctl_shard *shards
         code = migrate_time_zones(c, b.head, err);
     }
     for (size_t i = 0; i < count && !code; i++) {
-        code = make_server(c, b.head, &shards[i], err);
+        code = head_make_server(c, b.head, &shards[i], err);
     }
     if (!code) {
         code = run(b.head, "CREATE DATABASE IF NOT EXISTS pofr CHARACTER SET utf8mb4", err);
@@ -404,7 +408,7 @@ int head_build(struct ctl *c, struct db *catalog, const struct ctl_shard *shards
         code = ctl_shard_connect(c, &shards[0], NULL, &b.shard, err);
     }
     if (!code) {
-        code = protect(c, &b.protection, err);
+        code = head_protect(c, &b.protection, err);
     }
     if (!code) {
         code = build_database(&b, "pofr", err);

@@ -22,5 +22,11 @@ POFR_MUST_USE int head_check(struct ctl *c, struct pofr_err *err);
 /* POFR_EREFUSED where the shard would be on the head's own server: both have databases, and views or tables, of one name. */
 POFR_MUST_USE int head_is_another(struct ctl *c, const struct ctl_shard *s, struct pofr_err *err);
 
+/*
+ * POFR_ENOTFOUND where the head gets no answer of one of them, said in words for people. Each is asked through a Spider table
+ * that is made for it and dropped; it has its tables already.
+ */
+POFR_MUST_USE int head_reaches(struct ctl *c, const struct ctl_shard *shards, size_t count, struct pofr_err *err);
+
 /* max_statement_time of the reading accounts, on a head or a shard. */
 POFR_MUST_USE int head_limit_statements(const struct ctl *c, struct db *db, struct pofr_err *err);

@@ -374,6 +374,9 @@ int migrate_main(struct ctl *c, int argc, char **argv)
     if (!code && count) {
         code = head_build(c, catalog, shards, count, &err);
     }
+    if (!code && count) {
+        code = head_reaches(c, shards, count, &err);
+    }
     if (!code) {
         ctl_say(c, "migrate: catalog, %zu shard%s%s are at version %s", count, count == 1 ? "" : "s",
                 count ? " and head" : "", POFR_VERSION);

@@ -160,6 +160,9 @@ static int add(struct ctl *c, struct db *catalog, struct ctl_shard *s, bool upda
         code = make_shard(c, catalog, s, &id, err);
     }
     if (!code) {
+        code = head_reaches(c, s, 1, err);
+    }
+    if (!code) {
         code = enter(catalog, s, &id, err);
     }
     if (!code) {

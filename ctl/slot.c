@@ -96,6 +96,9 @@ static int move_all(const struct move *m, const struct slot_set *set, struct pof
     bool unseen = false;
     int code = head_check(m->c, err); /* it is needed in the end */
 
+    if (!code) {
+        code = head_reaches(m->c, m->to, 1, err);
+    }
     for (unsigned s = 0; s < SLOTS_MAX && !code; s++) {
         bool more = false;
 

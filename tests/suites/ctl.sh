@@ -32,6 +32,10 @@ one_shard() {
 }
 
 a_shard_without_slots_can_be_removed() {
+    admin_sql shard2 "CREATE USER pofr_spider@'%' ACCOUNT LOCK" # the head cannot log in: nothing is entered
+    exits 1 ctl shard add third --address "127.0.0.1:$(part_field shard2 3)" --slots none
+    equal "$(shards)/$(servers)" shard1/shard1
+    admin_sql shard2 "ALTER USER pofr_spider@'%' ACCOUNT UNLOCK"
     ctl shard add third --address "127.0.0.1:$(part_field shard2 3)" --slots none
     equal "$(shards)" shard1,third
     equal "$(servers)" shard1,third
@@ -47,6 +51,24 @@ what_was_removed_can_be_added_again() {
     ctl shard add shard2 --address "127.0.0.1:$(part_field shard2 3)"
     equal "$(shards)" shard1,shard2
     equal "$(admin_sql head 'SELECT COUNT(DISTINCT shard_id) FROM pofr_catalog.slot')" 2 "shards with slots"
+}
+
+# pofrctl's own way to a shard says nothing of the head's.
+a_shard_that_does_not_answer_the_head_is_told() {
+    local at
+    at="127.0.0.1:$(part_field shard2 3)"
+    admin_sql shard2 "ALTER USER pofr_spider@'%' ACCOUNT LOCK"
+    exits 1 ctl migrate
+    grep -qF "the head does not reach shard shard2 at $at: " "$POFR_TEST_WORK/said"
+    grep -qF '1 of 2 shards does not answer the head: analysts would get errors' "$POFR_TEST_WORK/said"
+    fails grep 'shard1' "$POFR_TEST_WORK/said"
+    exits 1 ctl setup "shard2=$at"
+    exits 1 ctl slot move 0 --to shard2
+    equal "$(admin_sql head 'SELECT COUNT(*) FROM pofr_catalog.slot_move')" 0 "slots that are under way"
+    admin_sql shard2 "ALTER USER pofr_spider@'%' ACCOUNT UNLOCK"
+    ctl migrate
+    equal "$(servers)" shard1,shard2
+    equal "$(admin_sql head "SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = 'pofr_reach'")" 0 "what it was tried with"
 }
 
 a_server_that_is_not_there_is_not_entered() {
@@ -666,7 +688,7 @@ help_is_there_for_every_command() {
     helped token create --help | grep -q '^  --expires TIME '
 }
 
-cases one_shard a_shard_without_slots_can_be_removed what_was_removed_can_be_added_again a_server_that_is_not_there_is_not_entered \
+cases one_shard a_shard_without_slots_can_be_removed what_was_removed_can_be_added_again a_shard_that_does_not_answer_the_head_is_told a_server_that_is_not_there_is_not_entered \
     slots_that_can_not_be_given_are_refused_before_anything_is_entered the_head_is_no_shard without_its_password_the_exit_code_says_configuration a_server_is_one_shard_whatever_it_is_called \
     a_shard_that_never_was_can_be_removed a_shard_that_owns_slots_is_not_removed a_name_is_a_word_whoever_gives_it \
     a_key_is_shown_as_ssh_keygen_shows_it json_is_made_for_scripts a_host_has_a_database_of_its_own only_the_shard_of_the_host_is_asked \

@@ -292,6 +292,11 @@ the_head_verifies_its_shards() {
     wait_until 20 quickstart sql -N 'SELECT COUNT(*) FROM bundle'
     wait_until 30 has_stored "$(stored)"
     for part in worker1 worker2; do wait_until 20 metric_is $part 'pofr_shard_up{shard="shard1"}' 1; done
+    other_conf "s|^shards_ca_file = .*|shards_ca_file = $W/nothing|" # it would be a file of the head's machine
+    refused 1 'the head does not reach shard shard1 ' migrate
+    grep -F "must be able to read $W/nothing" "$W/said"
+    ctl migrate
+    quickstart sql -N 'SELECT COUNT(*) FROM bundle'
 }
 head_refuses_shard1() {
     exit_code 1 quickstart sql -N 'SELECT COUNT(*) FROM bundle' 2>"$W/said"
