@@ -127,11 +127,6 @@ static int open_keys(struct gateway *g, struct pofr_err *err)
     return 0;
 }
 
-static bool may_come_right(int rc)
-{
-    return rc == POFR_ENOTFOUND || (rc != 0 && pofr_err_class(rc) == POFR_CLASS_RETRY);
-}
-
 /* Signals are heard meanwhile. */
 static int check_topic(struct gateway *g, struct pofr_err *err)
 {
@@ -146,7 +141,7 @@ static int check_topic(struct gateway *g, struct pofr_err *err)
         return rc;
     }
     service_extend(g->c->start_wait_us + SLACK_US);
-    while (may_come_right(rc = topic_check(g->admin, g->c->topic, TOPIC_ASK_MS, &facts, err)) && !g->draining &&
+    while (topic_may_come(rc = topic_check(g->admin, g->c->topic, TOPIC_ASK_MS, &facts, err)) && !g->draining &&
            clock_mono_us() < deadline) {
         log_warn("gateway", "waits_for_kafka", "error=\"%s\"", err->text);
         if (loop_once(g->loop, TICK_US, &why) != 0) {

@@ -68,7 +68,7 @@ static const struct conf_option options[] = {
                 "The topic. pofrctl topic create makes it."),
     KAFKA_ACCESS_OPTIONS(struct gateway_conf, kafka),
     CONF_USEC(struct gateway_conf, start_wait_us, "start_wait", "60s", "0", "1h", 0,
-              "How long a start waits for Kafka to answer, before it ends with exit code 3."),
+              "How long a start waits for Kafka and its topic, before it ends with exit code 3."),
 
     CONF_SECTION("catalog", "The MariaDB database that knows hosts, keys and tokens."),
     CONF_STRING(struct gateway_conf, catalog_address, "address", NULL, CONF_REQUIRED | CONF_NONEMPTY | CONF_HOST,

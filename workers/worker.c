@@ -148,6 +148,17 @@ static int open_keys(struct worker *w, struct pofr_err *err)
     return code;
 }
 
+static bool is_told_to_stop(void)
+{
+    const struct timespec second = { 1, 0 };
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    return sigtimedwait(&set, NULL, &second) > 0;
+}
+
 /* A topic that could lose or reorder messages is not read. */
 static int check_topic(struct worker *w, struct pofr_err *err)
 {
@@ -165,12 +176,12 @@ static int check_topic(struct worker *w, struct pofr_err *err)
         return code;
     }
     service_extend(w->c->start_wait_us + SLACK_US);
-    do {
-        code = topic_check(admin, w->c->topic, 5000, &facts, err);
-        if (code == POFR_ETIMEOUT) {
-            log_warn("worker", "waits_for_kafka", "error=\"%s\"", err->text);
+    while (topic_may_come(code = topic_check(admin, w->c->topic, 5000, &facts, err)) && clock_mono_us() < limit) {
+        log_warn("worker", "waits_for_kafka", "error=\"%s\"", err->text);
+        if (is_told_to_stop()) {
+            break;
         }
-    } while (code == POFR_ETIMEOUT && clock_mono_us() < limit);
+    }
     if (code == 0) {
         log_info("worker", "topic", "name=%s slots=%u replication=%u", w->c->topic, facts.partitions,
                  facts.replication);

@@ -32,7 +32,7 @@ static const struct conf_option options[] = {
                 "Where messages that were set aside are copied to."),
     KAFKA_ACCESS_OPTIONS(struct worker_conf, kafka),
     CONF_USEC(struct worker_conf, start_wait_us, "start_wait", "60s", "0", "1h", 0,
-              "How long a start waits for Kafka to answer, before it ends with exit code 3."),
+              "How long a start waits for Kafka and its topic, before it ends with exit code 3."),
 
     CONF_SECTION("catalog", "The MariaDB database that knows hosts, keys, slots and shards."),
     CONF_STRING(struct worker_conf, catalog_address, "address", NULL, CONF_REQUIRED | CONF_NONEMPTY | CONF_HOST,

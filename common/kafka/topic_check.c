@@ -264,6 +264,11 @@ int topic_describe(struct topic_admin *a, const char *topic, int timeout_ms, str
     return look_at(a, topic, false, timeout_ms, out, err);
 }
 
+bool topic_may_come(int code)
+{
+    return code == POFR_ENOTFOUND || (code != 0 && pofr_err_class(code) == POFR_CLASS_RETRY);
+}
+
 int topic_check(struct topic_admin *a, const char *topic, int timeout_ms, struct topic_facts *out, struct pofr_err *err)
 {
     return look_at(a, topic, true, timeout_ms, out, err);

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/compiler.h"
@@ -36,6 +37,12 @@ POFR_MUST_USE int topic_describe(struct topic_admin *a, const char *topic, int t
  */
 POFR_MUST_USE int topic_check(struct topic_admin *a, const char *topic, int timeout_ms, struct topic_facts *out,
                               struct pofr_err *err);
+
+/*
+ * Of what topic_check() said: may it be otherwise when it is asked again? No broker answers yet, or the one that does has not
+ * heard of a topic, or of a right to see it, that was made a moment ago. Who starts waits a while for it.
+ */
+bool topic_may_come(int code);
 
 /*
  * Make it with the settings of topic_rules; with 3 or more replicas also min.insync.replicas = 2.

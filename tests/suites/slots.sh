@@ -124,6 +124,30 @@ slots_that_wait() {
 some_slot_waits() { [[ $(slots_that_wait) -gt 0 ]]; }
 no_slot_waits() { [[ $(slots_that_wait) -eq 0 ]]; }
 
+# Beside setup, in containers, a worker is often the first to ask for a topic. It ends neither for that nor against a stop.
+a_worker_waits_for_a_topic_that_is_not_there_yet() {
+    cluster
+    mkdir -p -- "$W/early"
+    sed -e "s|^state_dir = .*|state_dir = $W/early|; s|^name = .*|name = early|; s|^listen = .*|listen = 127.0.0.1:$(free_port)|" \
+        -e '/^\[kafka\]$/a topic = pofr.early' "$POFR_STATE/etc/worker1.conf" >"$W/early.conf"
+    sed '/^\[kafka\]$/a topic = pofr.early' "$POFR_STATE/etc/ctl.conf" >"$W/early.ctl.conf"
+    early_worker
+    wait_until 30 grep -q 'waits_for_kafka error="kafka topic pofr.early: there is no such topic' "$W/early.log"
+    "$BUILD/ctl/pofrctl" --quiet --config "$W/early.ctl.conf" topic create
+    wait_until 30 grep -q ' worker topic name=pofr.early' "$W/early.log"
+    process_kill TERM early
+    kafka_tool org.apache.kafka.tools.TopicCommand --bootstrap-server "$(broker)" --delete --topic pofr.early
+    : >"$W/early.log"
+    early_worker
+    wait_until 30 grep -q ' waits_for_kafka ' "$W/early.log"
+    kill -TERM "$(process_pid early)"
+    wait_until 10 process_is_gone early # long before start_wait is over
+}
+early_worker() {
+    "$BUILD/workers/pofr-worker" --config "$W/early.conf" </dev/null >>"$W/early.log" 2>&1 &
+    process_note early "$!"
+}
+
 cases what_comes_while_workers_take_their_slots_is_read a_shard_that_is_away_makes_only_its_own_slots_wait \
     a_log_that_was_cut_before_it_was_stored_is_a_gap a_log_that_was_cut_under_a_worker_is_a_gap \
-    a_log_that_was_replaced_is_read_from_its_start
+    a_log_that_was_replaced_is_read_from_its_start a_worker_waits_for_a_topic_that_is_not_there_yet
