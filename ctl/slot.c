@@ -91,14 +91,24 @@ static int end(struct command *o, int code, bool usage, const struct pofr_err *e
     return usage ? POFR_EXIT_USAGE : code ? ctl_fail(err) : POFR_EXIT_DONE;
 }
 
+/* Both are needed in the end. A shard that is down is told from one that the head alone does not reach. */
+static int may_be_begun(const struct move *m, struct pofr_err *err)
+{
+    struct db *to = NULL;
+    int code = ctl_shard_connect(m->c, m->to, NULL, &to, err);
+
+    db_close(to);
+    if (!code) {
+        code = head_check(m->c, err);
+    }
+    return code ? code : head_reaches(m->c, m->to, 1, err);
+}
+
 static int move_all(const struct move *m, const struct slot_set *set, struct pofr_err *err)
 {
     bool unseen = false;
-    int code = head_check(m->c, err); /* it is needed in the end */
+    int code = may_be_begun(m, err);
 
-    if (!code) {
-        code = head_reaches(m->c, m->to, 1, err);
-    }
     for (unsigned s = 0; s < SLOTS_MAX && !code; s++) {
         bool more = false;
 
