@@ -6,10 +6,12 @@
 #include "common/kafka/client.h"
 #include "common/kafka/topic_acl.h"
 #include "common/kafka/topic_check.h"
+#include "common/kafka/topic_settle.h"
 #include "common/os/options.h"
 #include "ctl/nouns.h"
 
-#define REPLICATION_MAX 7 /* as of the option of the configuration */
+#define REPLICATION_MAX 7     /* as of the option of the configuration */
+#define SETTLE_MS       30000 /* a busy broker may take seconds */
 
 static int create_one(struct ctl *c, struct topic_admin *a, const char *topic, uint32_t partitions,
                       uint32_t replication, struct pofr_err *err)
@@ -29,7 +31,8 @@ static int create_one(struct ctl *c, struct topic_admin *a, const char *topic, u
     return code;
 }
 
-static int allow(struct ctl *c, struct topic_admin *a, struct pofr_err *err)
+/* Who starts next may ask any broker: it must know of it. */
+static int allow_and_settle(struct ctl *c, struct topic_admin *a, struct pofr_err *err)
 {
     const struct topic_parties parties = { .gateway = c->conf->kafka_gateway_principal,
                                            .worker = c->conf->kafka_worker_principal,
@@ -43,7 +46,7 @@ static int allow(struct ctl *c, struct topic_admin *a, struct pofr_err *err)
     if (!code && count > 0) {
         ctl_say(c, "topics: %zu access rules are there", count);
     }
-    return code;
+    return code ? code : topic_settle(a, &parties, SETTLE_MS, err);
 }
 
 int topic_create_main(struct ctl *c, int argc, char **argv)
@@ -71,7 +74,7 @@ int topic_create_main(struct ctl *c, int argc, char **argv)
         code = create_one(c, a, c->conf->kafka_deadletter, 1, replication, &err);
     }
     if (!code) {
-        code = allow(c, a, &err);
+        code = allow_and_settle(c, a, &err);
     }
     topic_admin_close(a);
     return code ? ctl_fail(&err) : POFR_EXIT_DONE;

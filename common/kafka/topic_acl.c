@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "common/kafka/topic_acl.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include <librdkafka/rdkafka.h>
@@ -113,5 +114,72 @@ int topic_allow(struct topic_admin *a, const struct topic_parties *p, int timeou
     if (!code) {
         *out_count = acls.count;
     }
+    return code;
+}
+
+static bool is_same(const rd_kafka_AclBinding_t *a, const rd_kafka_AclBinding_t *b)
+{
+    return rd_kafka_AclBinding_restype(a) == rd_kafka_AclBinding_restype(b) &&
+           rd_kafka_AclBinding_operation(a) == rd_kafka_AclBinding_operation(b) &&
+           rd_kafka_AclBinding_permission_type(a) == rd_kafka_AclBinding_permission_type(b) &&
+           rd_kafka_AclBinding_resource_pattern_type(a) == rd_kafka_AclBinding_resource_pattern_type(b) &&
+           strcmp(rd_kafka_AclBinding_name(a), rd_kafka_AclBinding_name(b)) == 0 &&
+           strcmp(rd_kafka_AclBinding_principal(a), rd_kafka_AclBinding_principal(b)) == 0;
+}
+
+static int find_all(const struct acls *acls, rd_kafka_event_t *event, struct pofr_err *err)
+{
+    size_t count = 0;
+    const rd_kafka_AclBinding_t **there =
+        rd_kafka_DescribeAcls_result_acls(rd_kafka_event_DescribeAcls_result(event), &count);
+
+    for (size_t i = 0; i < acls->count; i++) {
+        size_t at = 0;
+
+        while (at < count && !is_same(acls->list[i], there[at])) {
+            at++;
+        }
+        if (at == count) {
+            return pofr_err_set(err, POFR_ENOTFOUND, "what %s may do is not known there yet",
+                                rd_kafka_AclBinding_principal(acls->list[i]));
+        }
+    }
+    return 0;
+}
+
+int topic_allowed_at(struct topic_admin *a, int32_t broker, const struct topic_parties *p, int timeout_ms,
+                     struct pofr_err *err)
+{
+    struct acls acls = { .count = 0 };
+    rd_kafka_AclBindingFilter_t *any = NULL;
+    rd_kafka_AdminOptions_t *options = NULL;
+    rd_kafka_queue_t *queue = NULL;
+    rd_kafka_event_t *event = NULL;
+    char why[160];
+    int code = make(p, &acls, err);
+
+    if (!code && acls.count > 0) {
+        any = rd_kafka_AclBindingFilter_new(RD_KAFKA_RESOURCE_ANY, NULL, RD_KAFKA_RESOURCE_PATTERN_ANY, NULL, NULL,
+                                            RD_KAFKA_ACL_OPERATION_ANY, RD_KAFKA_ACL_PERMISSION_TYPE_ANY, why,
+                                            sizeof(why));
+        queue = rd_kafka_queue_new(a->rk);
+        options = topic_options_at(a, RD_KAFKA_ADMIN_OP_DESCRIBEACLS, broker, timeout_ms);
+        rd_kafka_DescribeAcls(a->rk, any, options, queue);
+        event = topic_answer(a, queue, "access rules", timeout_ms, err);
+        code = event ? find_all(&acls, event, err) : err->code;
+    }
+    if (event) {
+        rd_kafka_event_destroy(event);
+    }
+    if (options) {
+        rd_kafka_AdminOptions_destroy(options);
+    }
+    if (queue) {
+        rd_kafka_queue_destroy(queue);
+    }
+    if (any) {
+        rd_kafka_AclBinding_destroy(any);
+    }
+    rd_kafka_AclBinding_destroy_array(acls.list, acls.count);
     return code;
 }

@@ -102,8 +102,8 @@ static int fail(struct pofr_err *err, rd_kafka_resp_err_t e, const char *topic, 
     return pofr_err_set(err, topic_code_of(e), "kafka topic %s: %s", topic, text ? text : rd_kafka_err2str(e));
 }
 
-static int metadata(struct topic_admin *a, bool all, const char *topic, const struct rd_kafka_metadata **out,
-                    int timeout_ms, struct pofr_err *err)
+int topic_metadata(struct topic_admin *a, bool all, const char *topic, const struct rd_kafka_metadata **out,
+                   int timeout_ms, struct pofr_err *err)
 {
     char why[200];
     rd_kafka_resp_err_t e =
@@ -126,7 +126,7 @@ static int read_shape(struct topic_admin *a, const char *topic, int timeout_ms, 
     const struct rd_kafka_metadata_topic *t = NULL;
     int i, rc;
 
-    rc = metadata(a, true, topic, &m, timeout_ms, err);
+    rc = topic_metadata(a, true, topic, &m, timeout_ms, err);
     if (rc != 0) {
         return rc;
     }
@@ -207,6 +207,18 @@ rd_kafka_AdminOptions_t *topic_options(struct topic_admin *a, rd_kafka_admin_op_
 
     if (options) {
         (void)rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, why, sizeof(why)); /* else its default */
+    }
+    return options;
+}
+
+rd_kafka_AdminOptions_t *topic_options_at(struct topic_admin *a, rd_kafka_admin_op_t op, int32_t broker, int timeout_ms)
+{
+    rd_kafka_AdminOptions_t *options = topic_options(a, op, timeout_ms);
+    char why[160];
+
+    if (options) {
+        (void)rd_kafka_AdminOptions_set_broker(options, broker, why,
+                                               sizeof(why)); /* each of these may be sent to any */
     }
     return options;
 }
@@ -328,7 +340,7 @@ int topic_create(struct topic_admin *a, const char *topic, uint32_t partitions, 
     if (partitions == 0 || partitions > TOPIC_PARTITIONS_MAX) {
         return pofr_err_set(err, POFR_EUSAGE, "partitions must be 1 to %u", TOPIC_PARTITIONS_MAX);
     }
-    rc = metadata(a, false, topic, &m, timeout_ms, err);
+    rc = topic_metadata(a, false, topic, &m, timeout_ms, err);
     if (rc != 0) {
         return rc;
     }

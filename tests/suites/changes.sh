@@ -269,6 +269,8 @@ brokers_come_and_go() {
     wait_until 60 leaders_are 1 2 3
     equal "$(ctl --json topic show --all --seconds 0 | jq -c '[.replication, .min_insync, .brokers]')" '[3,2,3]' "copies"
     wait_until 60 ctl topic health
+    who_is_told_of_a_topic_finds_it_at_every_broker
+    wait_until 60 ctl topic health
     process_kill KILL broker2
     wait_until 60 health_says '^under_replicated: a replica is not in sync; 64 slots'
     wait_until 60 figure_is 'pofr_slots_with{problem="under_replicated"}' 64
@@ -279,6 +281,15 @@ brokers_come_and_go() {
     wait_until 60 figure_is 'pofr_slots_with{problem="under_replicated"}' 0
     equal "$(programs)" "$before" "programs that were started anew"
     hosts_equal --wait 60
+}
+# One of three hears of nothing: `topic create` comes back when it does, or when nobody is sent to it any more.
+who_is_told_of_a_topic_finds_it_at_every_broker() {
+    sed -e '/^\[kafka\]$/a topic = pofr.more' -e '/^\[kafka\]$/a deadletter_topic = pofr.more.deadletter' "$POFR_STATE/etc/ctl.conf" >"$W/more.conf"
+    kill -STOP "$(process_pid broker3)"
+    wait_until 60 "$BUILD/ctl/pofrctl" --config "$W/more.conf" topic create --replication 2 || { kill -CONT "$(process_pid broker3)"; return 1; }
+    wait_until 2 brokers_are 2 || { kill -CONT "$(process_pid broker3)"; return 1; }
+    kill -CONT "$(process_pid broker3)"
+    wait_until 60 brokers_are 3
 }
 offsets_move_to() { # with them the group's coordinator
     printf '{"version": 1, "topics": [{"topic": "__consumer_offsets"}]}' >offsets.json
