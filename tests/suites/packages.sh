@@ -55,7 +55,8 @@ each_file_is_in_the_package_of_its_program() {
     } | sort)
     [[ -s $FILES/pofrctl/usr/share/doc/pofrctl/OPERATING.md.gz && -s $FILES/pofr-common/usr/share/doc/pofr-common/README.Debian ]]
     equal "$(cd -- "$FILES/pofrctl/usr/share/doc/pofrctl/examples" && find . -type f -printf '%P\n' | sort | tr '\n' ' ')" \
-        "head.cnf server.properties.in shard.cnf tls.cnf tls.properties.in " "settings of the servers"
+        "head.cnf kafka.service server.properties shard.cnf tls.cnf " "settings of the servers"
+    fails grep -n '@[A-Z_]*@' "$FILES/pofrctl/usr/share/doc/pofrctl/examples/server.properties"
     equal "$(list_files pofr | grep -v /share/doc/)" "" "files of the package that has none"
 }
 list_files() { (cd -- "$FILES/$1" && find . -type f -printf '%P\n') | sed -E 's|^(usr/)?lib/systemd/|systemd/|' | sort; }
