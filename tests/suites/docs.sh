@@ -35,6 +35,7 @@ every_command_of_the_guide_runs() {
 RUN_BY=(
     'README.md sh docs' 'docs/OPERATING.md sh docs' 'docs/GUIDE.md sh docs' 'docs/RECORD.md sh docs' 'docs/SCHEMA.md sql docs' 'docs/SIZING.md text docs'
     'docs/OPERATING.md shell packages' 'docs/OPERATING.md bash changes' 'docs/OPERATING.md bash packages' 'docs/OPERATING.md bash ctl' 'docs/OPERATING.md bash backup'
+    'docs/OPERATING.md app1 machines' 'docs/OPERATING.md db1 machines' 'docs/OPERATING.md web1 machines'
     'deploy/enrol/README.md shell enrol' 'deploy/compose/README.md shell compose' 'deploy/archive/README.md shell archive11' 'deploy/systemd/README.md shell systemd'
 )
 
