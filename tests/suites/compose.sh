@@ -496,9 +496,33 @@ three_brokers_do_without_one() {
     compose "$P3" down -v
 }
 
+the_same_file_serves_compose_2() {
+    local folder=$W/pofr2
+    compose2_make
+    deploy/compose/prepare --agent "$folder"
+    cat -- "$W/images" >>"$folder/.env"
+    env_make "$folder"
+    compose "$folder" version
+    compose "$folder" config >"$W/config"
+    tests/support/compose_services.py <"$W/config"
+    compose "$folder" up -d
+    all_well "$folder" 180 "${SERVERS[@]}" "${SERVICES[@]}"
+    wait_until 60 answers_to "$folder" 'SELECT COUNT(*) > 0 FROM process' 1
+    compose "$folder" run --rm -T ctl topic check
+    compose "$folder" up -d --scale worker=3
+    all_well "$folder" 120 worker
+    equal "$(containers "$folder" worker | wc -l)" 3 workers
+    wait_until 60 is_whole "$folder" || { cat -- "$W/health"; return 1; }
+    tool "$folder" status
+    nobody_ended "$folder" "${SERVERS[@]}" "${SERVICES[@]}"
+    compose "$folder" down -v
+    equal "$(docker ps -aq; docker volume ls -q --filter "label=com.docker.compose.project=$(project "$folder")")" "" "what is left"
+}
+
 each_case an_engine_can_be_started
 [[ $suite_failures -eq 0 ]] || exit 1
 cases images_are_built images_hold_one_program_and_no_shell from_nothing_to_rows_in_sql what_happens_on_the_machine_is_found the_profile_monitoring_watches_each_container \
     running_programs_have_no_more_than_they_need eight_hosts_are_enrolled the_machine_is_that_of_process_1 \
     workers_come_and_go_and_rows_stay_fresh \
-    a_killed_container_comes_back what_an_operator_does_meanwhile_runs all_of_it_stops_cleanly_and_starts_again everything_is_found_in_sql three_brokers_do_without_one
+    a_killed_container_comes_back what_an_operator_does_meanwhile_runs all_of_it_stops_cleanly_and_starts_again everything_is_found_in_sql three_brokers_do_without_one \
+    the_same_file_serves_compose_2

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What `docker-compose config` prints, on standard input: says what a service is allowed beyond what it needs."""
+"""What `docker-compose config` (or `docker compose config`) prints, on standard input: says what a service is allowed beyond what it needs."""
 import sys
 
 import yaml
@@ -15,6 +15,11 @@ ONCE = {"pki", "setup", "ctl", "token", "enrol"}
 KEY_OF = {"gateway": "pofr-gateway", "gateway2": "pofr-gateway", "worker": "pofr-worker", "merger": "pofr-merger",
           "setup": "pofr-admin", "ctl": "pofr-admin", "token": "pofr-admin", "grafana": "pofr-grafana"}
 bad = []
+
+
+def volume(v):
+    """compose 2 prints them in the long form, 1.29 in the short one."""
+    return v if isinstance(v, str) else "%s:%s:%s" % (v.get("source", ""), v["target"], "ro" if v.get("read_only") else "rw")
 
 
 def need(service, what, so):
@@ -33,7 +38,7 @@ for name, s in services.items():
     need(name, "restart", s["restart"] == ("no" if name in ONCE else "unless-stopped"))
     need(name, "stop_grace_period", "stop_grace_period" in s)
     need(name, "writes to its image", name in SERVERS or s.get("read_only") is True)
-    need(name, "another's key", not [v for v in map(str, s.get("volumes", [])) if ("/tls/" in v or "/pki" in v) and name != "pki" and
+    need(name, "another's key", not [v for v in map(volume, s.get("volumes", [])) if ("/tls/" in v or "/pki" in v) and name != "pki" and
                                      not v.endswith("/tls/%s:/run/tls:ro" % KEY_OF.get(name, name))])
     need(name, "a password in the environment",
          not any("PASSWORD" in key and not key.endswith("_FILE") for key in s.get("environment", {})))

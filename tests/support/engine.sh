@@ -4,21 +4,37 @@
 #
 #   engine_start               # its images, containers and volumes lie in $POFR_TEST_WORK/e and go with it
 #   compose FOLDER WORD...     # with what `prepare` made in FOLDER: compose.yaml of that folder, else of this tree
+#   compose2_make              # from then on compose is Debian 13's docker compose 2
 #   engine_end
 #
 # Needs root. The engine changes no rule of the packet filter and makes no bridge of its own: the networks that compose
 # makes are enough, published ports go through its proxy, and images are built on this machine's network.
 
+source "$(dirname -- "${BASH_SOURCE[0]}")/../../deploy/lib/debian.sh"
+
 ENGINE=$POFR_TEST_WORK/e
 export DOCKER_HOST=unix://$ENGINE/sock
 readonly ENGINE_PACKAGES=(docker.io docker-compose iptables debootstrap)
+
+COMPOSE=docker-compose
+
+# It needs nothing but libc, of Debian 12's version or newer; nothing is installed.
+compose2_make() {
+    local dir=$POFR_TEST_WORK/compose2
+    local -a apt=(apt-get -q -o "Dir::Etc::sourcelist=$dir/sources" -o Dir::Etc::sourceparts=- -o "Dir::State::lists=$dir/lists" -o "Dir::Cache=$dir" -o APT::Sandbox::User=root)
+    mkdir -p -- "$dir/lists/partial" "$dir/archives/partial"
+    printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s trixie main\n' "$(debian_mirror)" >"$dir/sources"
+    "${apt[@]}" update
+    (cd -- "$dir" && "${apt[@]}" download docker-compose && dpkg-deb -x docker-compose_*.deb tree)
+    COMPOSE=$dir/tree/usr/libexec/docker/cli-plugins/docker-compose
+}
 
 # The client of another installation may come first in PATH and not know this engine's words.
 compose() {
     local folder=$1 file=$1/compose.yaml
     shift
     [[ -e $file ]] || file=$POFR_TREE/deploy/compose/compose.yaml
-    COMPOSE_HTTP_TIMEOUT=300 docker-compose --env-file "$folder/.env" --file "$file" "$@" </dev/null
+    COMPOSE_HTTP_TIMEOUT=300 "$COMPOSE" --env-file "$folder/.env" --file "$file" "$@" </dev/null
 }
 project() { sed -n 's/^COMPOSE_PROJECT_NAME=//p' -- "$1/.env"; }
 
