@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # the containers: no service may more than it needs; with --long compose.yaml on a real engine: up, scaled, killed, restarted
 # timeout: 120
-# long-timeout: 2400
+# long-timeout: 3000
 # order: 47
 # jobs: 1
 source "$(dirname -- "${BASH_SOURCE[0]}")/../support/suite.sh"
@@ -468,11 +468,19 @@ everything_is_found_in_sql() {
 # is_whole FOLDER: each message is as often there as it shall be, and everything written is stored
 is_whole() { tool "$1" topic health >"$W/health" 2>&1; }
 
+# left_of FOLDER: of its cluster
+left_of() {
+    local kind of
+    of=label=com.docker.compose.project=$(project "$1")
+    docker ps -a --filter "$of" --format '{{.Names}}'
+    for kind in volume network; do docker "$kind" ls --filter "$of" --format '{{.Name}}'; done
+}
+
 three_brokers_do_without_one() {
     local before id
     if [[ -d $HOSTS ]]; then for id in $(hosts_names) host9; do process_kill TERM "$id/shipper" "$id/collector"; done; fi
     readme 9 5
-    equal "$(docker ps -aq; docker volume ls -q --filter "label=com.docker.compose.project=$(project "$P")")" "" "what is left"
+    equal "$(left_of "$P")" "" "what is left"
     deploy/compose/prepare --cluster --agent "$P3"
     cat -- "$W/images" >>"$P3/.env"
     env_make "$P3"
@@ -516,7 +524,7 @@ the_same_file_serves_compose_2() {
     tool "$folder" status
     nobody_ended "$folder" "${SERVERS[@]}" "${SERVICES[@]}"
     compose "$folder" down -v
-    equal "$(docker ps -aq; docker volume ls -q --filter "label=com.docker.compose.project=$(project "$folder")")" "" "what is left"
+    equal "$(left_of "$folder")" "" "what is left"
 }
 
 each_case an_engine_can_be_started

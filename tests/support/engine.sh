@@ -67,10 +67,22 @@ engine_answers_or_ended() { ! kill -0 "$1" 2>/dev/null || engine_answers; }
 
 engine_is_gone() { ! kill -0 "$1" 2>/dev/null; }
 
+# What its containers said, and what it said of them, where a case failed
+engine_keep_logs() {
+    local id
+    for id in $(docker ps -aq); do
+        docker inspect --format '=== {{.Name}} begun again {{.RestartCount}} times: {{json .State}}' "$id"
+        docker logs --timestamps --tail 300 "$id"
+    done
+    printf '=== dockerd\n'
+    tail -n 300 -- "$ENGINE/dockerd.log"
+}
+
 engine_end() {
     local pid id
     [[ -s $ENGINE/pid ]] || return 0
     pid=$(cat -- "$ENGINE/pid")
+    [[ $suite_failures -eq 0 ]] || engine_keep_logs >"$POFR_TEST_LOGS/$POFR_TEST_SUITE.containers.log" 2>&1 || true
     for id in $(docker ps -aq); do docker rm -f -v "$id"; done >/dev/null 2>&1 || true
     docker network prune -f >/dev/null 2>&1 || true # its bridges
     kill "$pid" 2>/dev/null || true
