@@ -428,7 +428,7 @@ what_an_operator_does_meanwhile_runs() {
     readme 7 # of the same version: nothing is started anew
     equal "$(as_they_were)" "$before" "containers"
     readme 8
-    wait_until 120 healthy "$P" "${SERVERS[@]}" "${SERVICES[@]}"
+    all_well "$P" 240 "${SERVERS[@]}" "${SERVICES[@]}"
     goes_on 5
 }
 compose_said() { docker logs "$(container "$P" "$1")" 2>&1 | grep -q "$2"; }
@@ -442,11 +442,11 @@ all_of_it_stops_cleanly_and_starts_again() {
     for service in "${SERVICES[@]}" head shard1 shard2; do equal "$(stopped_with "$P" "$service")" 0 "exit code of $service"; done
     equal "$(stopped_with "$P" kafka)" 143 "exit code of kafka" # Java's word for a SIGTERM that it obeyed
     readme 9 2
-    wait_until 120 healthy "$P" "${SERVERS[@]}" "${SERVICES[@]}"
+    all_well "$P" 240 "${SERVERS[@]}" "${SERVICES[@]}"
     goes_on 5
     readme 9 3
     readme 9 4
-    wait_until 120 healthy "$P" "${SERVERS[@]}" "${SERVICES[@]}"
+    all_well "$P" 240 "${SERVERS[@]}" "${SERVICES[@]}"
     goes_on 5
 }
 
