@@ -153,6 +153,7 @@ static int check_topic(struct gateway *g, struct pofr_err *err)
     }
     atomic_store(&g->partitions, facts.partitions);
     stat_put(g->stats, STAT_gateway_kafka_up, 1);
+    stat_put(g->stats, STAT_gateway_topic_there, 1);
     log_info("gateway", "topic", "name=%s partitions=%u replication=%u min_insync=%u brokers=%u", g->c->topic,
              facts.partitions, facts.replication, facts.min_insync, facts.brokers);
     if (facts.brokers >= 3 && (facts.replication < 3 || facts.min_insync < 2)) {

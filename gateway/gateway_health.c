@@ -18,8 +18,14 @@ static bool is_healthy(void *arg, char *reason, size_t n)
 {
     const struct gateway *g = (const struct gateway *)arg;
 
-    snprintf(reason, n, "a thread has not turned its loop for %d s", (int)(STUCK_US / CLOCK_US_PER_S));
-    return !atomic_load(&g->stuck);
+    if (atomic_load(&g->stuck)) {
+        snprintf(reason, n, "a thread has not turned its loop for %d s", (int)(STUCK_US / CLOCK_US_PER_S));
+    } else if (stat_get(g->stats, STAT_gateway_topic_there) == 0) {
+        snprintf(reason, n, "there is no topic %s: pofrctl topic create", g->at_start->topic);
+    } else {
+        return true;
+    }
+    return false;
 }
 
 static bool is_ready(void *arg, char *reason, size_t n)
@@ -33,7 +39,7 @@ static bool is_ready(void *arg, char *reason, size_t n)
     } else if (stat_get(g->stats, STAT_gateway_kafka_up) == 0) {
         snprintf(reason, n, "no Kafka broker can be reached");
     } else {
-        return true;
+        return is_healthy(arg, reason, n);
     }
     return false;
 }
@@ -77,17 +83,33 @@ static void put_figures(struct gateway *g)
     stat_put(g->stats, STAT_gateway_keys_age, age < 0 ? 0 : age);
 }
 
-/* The clients of the lanes tell when all brokers are gone, and notice their return only by sending. */
+/*
+ * The clients of the lanes tell when all brokers are gone, and notice their return only by sending; and that the topic is
+ * gone only when they have something to send.
+ */
 static void look_for_kafka(struct gateway *g, int64_t now)
 {
-    struct topic_facts facts;
+    bool down = stat_get(g->stats, STAT_gateway_kafka_up) == 0;
+    struct topic_facts facts = { 0 };
+    int code;
 
-    if (now >= g->topic_due_us && stat_get(g->stats, STAT_gateway_kafka_up) == 0) {
-        if (topic_describe(g->admin, g->c->topic, TOPIC_ASK_MS, &facts, NULL) == 0) {
-            stat_put(g->stats, STAT_gateway_kafka_up, 1);
-            log_info("gateway", "kafka_up", "brokers=%u", facts.brokers);
+    if (now < (down ? g->topic_due_us : g->sight.due_us)) {
+        return;
+    }
+    code = topic_describe(g->admin, g->c->topic, TOPIC_ASK_MS, &facts, NULL);
+    if (down && (code == 0 || code == POFR_ENOTFOUND)) {
+        stat_put(g->stats, STAT_gateway_kafka_up, 1);
+        log_info("gateway", "kafka_up", "brokers=%u", facts.brokers);
+    }
+    now = clock_mono_us();
+    g->topic_due_us = now + 5 * TICK_US;
+    if (topic_sight_take(&g->sight, code, now)) {
+        stat_put(g->stats, STAT_gateway_topic_there, !g->sight.missing);
+        if (g->sight.missing) {
+            log_error("gateway", "topic_missing", "name=%s", g->c->topic);
+        } else {
+            log_info("gateway", "topic_back", "name=%s", g->c->topic);
         }
-        g->topic_due_us = clock_mono_us() + 5 * TICK_US;
     }
 }
 

@@ -11,6 +11,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/hostport.h"
+#include "common/kafka/topic_sight.h"
 #include "common/os/clock.h"
 #include "common/os/loop.h"
 #include "gateway/gateway.h"
@@ -41,6 +42,7 @@ struct gateway {
     struct hosts *hosts;
     struct catalog *catalog;
     struct topic_admin *admin;
+    struct topic_sight sight;
     struct tls_watch admin_watch;
     _Atomic uint32_t partitions;
     struct sockets sockets;

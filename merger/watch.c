@@ -310,7 +310,8 @@ static int one_shard(struct watch *w, size_t shard, const struct db_result *repo
 static void note_kafka(struct watch *w, int code, const struct pofr_err *err)
 {
     w->next->kafka_up = code == 0;
-    tell(&w->kafka_told, "kafka_down", code ? err->text : "");
+    w->next->topic_missing = code == POFR_ENOTFOUND;
+    tell(&w->kafka_told, w->next->topic_missing ? "topic_missing" : "kafka_down", code ? err->text : "");
 }
 
 static void note_catalog(struct watch *w, int code, const struct pofr_err *err)

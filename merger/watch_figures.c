@@ -221,7 +221,8 @@ static void write_one(struct buf *out, const char *name, const char *help, int64
 
 void watch_write(const struct watch_view *v, int64_t now_us, struct buf *out)
 {
-    write_one(out, "pofr_watch_kafka_up", "1: Kafka answered in the newest round.", v->kafka_up);
+    write_one(out, "pofr_watch_kafka_up", "1: Kafka answered in the newest round.", v->kafka_up || v->topic_missing);
+    write_one(out, "pofr_watch_topic_there", "0: Kafka answered and does not have the topic.", !v->topic_missing);
     write_one(out, "pofr_watch_catalog_up", "1: the catalog answered in the newest round.", v->catalog_up);
     write_one(out, "pofr_watch_age_seconds",
               "Since catalog, Kafka and all of our shards answered in one round; -1: never.",

@@ -67,8 +67,9 @@ struct watch_shard_view {
 };
 
 struct watch_view { /* what the newest round saw, and of shards that are down what the last one did that reached them */
-    bool catalog_up, kafka_up;
-    int64_t complete_us; /* monotonic: when everything answered last; 0: never */
+    bool catalog_up, kafka_up; /* each told what it was asked */
+    bool topic_missing;        /* Kafka answered, and does not have it */
+    int64_t complete_us;       /* monotonic: when everything answered last; 0: never */
     char topic[250], group[250];
     uint32_t brokers, partitions, members, min_insync, without_shard;
     bool members_known;

@@ -478,7 +478,9 @@ int consume_new(const struct consume_options *o, struct consume **out, struct po
                                 .instance_id = conf->instance_id,
                                 .program = o->name,
                                 .queue_bytes = conf->queue_bytes };
-    struct errands_options eo = { .deadletter = conf->deadletter, .catalog = o->catalog, .wake = wake, .arg = c };
+    struct errands_options eo = {
+        .deadletter = conf->deadletter, .catalog = o->catalog, .stats = o->stats, .wake = wake, .arg = c
+    };
     int code;
 
     if (!c) {

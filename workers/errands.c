@@ -10,17 +10,21 @@
 #include <time.h>
 
 #include "common/base/sha256.h"
+#include "common/kafka/topic_sight.h"
 #include "common/os/clock.h"
 #include "common/os/log.h"
+#include "workers/worker_stats.h"
 
 #define AGAIN_US   (1 * CLOCK_US_PER_S)
 #define LIMITS_MS  3000
 #define PUBLISH_MS 10000
+#define TOPIC_MS   3000
 
 struct errands {
     struct errands_options o;
     struct kafka_producer *producer;
     struct db *catalog;
+    struct topic_sight sight; /* the thread's */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -166,6 +170,21 @@ static bool enter_key(struct errands *e, const struct store_key *key)
     return true;
 }
 
+static bool look_for_topic(struct errands *e)
+{
+    int code = kafka_find_topic(e->producer, e->o.kafka.topic, TOPIC_MS);
+
+    if (topic_sight_take(&e->sight, code, clock_mono_us())) {
+        stat_put(e->o.stats, STAT_ingest_topic_there, !e->sight.missing);
+        if (e->sight.missing) {
+            log_error("errands", "topic_missing", "name=%s", e->o.kafka.topic);
+        } else {
+            log_info("errands", "topic_back", "name=%s", e->o.kafka.topic);
+        }
+    }
+    return false;
+}
+
 /* false: once more, later. */
 static bool run_errand(struct errands *e, struct errand *what)
 {
@@ -175,6 +194,8 @@ static bool run_errand(struct errands *e, struct errand *what)
     case ERRAND_RELAY:
         relay(e, what);
         return true;
+    case ERRAND_TOPIC:
+        return look_for_topic(e);
     default:
         return enter_key(e, &what->key);
     }
@@ -226,7 +247,7 @@ static void *run(void *arg)
 
     while ((what = next_errand(e)) != NULL) {
         if (!run_errand(e, what)) {
-            what->due_us = clock_mono_us() + AGAIN_US;
+            what->due_us = what->kind == ERRAND_TOPIC ? e->sight.due_us : clock_mono_us() + AGAIN_US;
             put(e, &e->todo_end, what);
         } else if (what->kind != ERRAND_KEY) {
             put(e, &e->done_end, what);
@@ -266,6 +287,7 @@ int errands_start(const struct errands_options *o, struct errands **out, struct 
         errno = code;
         return pofr_err_sys(err, POFR_ESYSTEM, "errands' thread");
     }
+    put(e, &e->todo_end, &(struct errand){ .kind = ERRAND_TOPIC });
     *out = e;
     return 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * errands.h -- a thread for what neither the poll thread nor a shard's thread may wait for: asking Kafka for a log's limits,
- * copying what was set aside to pofr.deadletter (at least once), entering a host's next key in the catalog.
+ * copying what was set aside to pofr.deadletter (at least once), entering a host's next key in the catalog; and for whether the
+ * topic is still there.
  *
  * Threads: requests are made and answers fetched by the poll thread; the thread itself owns the producer.
  */
@@ -18,11 +19,13 @@
 #include "workers/store.h"
 
 struct errands;
+struct stat_set;
 
 struct errands_options {
     struct kafka_options kafka;
     const char *deadletter; /* topic */
     struct db_address catalog;
+    struct stat_set *stats;
     void (*wake)(void *arg); /* there are answers; any thread */
     void *arg;
 };
@@ -30,7 +33,8 @@ struct errands_options {
 enum errand_kind {
     ERRAND_LIMITS,
     ERRAND_RELAY,
-    ERRAND_KEY
+    ERRAND_KEY,
+    ERRAND_TOPIC, /* the thread's own: is never done */
 };
 
 struct errand { /* a request, and its answer */

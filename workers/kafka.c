@@ -479,3 +479,21 @@ int kafka_limits(struct kafka_producer *p, const char *topic, unsigned slot, int
                    : pofr_err_set(err, POFR_ETIMEOUT, "%s, slot %u: %s", topic, slot,
                                   rd_kafka_err2str((rd_kafka_resp_err_t)rc));
 }
+
+/* All topics are asked for: to ask for one by name would make it where the brokers create topics by themselves. */
+int kafka_find_topic(struct kafka_producer *p, const char *topic, int timeout_ms)
+{
+    const struct rd_kafka_metadata *m = NULL;
+    int code = POFR_ENOTFOUND;
+
+    if (rd_kafka_metadata(p->rk, 1, NULL, &m, timeout_ms) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return POFR_ETIMEOUT;
+    }
+    for (int i = 0; i < m->topic_cnt && code; i++) {
+        if (strcmp(m->topics[i].topic, topic) == 0 && m->topics[i].err != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
+            code = 0;
+        }
+    }
+    rd_kafka_metadata_destroy(m);
+    return code;
+}

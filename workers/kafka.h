@@ -65,6 +65,8 @@ void kafka_producer_close(struct kafka_producer *p); /* NULL is allowed */
 /* Publish m with its headers and more ones; 0 when the brokers have it. POFR_ETIMEOUT, POFR_ESYSTEM; POFR_ETOOBIG: they never take it. */
 POFR_MUST_USE int kafka_publish(struct kafka_producer *p, const char *topic, const struct message *m,
                                 const struct slice (*more)[2], size_t more_count, int timeout_ms, struct pofr_err *err);
+/* 0, POFR_ENOTFOUND: there is no such topic, or POFR_ETIMEOUT. */
+POFR_MUST_USE int kafka_find_topic(struct kafka_producer *p, const char *topic, int timeout_ms);
 /* First offset that the log still has, and the one after its last. After an error the next call knows who leads by then. */
 POFR_MUST_USE int kafka_limits(struct kafka_producer *p, const char *topic, unsigned slot, int timeout_ms,
                                int64_t *out_low, int64_t *out_high, struct pofr_err *err);

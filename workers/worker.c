@@ -75,6 +75,14 @@ static void catalog_changed(void *arg)
     pthread_mutex_unlock(&w->lock);
 }
 
+static bool is_healthy(void *arg, char *reason, size_t n)
+{
+    const struct worker *w = arg;
+
+    snprintf(reason, n, "there is no topic %s: pofrctl topic create", w->c->topic);
+    return stat_get(w->stats, STAT_ingest_topic_there) != 0;
+}
+
 static bool is_ready(void *arg, char *reason, size_t n)
 {
     struct worker *w = arg;
@@ -87,7 +95,7 @@ static bool is_ready(void *arg, char *reason, size_t n)
         snprintf(reason, n, "takes a new certificate");
     }
     pthread_mutex_unlock(&w->lock);
-    return ready;
+    return ready && is_healthy(w, reason, n);
 }
 
 static void write_more(struct buf *out, void *arg)
@@ -183,6 +191,7 @@ static int check_topic(struct worker *w, struct pofr_err *err)
         }
     }
     if (code == 0) {
+        stat_put(w->stats, STAT_ingest_topic_there, 1);
         log_info("worker", "topic", "name=%s slots=%u replication=%u", w->c->topic, facts.partitions,
                  facts.replication);
     }
@@ -193,7 +202,7 @@ static int check_topic(struct worker *w, struct pofr_err *err)
 static int open_metrics(struct worker *w, struct pofr_err *err)
 {
     const struct metrics_http_options o = {
-        .address = w->c->metrics_listen, .stats = w->stats, .ready = is_ready, .arg = w
+        .address = w->c->metrics_listen, .stats = w->stats, .healthy = is_healthy, .ready = is_ready, .arg = w
     };
 
     stat_set_extra(w->stats, write_more, w);

@@ -47,13 +47,15 @@ a_log_that_was_cut_under_a_worker_is_a_gap() {
 }
 
 a_log_that_was_replaced_is_read_from_its_start() {
-    local before host
+    local before host part
     cluster
     all_equal
     for host in $(hosts_names); do process_kill TERM "$host/collector" "$host/shipper"; done
+    for part in gateway worker1; do health "$part"; done
+    kafka_tool org.apache.kafka.tools.TopicCommand --bootstrap-server "$(broker)" --delete --topic "$TOPIC"
+    for part in gateway worker1; do wait_until 60 misses_its_topic "$part"; done
     quickstart kill gateway worker1 worker2
     before=$(quickstart sql -N "SELECT COUNT(*) FROM bundle")
-    kafka_tool org.apache.kafka.tools.TopicCommand --bootstrap-server "$(broker)" --delete --topic "$TOPIC"
     wait_until 30 topic_is_made
     quickstart start gateway worker1 worker2
     for host in $(hosts_names); do host_start "$host"; done
@@ -61,6 +63,12 @@ a_log_that_was_replaced_is_read_from_its_start() {
     equal "$(place host1 incarnation)" 2 incarnation
     answers "SELECT COUNT(*) FROM slot_gap WHERE kind = 'incarnation' AND slot = $(slot_of host1)" 1
     all_equal
+}
+
+health() { "$BUILD/$(case $1 in gateway) echo gateway/pofr-gateway ;; *) echo workers/pofr-worker ;; esac)" --config "$POFR_STATE/etc/$1.conf" --health; }
+misses_its_topic() {
+    exit_code 1 health "$1" 2>"$W/said"
+    grep -F "there is no topic $TOPIC: pofrctl topic create" "$W/said"
 }
 
 topic_is_made() { ctl topic create && ctl topic check; }
