@@ -45,18 +45,19 @@ static int ask(struct ctl *c, struct db *head, struct db_result **out, struct po
 int clones_part(struct ctl *c, struct db *head, struct pofr_err *err)
 {
     struct db_result *r = NULL;
-    int code = ask(c, head, &r, err);
+    int code = head ? ask(c, head, &r, err) : 0;
+    bool known = head && !code;
 
     if (c->json) {
         printf("\"cloned\": ");
-        if (code) {
+        if (!known) {
             printf("null");
         } else {
             table_print(r, true);
         }
         printf(", ");
-    } else if (code || db_rows(r) == 0) {
-        printf("cloned machines: %s\n", code ? "not known" : "none");
+    } else if (!known || db_rows(r) == 0) {
+        printf("cloned machines: %s\n", known ? "none" : "not known");
     } else {
         printf("cloned machines\n");
         table_print(r, false);

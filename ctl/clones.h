@@ -25,5 +25,5 @@ POFR_MUST_USE int clones_of_keys(struct db *head, struct buf *out, struct pofr_e
 /* The first five with the same machine id, or NULL. */
 #define CLONES_OTHERS "(SELECT GROUP_CONCAT(o.host ORDER BY o.number SEPARATOR ' ' LIMIT 5) " CLONES_TWINS ")"
 
-/* The part of status: all such hosts of the catalog, at most ten. */
+/* The part of status: all such hosts of the catalog, at most ten. head NULL: says that they are not known. */
 POFR_MUST_USE int clones_part(struct ctl *c, struct db *head, struct pofr_err *err);

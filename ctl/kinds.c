@@ -39,24 +39,24 @@ static void print_counts(const struct ctl *c, const char *title, const char *key
     printf("%s", c->json ? "\n], " : any ? "\n" : "  none\n\n");
 }
 
-int kinds_part(struct ctl *c, struct pofr_err *err)
+int kinds_part(struct ctl *c, bool catalog, struct pofr_err *err)
 {
     struct totals t = { 0 };
     struct ctl_shard *shards = NULL;
-    struct db *catalog = NULL;
+    struct db *db = NULL;
     size_t count = 0;
     char title[128];
-    int code = ctl_catalog(c, &catalog, err);
+    int code = catalog ? ctl_catalog(c, &db, err) : 0;
 
-    if (!code) {
-        code = ctl_shards(catalog, &shards, &count, err);
+    if (!code && catalog) {
+        code = ctl_shards(db, &shards, &count, err);
     }
     for (size_t i = 0; i < count && !code; i++) {
         struct pofr_err ignored = { 0 };
 
         (void)read_shard(c, &shards[i], &t, &ignored);
     }
-    if (code) {
+    if (code || !catalog) {
         printf(c->json ? "\"kinds\": null, \"lost_by_source\": null, " : "records by kind: not known\n");
     } else {
         snprintf(title, sizeof(title),
@@ -67,6 +67,6 @@ int kinds_part(struct ctl *c, struct pofr_err *err)
                      TOTALS_SOURCES, totals_source_name);
     }
     free(shards);
-    db_close(catalog);
+    db_close(db);
     return code;
 }

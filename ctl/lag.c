@@ -172,6 +172,37 @@ int lag_read(struct ctl *c, struct lag **out, struct pofr_err *err)
     return 0;
 }
 
+int lag_ask_kafka(struct ctl *c, struct lag_told *out, struct pofr_err *err)
+{
+    struct kafka_look *k = NULL;
+    struct look_topic t = { 0 };
+    int code = kafka_look_open(c->conf->kafka_brokers, &c->conf->kafka, "pofrctl", &k, err);
+
+    if (!code) {
+        code = kafka_look_at(k, c->conf->kafka_topic, c->conf->kafka_group, KAFKA_TIMEOUT_MS, &t, err);
+    }
+    kafka_look_close(k);
+    if (code) {
+        return code;
+    }
+    if (t.group_error[0]) {
+        look_topic_free(&t);
+        return pofr_err_set(err, POFR_ETIMEOUT, "consumer group %s: %s", c->conf->kafka_group, t.group_error);
+    }
+    *out = (struct lag_told){ .workers = t.members_count, .slots = t.slots_count };
+    for (size_t i = 0; i < t.slots_count; i++) {
+        const struct look_slot *s = &t.slots[i];
+        int64_t next = s->committed > s->low ? s->committed : s->low;
+
+        if (s->high > next) {
+            out->messages += s->high - next;
+            out->behind++;
+        }
+    }
+    look_topic_free(&t);
+    return 0;
+}
+
 void lag_free(struct lag *l)
 {
     if (l) {

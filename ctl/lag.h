@@ -37,6 +37,12 @@ struct lag {
 
 /* POFR_ETIMEOUT and the like: Kafka or the catalog did not answer. A shard that is down is no error. */
 POFR_MUST_USE int lag_read(struct ctl *c, struct lag **out, struct pofr_err *err);
+/* What Kafka alone can say: by what workers told the group, which they do a moment after they have stored. */
+struct lag_told {
+    int64_t messages;
+    size_t slots, behind, workers;
+};
+POFR_MUST_USE int lag_ask_kafka(struct ctl *c, struct lag_told *out, struct pofr_err *err);
 void lag_free(struct lag *l); /* NULL is allowed */
 
 /* The member that owns the slot, or NULL. */

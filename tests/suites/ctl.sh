@@ -120,7 +120,12 @@ a_shard_that_never_was_can_be_removed() {
 }
 
 a_shard_that_owns_slots_is_not_removed() {
+    local list
     exits 4 ctl shard remove shard2
+    list=$(sed -n 's/.*pofrctl slot move \([0-9,-]*\) --to SHARD$/\1/p' "$POFR_TEST_WORK/said")
+    equal "$(tr , '\n' <<<"$list" | while IFS=- read -r first last; do seq "$first" "${last:-$first}"; done | tr '\n' ' ')" \
+        "$(admin_sql head "SELECT l.slot FROM pofr_catalog.slot l JOIN pofr_catalog.shard s USING (shard_id) WHERE s.name = 'shard2' ORDER BY 1" | tr '\n' ' ')" "slots to move"
+    [[ -n $list ]]
     equal "$(shards)" shard1,shard2
 }
 
@@ -640,11 +645,36 @@ ordinary_tools_see_the_true_lag() {
 }
 group_is_empty() { equal "$(ctl --json topic show --seconds 0 | jq -r .group_state)" Empty; }
 
+# No merger runs here.
+status_says_what_it_does_not_know() {
+    local shown=$POFR_TEST_WORK/shown said=$POFR_TEST_WORK/said
+    ctl --json status >"$shown" 2>"$said"
+    equal "$(jq -c .watched "$shown")" '[{"shard":"shard1","seconds":null},{"shard":"shard2","seconds":null}]'
+    grep -q 'shard shard1: no merger has looked yet' "$said"
+    admin_sql shard1 "INSERT INTO pofr_store.slot_watch VALUES (3, 0, 0, UTC_TIMESTAMP(6) - INTERVAL 500 SECOND)"
+    admin_sql shard2 "INSERT INTO pofr_store.slot_watch VALUES (40, 0, 0, UTC_TIMESTAMP(6) - INTERVAL 5 SECOND)"
+    ctl status >/dev/null 2>"$said"
+    grep -E 'shard shard1: what is told of its bundles is of 5[0-9][0-9] s ago, when its merger looked last' "$said"
+    fails grep shard2 "$said"
+    admin_sql shard1 'DELETE FROM pofr_store.slot_watch'
+    sed 's|^address = .*|address = 127.0.0.1:1|' "$POFR_STATE/etc/ctl.conf" >"$POFR_TEST_WORK/nobody.conf" # head and catalog
+    chmod 600 "$POFR_TEST_WORK/nobody.conf"
+    exits 3 "$BUILD/ctl/pofrctl" --quiet --config "$POFR_TEST_WORK/nobody.conf" status >"$shown"
+    grep -q 'without head and catalog nothing is known here of hosts, bundles, gaps and shards' "$said"
+    grep -qx 'hosts: not known' "$shown"
+    grep -qx 'lag: 0 messages in 0 of 64 slots, by what 1 worker told Kafka' "$shown"
+    exits 3 "$BUILD/ctl/pofrctl" --quiet --config "$POFR_TEST_WORK/nobody.conf" --json status >"$shown"
+    equal "$(jq -c '[.complete, .hosts, .kinds, .cloned, .lag]' "$shown")" \
+        '[false,null,null,null,{"slots":64,"behind":0,"messages":0,"workers":1,"complete":false}]'
+}
+
 topic_settings() {
     source "$POFR_TREE/deploy/lib/kafka.sh"
     kafka_tool kafka.admin.ConfigCommand --bootstrap-server "127.0.0.1:$(part_field kafka 3)" --alter --entity-type topics --entity-name pofr.snapshots "$@"
 }
 problems_include() { equal "$( (problems || true) | grep -E '^(below_min_isr|retention|settings)' | tr '\n' ' ')" "$1" "problems of settings"; }
+
+a_slot_waits_for_its_shard() { [[ $(admin_sql head "SELECT COUNT(*) > 0 FROM pofr_catalog.slot_worker WHERE cause = 'shard'") == 1 ]]; }
 
 what_is_wrong_with_a_slot_is_named() {
     tool TopicCommand --alter --topic pofr.snapshots --partitions 65
@@ -653,6 +683,12 @@ what_is_wrong_with_a_slot_is_named() {
     exits 3 ctl topic show --seconds 0 >"$POFR_TEST_WORK/shown"
     ctl --json topic health >"$POFR_TEST_WORK/shown" || true
     jq -e 'map(select(.problem == "shard_down")) | length == 1' "$POFR_TEST_WORK/shown"
+    wait_until 30 a_slot_waits_for_its_shard
+    admin_sql head "UPDATE pofr_catalog.slot_worker SET since = since - INTERVAL 100 SECOND WHERE cause = 'shard'"
+    ctl topic health >"$POFR_TEST_WORK/shown" || true
+    grep -E '^paused: .*; workers say: shard \(why stands in the log of worker1\)' "$POFR_TEST_WORK/shown"
+    ctl --json topic health >"$POFR_TEST_WORK/shown" || true
+    equal "$(jq -c '.[] | select(.problem == "paused") | [.causes, .workers]' "$POFR_TEST_WORK/shown")" '["shard",["worker1"]]'
     quickstart start shard2
     quickstart kill worker1
     publish 6
@@ -698,4 +734,4 @@ cases one_shard a_shard_without_slots_can_be_removed what_was_removed_can_be_add
     the_keys_of_a_host_are_what_ssh_keygen_wants what_is_not_the_ledgers_bundle_is_not_given \
     verify_names_every_gap_and_finds_what_is_gone what_kafka_has_no_more_is_still_proven \
     setup_is_everything_at_once_and_may_be_repeated lag_is_told_while_nobody_reads \
-    a_worker_takes_it_up ordinary_tools_see_the_true_lag what_is_wrong_with_a_slot_is_named help_is_there_for_every_command
+    a_worker_takes_it_up ordinary_tools_see_the_true_lag status_says_what_it_does_not_know what_is_wrong_with_a_slot_is_named help_is_there_for_every_command
