@@ -374,6 +374,45 @@ static void cause_list(const struct lag *l, unsigned bit, struct buf *out)
     }
 }
 
+#define TELLERS_MAX 3u
+
+/* Workers whose words these are: they alone know the server's answer, and have it in their logs. */
+static size_t tellers_of(const struct lag *l, unsigned bit, const char *out[TELLERS_MAX])
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < l->count && count < TELLERS_MAX; i++) {
+        const struct lag_slot *s = &l->slots[i];
+        bool is_new = (s->result.problems & bit) && pause_of(s)[0] && s->teller[0];
+
+        for (size_t k = 0; k < count && is_new; k++) {
+            is_new = strcmp(out[k], s->teller) != 0;
+        }
+        if (is_new) {
+            out[count++] = s->teller;
+        }
+    }
+    return count;
+}
+
+static void print_tellers(const struct lag *l, unsigned bit, bool json)
+{
+    const char *tellers[TELLERS_MAX];
+    size_t count = tellers_of(l, bit, tellers);
+    char name[256];
+
+    printf("%s", json ? ", \"workers\": [" : count ? " (why stands in the log of " : "");
+    for (size_t i = 0; i < count; i++) {
+        printf("%s", i ? ", " : "");
+        if (json) {
+            json_text(tellers[i]);
+        } else {
+            printf("%s", clean(tellers[i], name, sizeof(name)));
+        }
+    }
+    printf("%s", json ? "]" : count ? ")" : "");
+}
+
 /* "0-3, 7": the slots that have the problem */
 static void list_of_slots(const struct lag *l, unsigned bit, struct buf *out)
 {
@@ -405,14 +444,16 @@ static void slots(const struct lag *l, unsigned b, struct findings *f)
     if (count > 0) {
         begin(f, health_name(b));
         if (f->json) {
-            printf(", \"slots\": %zu, \"list\": \"%s\", \"causes\": \"%s\", \"lag\": %lld, \"lag_seconds\": %lld, "
-                   "\"margin_seconds\": %lld}",
-                   count, buf_cstr(&list), causes.len ? buf_cstr(&causes) : "", (long long)worst.lag,
+            printf(", \"slots\": %zu, \"list\": \"%s\", \"causes\": \"%s\"", count, buf_cstr(&list),
+                   causes.len ? buf_cstr(&causes) : "");
+            print_tellers(l, 1U << b, true);
+            printf(", \"lag\": %lld, \"lag_seconds\": %lld, \"margin_seconds\": %lld}", (long long)worst.lag,
                    (long long)worst.lag_seconds,
                    worst.margin_seconds == INT64_MAX ? -1 : (long long)worst.margin_seconds);
         } else {
             printf("%s; %zu slot%s: %s", health_text(b), count, count == 1 ? "" : "s", buf_cstr(&list));
             printf(causes.len ? "; workers say: %s" : "%s", causes.len ? buf_cstr(&causes) : "");
+            print_tellers(l, 1U << b, false);
             if (worst.lag > 0) {
                 printf("; %lld messages wait, the oldest of %s ago", (long long)worst.lag,
                        duration(worst.lag_seconds, old));
