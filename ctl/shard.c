@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/buf.h"
 #include "common/base/hostport.h"
 #include "common/os/options.h"
 #include "ctl/head.h"
@@ -209,15 +210,33 @@ int shard_add(struct ctl *c, int argc, char **argv)
     return code ? ctl_fail(&err) : POFR_EXIT_DONE;
 }
 
-static int slots_of(struct db *catalog, uint32_t shard_id, uint64_t *out_slots, struct pofr_err *err)
+/* POFR_EREFUSED where it owns slots, and what would give them away. */
+static int owns_none(struct db *catalog, uint32_t shard_id, const char *name, struct pofr_err *err)
 {
     struct db_value value = DB_V_U(shard_id);
+    struct buf list = BUF_INIT(8192);
     struct db_result *r = NULL;
-    int code = db_run(catalog, "SELECT COUNT(*) FROM slot WHERE shard_id = ?", &value, 1, &r, err);
+    int code = db_run(catalog, "SELECT slot FROM slot WHERE shard_id = ? ORDER BY slot", &value, 1, &r, err);
+    size_t count = code ? 0 : db_rows(r);
 
-    if (!code) {
-        *out_slots = db_get_u64(r, 0, 0);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t first = db_get_u64(r, i, 0);
+
+        while (i + 1 < count && db_get_u64(r, i + 1, 0) == db_get_u64(r, i, 0) + 1) {
+            i++;
+        }
+        buf_printf(&list, "%s%llu", list.len ? "," : "", (unsigned long long)first);
+        if (db_get_u64(r, i, 0) > first) {
+            buf_printf(&list, "-%llu", (unsigned long long)db_get_u64(r, i, 0));
+        }
     }
+    if (count) {
+        code = pofr_err_set(err, POFR_EREFUSED, "shard %s owns %zu slot%s: what is stored there would be lost to sight",
+                            name, count, count == 1 ? "" : "s");
+        ctl_warn("first they go to another shard, with their rows if they have any: pofrctl slot move %s --to SHARD",
+                 buf_cstr(&list));
+    }
+    buf_free(&list);
     db_result_free(r);
     return code;
 }
@@ -255,7 +274,6 @@ int shard_remove(struct ctl *c, int argc, char **argv)
     struct pofr_err err = { 0 };
     struct db *catalog = NULL;
     uint32_t id = 0;
-    uint64_t slots = 0;
     int code;
 
     if (!ctl_options(c, argc, argv, names, values, args, 1, &args_count)) {
@@ -275,12 +293,7 @@ int shard_remove(struct ctl *c, int argc, char **argv)
         code = pofr_err_set(&err, POFR_ENOTFOUND, "no shard \"%s\"", args[0]);
     }
     if (!code) {
-        code = slots_of(catalog, id, &slots, &err);
-    }
-    if (!code && slots) {
-        code =
-            pofr_err_set(&err, POFR_EREFUSED, "shard %s owns %llu slot%s: what is stored there would be lost to sight",
-                         args[0], (unsigned long long)slots, slots == 1 ? "" : "s");
+        code = owns_none(catalog, id, args[0], &err);
     }
     if (!code) {
         code = take_out(c, catalog, id, &err);
