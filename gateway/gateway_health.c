@@ -81,6 +81,7 @@ static void put_figures(struct gateway *g)
     stat_put(g->stats, STAT_gateway_unauthenticated, limits_unauthenticated(g->limits));
     stat_put(g->stats, STAT_gateway_hosts, (int64_t)keys_count(g->keys));
     stat_put(g->stats, STAT_gateway_keys_age, age < 0 ? 0 : age);
+    stat_put(g->stats, STAT_gateway_copy_unsaved, keys_unsaved_us(g->keys));
 }
 
 /*

@@ -44,6 +44,7 @@ void consume_count_pauses(struct consume *c)
         stat_put_by(c->o.stats, STAT_ingest_paused_partitions, i, causes[i]);
     }
     stat_put(c->o.stats, STAT_catalog_age, keys_age_us(c->o.keys));
+    stat_put(c->o.stats, STAT_catalog_copy_unsaved, keys_unsaved_us(c->o.keys));
     stat_put(c->o.stats, STAT_catalog_hosts, (int64_t)keys_count(c->o.keys));
 }
 

@@ -30,7 +30,8 @@ struct keys {
     pthread_mutex_t refresh_lock;
     struct db *db;
     bool unsaved;
-    bool down; /* the last refresh failed: say so once */
+    int64_t unsaved_us; /* clock_mono_us() since when the file lacks something; 0: it lacks nothing. With lock */
+    bool down;          /* the last refresh failed: say so once */
     pthread_t thread;
     bool running;
     pthread_mutex_t wake_lock;
@@ -180,6 +181,13 @@ static int write_file(struct keys *k, struct pofr_err *err)
     return code;
 }
 
+static void note_unsaved(struct keys *k)
+{
+    pthread_rwlock_wrlock(&k->lock);
+    k->unsaved_us = !k->unsaved ? 0 : k->unsaved_us ? k->unsaved_us : clock_mono_us();
+    pthread_rwlock_unlock(&k->lock);
+}
+
 /* With refresh_lock held, after the table may have changed. */
 static void after_change(struct keys *k, bool changed)
 {
@@ -192,6 +200,7 @@ static void after_change(struct keys *k, bool changed)
         } else {
             log_warn(area(k), "copy_unwritable", "error=\"%s\"", err.text);
         }
+        note_unsaved(k);
     }
 }
 
@@ -502,6 +511,16 @@ int64_t keys_age_us(const struct keys *k)
     at = k->refreshed_us;
     pthread_rwlock_unlock(lock_of(k));
     return at ? clock_mono_us() - at : -1;
+}
+
+int64_t keys_unsaved_us(const struct keys *k)
+{
+    int64_t since;
+
+    pthread_rwlock_rdlock(lock_of(k));
+    since = k->unsaved_us;
+    pthread_rwlock_unlock(lock_of(k));
+    return since ? clock_mono_us() - since : 0;
 }
 
 size_t keys_count(const struct keys *k)

@@ -88,6 +88,8 @@ POFR_MUST_USE int keys_run(struct keys *k, struct pofr_err *err);
 bool keys_loaded(const struct keys *k);
 /* Microseconds since the last refresh that the catalog answered; -1: never. For metrics and readiness. */
 int64_t keys_age_us(const struct keys *k);
+/* Since when the file lacks what the copy has, for it could not be written; 0: it has all. */
+int64_t keys_unsaved_us(const struct keys *k);
 size_t keys_count(const struct keys *k); /* hosts */
 
 /* 0, or POFR_ENOTFOUND: not in the copy. out may be NULL. */

@@ -527,6 +527,24 @@ a_copy_that_is_damaged_is_not_used() {
     gateway_is_sound
 }
 
+# A full disk would do the same: a file can't take the place of a folder.
+a_copy_that_can_not_be_written_is_told() {
+    cluster
+    gateway
+    copy_has_all
+    rm -f -- "$W/gw/catalog"
+    mkdir -p -- "$W/gw/catalog/in_the_way"
+    host unsaved >/dev/null
+    wait_until 20 copy_lacks_something
+    gateway_log -q copy_unwritable
+    rm -r -- "$W/gw/catalog"
+    wait_until 20 copy_has_all
+    [[ -s $W/gw/catalog ]]
+    gateway_is_sound
+}
+copy_lacks_something() { [[ $(figure pofr_gateway_copy_unsaved_seconds) != 0.000000 ]]; }
+copy_has_all() { [[ $(figure pofr_gateway_copy_unsaved_seconds) == 0.000000 ]]; }
+
 a_retired_host_is_cut_off_within_ten_seconds() {
     local uuid name begin
     cluster
@@ -866,6 +884,7 @@ cases bundles_are_acked_and_lie_in_the_topic_in_order \
     without_the_catalog_known_hosts_go_on_and_others_come_later \
     who_comes_right_after_a_restart_of_the_catalog_is_answered \
     a_copy_that_is_damaged_is_not_used \
+    a_copy_that_can_not_be_written_is_told \
     a_retired_host_is_cut_off_within_ten_seconds \
     the_answer_to_hello_names_wanted_bundles \
     a_reload_takes_new_limits_and_drops_no_session \
