@@ -40,38 +40,64 @@ static int set_all(rd_kafka_conf_t *conf, struct pofr_err *err)
     return code;
 }
 
-int kafka_look_open(const char *brokers, const struct kafka_access *access, const char *program,
-                    struct kafka_look **out, struct pofr_err *err)
+static int client_new(struct kafka_look *k, struct rd_kafka_s **out, struct pofr_err *err)
 {
-    struct kafka_look *k;
     rd_kafka_conf_t *conf = NULL;
     char why[256];
-    int code = kafka_conf_new(brokers, access, program, &conf, err);
+    int code = kafka_conf_new(k->brokers, k->access, k->program, &conf, err);
 
     if (code) {
         return code;
     }
     code = set_all(conf, err);
-    k = code ? NULL : calloc(1, sizeof(*k));
-    if (k) {
-        kafka_notes_init(&k->notes);
-        kafka_notes_take(&k->notes, access, conf);
-        k->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why));
-    }
-    if (k && k->rk) {
-        *out = k;
-        return 0;
-    }
-    rd_kafka_conf_destroy(conf);
     if (!code) {
-        code = k ? pofr_err_set(err, POFR_ECONFIG, "Kafka client: %s", why)
-                 : pofr_err_set(err, POFR_ENOMEM, "Kafka client");
+        kafka_notes_take(&k->notes, k->access, conf);
+        *out = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why));
+        code = *out ? 0 : pofr_err_set(err, POFR_ECONFIG, "Kafka client: %s", why);
     }
-    if (k) {
-        kafka_notes_fini(&k->notes);
+    if (code) {
+        rd_kafka_conf_destroy(conf);
     }
-    free(k);
     return code;
+}
+
+/*
+ * librdkafka 2.0 keeps a question to a group's coordinator that has timed out, and asks it when the coordinator is back: what
+ * it would answer to is freed by then, and the program ends (assertion of rd_kafka_enq_once_del_source_return). So these
+ * don't time out, but end with the client that was asked.
+ */
+static void client_renew(struct kafka_look *k)
+{
+    struct rd_kafka_s *fresh = NULL;
+    struct pofr_err why = { 0 };
+
+    if (client_new(k, &fresh, &why) == 0) {
+        rd_kafka_destroy(k->rk);
+        k->rk = fresh;
+    }
+}
+
+int kafka_look_open(const char *brokers, const struct kafka_access *access, const char *program,
+                    struct kafka_look **out, struct pofr_err *err)
+{
+    struct kafka_look *k = calloc(1, sizeof(*k));
+    int code;
+
+    if (!k) {
+        return pofr_err_set(err, POFR_ENOMEM, "Kafka client");
+    }
+    k->brokers = brokers;
+    k->access = access;
+    k->program = program;
+    kafka_notes_init(&k->notes);
+    code = client_new(k, &k->rk, err);
+    if (code) {
+        kafka_notes_fini(&k->notes);
+        free(k);
+        return code;
+    }
+    *out = k;
+    return 0;
 }
 
 void kafka_look_close(struct kafka_look *k)
@@ -188,6 +214,8 @@ static int read_ends(struct kafka_look *k, const char *topic, int64_t which, int
 }
 
 /* --- settings and group: the admin protocol -------------------------------------------------------------------- */
+
+#define GROUP_ASK_MS 3600000 /* the longest there is: client_renew() */
 
 struct question {
     rd_kafka_queue_t *queue;
@@ -329,7 +357,7 @@ static int read_group(struct kafka_look *k, const char *topic, const char *group
     struct question q;
     int code;
 
-    ask(k, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, timeout_ms, &q);
+    ask(k, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, GROUP_ASK_MS, &q);
     rd_kafka_DescribeConsumerGroups(k->rk, &group, 1, q.options, q.queue);
     code = await(&q, group, timeout_ms, err);
     if (!code) {
@@ -340,6 +368,9 @@ static int read_group(struct kafka_look *k, const char *topic, const char *group
         code = count == 1 ? take_group(told[0], topic, out, err) : fail(err, group, RD_KAFKA_RESP_ERR__FAIL);
     }
     done(&q);
+    if (code == POFR_ETIMEOUT) {
+        client_renew(k);
+    }
     return code;
 }
 
@@ -354,8 +385,8 @@ static void take_committed(const rd_kafka_topic_partition_list_t *list, struct l
     }
 }
 
-static int read_committed(struct kafka_look *k, const char *topic, const char *group, int timeout_ms,
-                          struct look_topic *out, struct pofr_err *err)
+int kafka_look_committed(struct kafka_look *k, const char *topic, const char *group, int timeout_ms,
+                         struct look_topic *out, struct pofr_err *err)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)out->slots_count);
     rd_kafka_ListConsumerGroupOffsets_t *wanted;
@@ -364,7 +395,7 @@ static int read_committed(struct kafka_look *k, const char *topic, const char *g
 
     rd_kafka_topic_partition_list_add_range(list, topic, 0, (int32_t)out->slots_count - 1);
     wanted = rd_kafka_ListConsumerGroupOffsets_new(group, list);
-    ask(k, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, timeout_ms, &q);
+    ask(k, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, GROUP_ASK_MS, &q);
     rd_kafka_ListConsumerGroupOffsets(k->rk, &wanted, 1, q.options, q.queue);
     code = await(&q, group, timeout_ms, err);
     if (!code) {
@@ -379,6 +410,9 @@ static int read_committed(struct kafka_look *k, const char *topic, const char *g
     rd_kafka_ListConsumerGroupOffsets_destroy(wanted);
     rd_kafka_topic_partition_list_destroy(list);
     done(&q);
+    if (code == POFR_ETIMEOUT) {
+        client_renew(k);
+    }
     return code;
 }
 
@@ -390,7 +424,7 @@ static int look_at_group(struct kafka_look *k, const char *topic, const char *gr
     int code = read_group(k, topic, group, timeout_ms, out, &why);
 
     if (!code) {
-        code = read_committed(k, topic, group, timeout_ms, out, &why);
+        code = kafka_look_committed(k, topic, group, timeout_ms, out, &why);
     }
     if (code && code != POFR_ETIMEOUT) {
         *err = why;

@@ -50,7 +50,7 @@ struct look_topic {
     size_t members_count;
 };
 
-/* access: see common/kafka/client.h; NULL: plain connections. POFR_ECONFIG. */
+/* access: see common/kafka/client.h; NULL: plain connections. All that is given must outlive it. POFR_ECONFIG. */
 POFR_MUST_USE int kafka_look_open(const char *brokers, const struct kafka_access *access, const char *program,
                                   struct kafka_look **out, struct pofr_err *err);
 void kafka_look_close(struct kafka_look *k); /* NULL is allowed */
