@@ -55,6 +55,15 @@ every_block_of_commands_is_run_by_a_suite() {
     done < <(awk '/^##/ { here = $0; sub(/^#+ /, "", here) } /^```(bash|shell)$/ { print here }' docs/OPERATING.md | sort -u)
 }
 
+# A block without a word is a picture, or a line of the protocol.
+no_command_stands_in_a_block_without_a_word() {
+    equal "$(documents | xargs -0 awk '
+        FNR == 1 { on = bare = 0 }
+        /^```/ { on = !on; bare = on && $0 == "```"; next }
+        bare && /^(pofr[a-z-]*|systemctl|systemd-[a-z]+|apt(-get)?|mariadb[a-z-]*|kafka-[a-z-]*.sh|docker|install|cp|mv|rm|tar|cd|cat|ssh-keygen|deploy\/.*) / { print FILENAME ": " $0 }')" \
+        "" "commands that nobody runs"
+}
+
 # As an auditor follows it, from the first command to the last.
 every_step_of_checking_a_bundle_runs() {
     quickstart >/dev/null
@@ -185,6 +194,6 @@ every_command_that_is_named_exists() {
     equal "$lost" "" "commands that there are not"
 }
 
-cases every_link_leads_somewhere every_command_that_is_named_exists every_block_of_commands_is_run_by_a_suite \
+cases every_link_leads_somewhere every_command_that_is_named_exists every_block_of_commands_is_run_by_a_suite no_command_stands_in_a_block_without_a_word \
     every_command_of_the_readme_runs every_command_for_operators_runs every_command_of_the_guide_runs every_step_of_checking_a_bundle_runs every_column_is_described_and_no_other every_figure_is_listed_and_no_other every_question_of_the_schema_is_answered \
     what_pofrctl_size_says_is_what_stands_there
