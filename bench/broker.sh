@@ -12,7 +12,7 @@ cd -- "$POFR_TREE"
 SESSIONS=${POFR_BENCH_SESSIONS:-8} BUNDLES=${POFR_BENCH_BUNDLES:-1500} BYTES=3000
 trap bench_remove EXIT
 
-bench_cluster
+bench_servers
 "$BUILD/bench/bench_gateway" prepare "$SESSIONS" "$WORK/keys" |
     mariadb --defaults-file="$POFR_STATE/etc/admin.cnf" --port="$(part head 3)" pofr_catalog
 quickstart start gateway worker1 worker2 >&2

@@ -107,7 +107,8 @@ counts() {
 memory_of() { awk -v part="$2" '$1 == part { print $2 }' "$WORK/$1.memory"; }
 difference() { awk -v column="$3" '{ if (FNR == NR) a[1] = $column; else printf "%d", $column - a[1] }' "$WORK/$1" "$WORK/$2"; }
 
-bench_cluster gateway worker1 worker2 merger
+bench_servers
+quickstart start gateway worker1 worker2 merger >&2
 
 printf 'fleet: %s, the cluster alone for %d s\n' "$PROFILE" "$IDLE_SECONDS" >&2
 sleep 30

@@ -14,14 +14,13 @@ ctl() { "$BUILD/ctl/pofrctl" --quiet --config "$POFR_STATE/etc/ctl.conf" "$@"; }
 # part NAME COLUMN: of what deploy/quickstart parts prints
 part() { quickstart parts | awk -v part="$1" -v column="$2" '$1 == part { print $column }'; }
 
-# bench_cluster PART...: servers, catalog, tables and topics, and these parts
-bench_cluster() {
+# bench_servers: with catalog, tables and topics
+bench_servers() {
     local shard
     quickstart start kafka head shard1 shard2 >&2
     ctl migrate >&2
     for shard in shard1 shard2; do ctl shard add "$shard" --address "127.0.0.1:$(part "$shard" 3)" --if-exists update >&2; done
     ctl topic create >&2
-    [[ $# -eq 0 ]] || quickstart start "$@" >&2
 }
 
 bench_remove() {

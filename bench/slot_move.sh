@@ -11,7 +11,7 @@ trap bench_remove EXIT
 
 HOSTS=${POFR_BENCH_HOSTS:-200} BUNDLES=${POFR_BENCH_BUNDLES:-60}
 
-bench_cluster
+bench_servers
 for ((i = 1; i <= HOSTS; i++)); do
     mkdir "$WORK/$i"
     "$BUILD/tests/support/random_bundle" --seed "$i" --bundles "$BUNDLES" --size 60 --calm "$WORK/$i"
