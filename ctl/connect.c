@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/hostport.h"
 #include "common/os/options.h"
@@ -70,6 +71,17 @@ int ctl_show_catalog(const struct ctl *c, const char *sql, const struct db_value
     return code ? ctl_fail(&err) : POFR_EXIT_DONE;
 }
 
+int ctl_list_catalog(struct ctl *c, int argc, char **argv, const char *sql)
+{
+    static const char *const names[] = { NULL };
+    const char *values[1];
+    char *args[1];
+    size_t args_count;
+
+    return ctl_options(c, argc, argv, names, values, args, 0, &args_count) ? ctl_show_catalog(c, sql, NULL, 0)
+                                                                           : POFR_EXIT_USAGE;
+}
+
 int ctl_head(const struct ctl *c, const char *database, struct db **out_db, struct pofr_err *err)
 {
     return connect_to(&c->conf->head, "head", database, out_db, err);
@@ -105,6 +117,16 @@ int ctl_lock(struct db *db, const char *name, const char *text, struct pofr_err 
     }
     db_result_free(r);
     return code;
+}
+
+const struct ctl_shard *ctl_shard_named(const struct ctl_shard *shards, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(shards[i].name, name) == 0) {
+            return &shards[i];
+        }
+    }
+    return NULL;
 }
 
 int ctl_shards(struct db *catalog, struct ctl_shard **out_shards, size_t *out_count, struct pofr_err *err)

@@ -58,11 +58,15 @@ POFR_MUST_USE int ctl_lock(struct db *db, const char *name, const char *text, st
 /* The shards of the catalog by name; the array is the caller's to free(). */
 POFR_MUST_USE int ctl_shards(struct db *catalog, struct ctl_shard **out_shards, size_t *out_count,
                              struct pofr_err *err);
+/* NULL: none of them. */
+const struct ctl_shard *ctl_shard_named(const struct ctl_shard *shards, size_t count, const char *name);
 POFR_MUST_USE int ctl_shard_connect(const struct ctl *c, const struct ctl_shard *s, const char *database,
                                     struct db **out_db, struct pofr_err *err);
 
 /* One question to the catalog, its answer on stdout; the command's exit code. */
 int ctl_show_catalog(const struct ctl *c, const char *sql, const struct db_value *values, size_t count);
+/* The whole of a command that takes neither options nor arguments, and shows one table. */
+int ctl_list_catalog(struct ctl *c, int argc, char **argv, const char *sql);
 
 /* Say what went wrong on stderr and give the exit code that fits. */
 int ctl_fail(const struct pofr_err *err);

@@ -124,16 +124,6 @@ int head_make_server(struct ctl *c, struct db *head, const struct ctl_shard *s, 
     return code;
 }
 
-static bool is_shard(const char *name, const struct ctl_shard *shards, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(shards[i].name, name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Servers of shards that were removed. Others that somebody made here are left alone: ours log in as pofr_spider. */
 static int drop_servers(struct db *head, const struct ctl_shard *shards, size_t count, struct pofr_err *err)
 {
@@ -146,7 +136,7 @@ static int drop_servers(struct db *head, const struct ctl_shard *shards, size_t 
     for (size_t i = 0; !code && i < db_rows(r); i++) {
         struct db_value name = DB_V_S(db_get(r, i, 0));
 
-        if (is_shard((const char *)name.bytes.data, shards, count)) {
+        if (ctl_shard_named(shards, count, (const char *)name.bytes.data)) {
             continue;
         }
         code = db_run(head, "SET @pofr_server = ?", &name, 1, NULL, err);

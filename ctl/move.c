@@ -99,30 +99,25 @@ static int connect(const struct move *m, uint64_t id, struct db **out, struct po
              : pofr_err_set(err, POFR_ENOTFOUND, "no shard %llu", (unsigned long long)id);
 }
 
-static int run(struct db *db, const char *sql, uint64_t a, uint64_t b, size_t count, struct pofr_err *err)
+static int run(struct db *db, const char *sql, uint64_t value, struct pofr_err *err)
 {
-    struct db_value values[] = { DB_V_U(a), DB_V_U(b) };
+    struct db_value values[] = { DB_V_U(value) };
 
-    return db_run(db, sql, values, count, NULL, err);
+    return db_run(db, sql, values, 1, NULL, err);
 }
 
-/* "" where the shard has no such row */
-static int state(struct db *shard, const char *sql, unsigned slot, char *out, size_t size, struct pofr_err *err)
+/* The state of what the shard shows; "" where it has no such row. */
+static int shown(struct db *shard, unsigned slot, char *out, size_t size, struct pofr_err *err)
 {
     struct db_value value = DB_V_U(slot);
     struct db_result *r = NULL;
-    int code = db_run(shard, sql, &value, 1, &r, err);
+    int code = db_run(shard, "SELECT state FROM slot WHERE slot = ?", &value, 1, &r, err);
 
     if (!code) {
         snprintf(out, size, "%s", db_rows(r) ? (const char *)db_get(r, 0, 0).data : "");
     }
     db_result_free(r);
     return code;
-}
-
-static int shown(struct db *shard, unsigned slot, char *out, size_t size, struct pofr_err *err)
-{
-    return state(shard, "SELECT state FROM slot WHERE slot = ?", slot, out, size, err);
 }
 
 /* Both rows of a shard, in one transaction. */
@@ -150,8 +145,8 @@ static int put_state(struct db *shard, unsigned slot, const char *word, uint64_t
 /* The compare-and-set of every worker asks for owned: from here on nothing is stored at the source. */
 static int freeze(struct way *w, struct pofr_err *err)
 {
-    int code = run(w->source, "UPDATE ingest_offset SET state = 'leaving' WHERE slot = ? AND state = 'owned'", w->slot,
-                   0, 1, err);
+    int code =
+        run(w->source, "UPDATE ingest_offset SET state = 'leaving' WHERE slot = ? AND state = 'owned'", w->slot, err);
 
     STOP_POINT("move_frozen");
     return code;
@@ -315,7 +310,7 @@ static int take_back(const struct move *m, struct way *w, struct pofr_err *err)
         ctl_warn("slot %u: %s", w->slot, ignored.text);
     }
     if (!code) {
-        code = run(m->catalog, "DELETE FROM slot_move WHERE slot = ?", w->slot, 0, 1, err);
+        code = run(m->catalog, "DELETE FROM slot_move WHERE slot = ?", w->slot, err);
     }
     if (!code) {
         ctl_say(m->c, "slot %u: taken back", w->slot);
@@ -351,7 +346,7 @@ static int arrive(const struct move *m, const struct way *w, bool *out_unseen, s
         STOP_POINT("move_owned");
     }
     if (!code && hosts) {
-        code = run(m->catalog, "DELETE FROM slot_move WHERE slot = ?", w->slot, 0, 1, err);
+        code = run(m->catalog, "DELETE FROM slot_move WHERE slot = ?", w->slot, err);
     }
     *out_unseen = !code && !hosts;
     return code;
@@ -421,5 +416,5 @@ int move_end(const struct move *m, struct pofr_err *err)
                 : run(m->catalog,
                       "DELETE m FROM slot_move m JOIN slot l ON l.slot = m.slot AND l.shard_id = m.to_shard WHERE "
                       "m.to_shard = ?",
-                      m->to->shard_id, 0, 1, err);
+                      m->to->shard_id, err);
 }

@@ -14,12 +14,14 @@
 #include "common/os/stop_point.h"
 #include "ctl/move_strings.h"
 
-#define COLUMNS_MAX  96u
-#define KEYS_MAX     16u
-#define BATCH_ROWS   500u
-#define INSERT_BYTES (1U << 20) /* one row may be more */
-#define DELETE_ROWS  5000u
-#define TRIES        20
+#define COLUMNS_MAX       96u
+#define KEYS_MAX          16u
+#define BATCH_ROWS        500u
+#define INSERT_BYTES      (1U << 20) /* one row may be more */
+#define DELETE_ROWS       5000u
+#define TRIES             20
+#define LOCK_WAIT_TIMEOUT 1205 /* of the server */
+#define LOCK_DEADLOCK     1213
 
 struct kind { /* of table */
     const char *table;
@@ -77,14 +79,16 @@ static bool has_word(const char *words, const char *word)
     return false;
 }
 
-/* Others write there, too; where two wait for one another the server gives one of them up. */
-static int run_again(struct db *db, const char *sql, const struct db_value *values, size_t count, struct pofr_err *err)
+/* Others write there, too. */
+int move_run(struct db *db, const char *sql, const struct db_value *values, size_t count, struct db_result **out,
+             struct pofr_err *err)
 {
-    int code = db_run(db, sql, values, count, NULL, err);
+    int code = db_run(db, sql, values, count, out, err);
 
-    for (int i = 0; i < TRIES && code == POFR_EDBBUSY && (db_last_error(db) == 1213 || db_last_error(db) == 1205);
+    for (int i = 0; i < TRIES && code == POFR_EDBBUSY &&
+                    (db_last_error(db) == LOCK_DEADLOCK || db_last_error(db) == LOCK_WAIT_TIMEOUT);
          i++) {
-        code = db_run(db, sql, values, count, NULL, err);
+        code = db_run(db, sql, values, count, out, err);
     }
     return code;
 }
@@ -275,7 +279,7 @@ static int insert(const struct copy *c, const struct db_value *values, size_t ro
         }
     }
     buf_str(&sql, ")");
-    code = buf_cstr(&sql) ? run_again(c->to, (const char *)sql.data, values, rows * l->count, err) : sql.err;
+    code = buf_cstr(&sql) ? move_run(c->to, (const char *)sql.data, values, rows * l->count, NULL, err) : sql.err;
     buf_free(&sql);
     STOP_POINT("move_inserted");
     return code;
@@ -466,7 +470,7 @@ static int delete_part(struct db *db, const struct kind *k, uint64_t id, uint64_
     buf_printf(&sql, "DELETE FROM `%s` WHERE %s LIMIT ?", k->table, where(k));
     code = buf_cstr(&sql) ? 0 : sql.err;
     while (!code) {
-        code = run_again(db, (const char *)sql.data, values, 2, err);
+        code = move_run(db, (const char *)sql.data, values, 2, NULL, err);
         *rows += code ? 0 : db_affected(db);
         if (code || db_affected(db) < DELETE_ROWS) {
             break;

@@ -8,6 +8,10 @@
 
 #include "ctl/ctl.h"
 
+/* db_run(), and again where the server gave the statement up for another that waited for it, or that it waited for. */
+POFR_MUST_USE int move_run(struct db *db, const char *sql, const struct db_value *values, size_t count,
+                           struct db_result **out, struct pofr_err *err);
+
 /* The shard has a table with rows of hosts or slots that is not in move.def: POFR_EREFUSED. Nothing of it would be copied. */
 POFR_MUST_USE int move_rows_known(struct db *shard, struct pofr_err *err);
 

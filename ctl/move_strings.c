@@ -6,10 +6,10 @@
 
 #include "common/base/buf.h"
 #include "common/base/hashmap.h"
+#include "ctl/move_rows.h"
 
 #define KNOWN_MAX 1000000u
 #define AT_ONCE   500u
-#define TRIES     20
 
 struct pair {
     uint64_t id, there; /* 0: not known (yet) */
@@ -65,11 +65,7 @@ static int ask(struct db *db, const char *before, const struct db_value *values,
         buf_printf(&sql, "%s%s", i ? "," : "", each);
     }
     buf_str(&sql, behind);
-    code = buf_cstr(&sql) ? db_run(db, (const char *)sql.data, values, all, out, err) : sql.err;
-    for (int i = 0; i < TRIES && code == POFR_EDBBUSY && (db_last_error(db) == 1213 || db_last_error(db) == 1205);
-         i++) {
-        code = db_run(db, (const char *)sql.data, values, all, out, err);
-    }
+    code = buf_cstr(&sql) ? move_run(db, (const char *)sql.data, values, all, out, err) : sql.err;
     buf_free(&sql);
     return code;
 }

@@ -16,20 +16,11 @@
 
 int shard_list(struct ctl *c, int argc, char **argv)
 {
-    static const char *const names[] = { NULL };
-    const char *values[1];
-    char *args[1];
-    size_t args_count;
-
-    if (!ctl_options(c, argc, argv, names, values, args, 0, &args_count)) {
-        return POFR_EXIT_USAGE;
-    }
-    return ctl_show_catalog(
-        c,
+    return ctl_list_catalog(
+        c, argc, argv,
         "SELECT s.name AS shard, s.address, s.port, COUNT(DISTINCT l.slot) AS slots, "
         "COUNT(DISTINCT h.host_id) AS hosts, s.added FROM shard s LEFT JOIN slot l ON l.shard_id = s.shard_id "
-        "LEFT JOIN host h ON h.slot = l.slot AND h.state IN ('pending', 'active') GROUP BY s.shard_id",
-        NULL, 0);
+        "LEFT JOIN host h ON h.slot = l.slot AND h.state IN ('pending', 'active') GROUP BY s.shard_id");
 }
 
 static bool name_ok(const char *name)

@@ -12,32 +12,13 @@
 
 int slot_list(struct ctl *c, int argc, char **argv)
 {
-    static const char *const names[] = { NULL };
-    const char *values[1];
-    char *args[1];
-    size_t args_count;
-
-    if (!ctl_options(c, argc, argv, names, values, args, 0, &args_count)) {
-        return POFR_EXIT_USAGE;
-    }
-    return ctl_show_catalog(
-        c,
+    return ctl_list_catalog(
+        c, argc, argv,
         "SELECT l.slot, s.name AS shard, l.generation, COUNT(h.host_id) AS hosts, t.name AS moving_to, m.since FROM "
         "slot l "
         "JOIN shard s ON s.shard_id = l.shard_id LEFT JOIN slot_move m ON m.slot = l.slot LEFT JOIN shard t ON "
         "t.shard_id = "
-        "m.to_shard LEFT JOIN host h ON h.slot = l.slot AND h.state <> 'erased' GROUP BY l.slot ORDER BY l.slot",
-        NULL, 0);
-}
-
-static const struct ctl_shard *shard_named(const struct ctl_shard *shards, size_t count, const char *name)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(shards[i].name, name) == 0) {
-            return &shards[i];
-        }
-    }
-    return NULL;
+        "m.to_shard LEFT JOIN host h ON h.slot = l.slot AND h.state <> 'erased' GROUP BY l.slot ORDER BY l.slot");
 }
 
 struct command { /* SLOTS, and the shard that the option names */
@@ -78,7 +59,7 @@ static int begin(struct ctl *c, int argc, char **argv, const char *option, struc
         code = ctl_shards(out->catalog, &out->shards, &out->count, err);
     }
     if (!code) {
-        out->shard = shard_named(out->shards, out->count, v[0]);
+        out->shard = ctl_shard_named(out->shards, out->count, v[0]);
         code = out->shard ? 0 : pofr_err_set(err, POFR_ENOTFOUND, "no shard \"%s\"", v[0]);
     }
     return code;

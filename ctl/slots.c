@@ -187,18 +187,19 @@ static int give_slot(struct ctl *c, struct db *catalog, struct db *target, const
 /* A shard that came back from a backup may still have as its own what was moved since: it is shown at one shard only. */
 static int disown_slots(struct db *catalog, struct db *target, const struct ctl_shard *to, struct pofr_err *err)
 {
+    static const char *const statements[] = { "UPDATE slot SET state = 'gone' WHERE FIND_IN_SET(slot, ?)",
+                                              "UPDATE ingest_offset SET state = 'gone' WHERE FIND_IN_SET(slot, ?)" };
     struct db_value id = DB_V_U(to->shard_id);
     struct db_result *r = NULL;
-    int code = db_run(catalog, "SELECT slot FROM slot WHERE shard_id <> ? AND slot NOT IN (SELECT slot FROM slot_move)",
+    int code = db_run(catalog,
+                      "SELECT COALESCE(GROUP_CONCAT(slot), '') FROM slot WHERE shard_id <> ? AND slot NOT IN (SELECT "
+                      "slot FROM slot_move)",
                       &id, 1, &r, err);
 
-    for (size_t i = 0; !code && i < db_rows(r); i++) {
-        struct db_value slot = DB_V_U(db_get_u64(r, i, 0));
+    for (size_t i = 0; i < pofr_countof(statements) && !code; i++) {
+        struct db_value others = DB_V_S(db_get(r, 0, 0));
 
-        code = db_run(target, "UPDATE slot SET state = 'gone' WHERE slot = ?", &slot, 1, NULL, err);
-        if (!code) {
-            code = db_run(target, "UPDATE ingest_offset SET state = 'gone' WHERE slot = ?", &slot, 1, NULL, err);
-        }
+        code = db_run(target, statements[i], &others, 1, NULL, err);
     }
     db_result_free(r);
     return code;

@@ -17,6 +17,7 @@
 #include "ctl/table.h"
 
 #define SECRET_BYTES 32
+#define GATEWAY_PORT 2222 /* the gateways' own default */
 
 /* "30m", "12h", "7d": seconds, at most ten years. */
 static bool parse_expiry(const char *text, uint64_t *out_seconds)
@@ -67,7 +68,7 @@ static int fill_gateways(const struct ctl *c, const char *given, struct token *t
         struct slice one = given ? slice_split(&rest, ',') : slice_str(c->conf->gateway_addresses.items[i]);
 
         if (t->gateways_len == TOKEN_GATEWAYS_MAX ||
-            hostport_parse(slice_trim(one), 2222, &t->gateways[t->gateways_len])) {
+            hostport_parse(slice_trim(one), GATEWAY_PORT, &t->gateways[t->gateways_len])) {
             return pofr_err_set(err, POFR_EUSAGE, "gateway \"%.*s\" is not host:port, or one too many", SLICE_FMT(one));
         }
         t->gateways_len++;
@@ -205,21 +206,12 @@ int token_create(struct ctl *c, int argc, char **argv)
 
 int token_list(struct ctl *c, int argc, char **argv)
 {
-    static const char *const names[] = { NULL };
-    const char *v[1];
-    char *args[1];
-    size_t args_count;
-
-    if (!ctl_options(c, argc, argv, names, v, args, 0, &args_count)) {
-        return POFR_EXIT_USAGE;
-    }
-    return ctl_show_catalog(
-        c,
+    return ctl_list_catalog(
+        c, argc, argv,
         "SELECT t.token_id, CASE WHEN t.revoked THEN 'revoked' WHEN t.uses_left = 0 THEN 'used' WHEN "
         "t.expires < UTC_TIMESTAMP(6) THEN 'expired' ELSE 'good' END AS state, t.uses_left, (SELECT COUNT(*) "
         "FROM token_use u WHERE u.token_id = t.token_id) AS used, t.created, t.expires, t.host, t.host_pattern, "
-        "t.host_group, t.approve, t.note FROM token t ORDER BY t.token_id",
-        NULL, 0);
+        "t.host_group, t.approve, t.note FROM token t ORDER BY t.token_id");
 }
 
 int token_revoke(struct ctl *c, int argc, char **argv)
