@@ -37,15 +37,30 @@ static int make(struct ctl *c, struct db *head, const struct ctl_shard *s, struc
     return code;
 }
 
+/*
+ * Over a connection of its own: Spider hands on the number of its own connection's error (2026: TLS), and a client that is told
+ * such a number takes its connection to the head for lost.
+ */
+static int question(struct ctl *c, struct pofr_err *err)
+{
+    struct db_result *r = NULL;
+    struct db *head = NULL;
+    int code = ctl_head(c, NULL, &head, err);
+
+    if (!code) {
+        code = db_run(head, "SELECT host_id FROM pofr_reach.host LIMIT 1", NULL, 0, &r, err);
+    }
+    db_result_free(r);
+    db_close(head);
+    return code;
+}
+
 static int ask(struct ctl *c, struct db *head, const struct ctl_shard *s, struct pofr_err *err)
 {
     int code = make(c, head, s, err);
 
     if (!code) {
-        struct db_result *r = NULL;
-
-        code = db_run(head, "SELECT host_id FROM pofr_reach.host LIMIT 1", NULL, 0, &r, err);
-        db_result_free(r);
+        code = question(c, err);
         if (code) {
             ctl_warn("the head does not reach shard %s at %s:%u: %s", s->name, s->address, s->port, err->text);
             *err = (struct pofr_err){ .code = POFR_ENOTFOUND };
