@@ -149,7 +149,7 @@ static int check_topic(struct gateway *g, struct pofr_err *err)
         }
     }
     if (rc != 0) {
-        return rc;
+        return g->draining ? pofr_err_set(err, POFR_ECLOSED, "told to stop before Kafka was there") : rc;
     }
     atomic_store(&g->partitions, facts.partitions);
     stat_put(g->stats, STAT_gateway_kafka_up, 1);

@@ -15,6 +15,11 @@
 
 static int fail(int code, const struct pofr_err *err)
 {
+    if (code == POFR_ECLOSED) { /* as it was told: no failure */
+        log_info("gateway", "ended", "reason=\"%s\"", err->text);
+        log_flush();
+        return POFR_EXIT_DONE;
+    }
     log_error("gateway", "not_started", "error=\"%s\"", err->text);
     log_flush();
     /* a topic that is wrong or missing can be put right while we are tried again */

@@ -187,6 +187,7 @@ static int check_topic(struct worker *w, struct pofr_err *err)
     while (topic_may_come(code = topic_check(admin, w->c->topic, 5000, &facts, err)) && clock_mono_us() < limit) {
         log_warn("worker", "waits_for_kafka", "error=\"%s\"", err->text);
         if (is_told_to_stop()) {
+            code = pofr_err_set(err, POFR_ECLOSED, "told to stop before Kafka was there");
             break;
         }
     }

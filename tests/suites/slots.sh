@@ -145,15 +145,29 @@ a_worker_waits_for_a_topic_that_is_not_there_yet() {
     wait_until 30 grep -q ' worker topic name=pofr.early' "$W/early.log"
     process_kill TERM early
     kafka_tool org.apache.kafka.tools.TopicCommand --bootstrap-server "$(broker)" --delete --topic pofr.early
-    : >"$W/early.log"
-    early_worker
-    wait_until 30 grep -q ' waits_for_kafka ' "$W/early.log"
-    kill -TERM "$(process_pid early)"
-    wait_until 10 process_is_gone early # long before start_wait is over
+    ends_well_while_it_waits early_worker
+    sed -e "s|^state_dir = .*|state_dir = $W/early|; s|^name = .*|name = early|; s|^listen = .*|listen = 127.0.0.1:$(free_port)|" \
+        -e '/^\[kafka\]$/a topic = pofr.early' "$POFR_STATE/etc/gateway.conf" >"$W/early.gateway.conf"
+    ends_well_while_it_waits early_gateway
 }
 early_worker() {
     "$BUILD/workers/pofr-worker" --config "$W/early.conf" </dev/null >>"$W/early.log" 2>&1 &
     process_note early "$!"
+}
+early_gateway() {
+    "$BUILD/gateway/pofr-gateway" --config "$W/early.gateway.conf" </dev/null >>"$W/early.log" 2>&1 &
+    process_note early "$!"
+}
+# An end that was asked for is no failure: systemd would show the unit as failed.
+ends_well_while_it_waits() {
+    local pid
+    : >"$W/early.log"
+    "$1"
+    wait_until 30 grep -q ' waits_for_kafka ' "$W/early.log"
+    pid=$(process_pid early)
+    kill -TERM "$pid"
+    wait_until 10 process_is_gone early # long before start_wait is over
+    wait "$pid"
 }
 
 cases what_comes_while_workers_take_their_slots_is_read a_shard_that_is_away_makes_only_its_own_slots_wait \
