@@ -231,18 +231,18 @@ what_happens_on_the_machine_is_found() {
     [[ ! -r /proc/1/root/etc/passwd ]] || wait_until 60 answers_to "$P" 'SELECT COUNT(*) > 5 FROM userinfo' 1
 }
 
-# queried QUERY: the values that Prometheus has
-queried() { curl -sf --max-time 5 -G --data-urlencode "query=$1" "http://127.0.0.1:$(setting "$P" POFR_PROMETHEUS_PORT)/api/v1/query" | jq -r '.data.result[].value[1]'; }
-queried_is() { equal "$(queried "$1")" "$2" "$1"; }
+# queried FOLDER QUERY: the values that Prometheus has
+queried() { curl -sf --max-time 5 -G --data-urlencode "query=$2" "http://127.0.0.1:$(setting "$1" POFR_PROMETHEUS_PORT)/api/v1/query" | jq -r '.data.result[].value[1]'; }
+queried_is() { equal "$(queried "$1" "$2")" "$3" "$2"; }
 
 # Grafana could not be had: of the profile only Prometheus is started.
 the_profile_monitoring_watches_each_container() {
     compose "$P" up -d prometheus
     wait_until 120 healthy "$P" prometheus
-    wait_until 60 queried_is 'count by (job) (up{job="pofr-worker"} == 1)' 2
-    wait_until 60 queried_is 'count(up == 1)' 4
-    wait_until 60 queried_is 'pofr:hosts:sum{state="reporting"}' 1
-    wait_until 60 queried_is 'count(ALERTS{alertstate="firing"}) or vector(0)' 0
+    wait_until 60 queried_is "$P" 'count by (job) (up{job="pofr-worker"} == 1)' 2
+    wait_until 60 queried_is "$P" 'count(up == 1)' 4
+    wait_until 60 queried_is "$P" 'pofr:hosts:sum{state="reporting"}' 1
+    wait_until 60 queried_is "$P" 'count(ALERTS{alertstate="firing"}) or vector(0)' 0
 }
 
 status_of() { sed -nE "s/^$2:[[:space:]]+([^[:space:]]+).*/\1/p" "/proc/$1/status"; }
@@ -486,6 +486,7 @@ three_brokers_do_without_one() {
     env_make "$P3"
     compose "$P3" up -d
     all_well "$P3" 180 "${SERVERS[@]}" kafka2 kafka3 gateway2 "${SERVICES[@]}"
+    compose "$P3" up -d prometheus
     tool "$P3" topic check
     wait_until 60 answers_to "$P3" 'SELECT bundles > 3 FROM host' 1
     for id in kafka2 kafka gateway2; do
@@ -499,6 +500,46 @@ three_brokers_do_without_one() {
     nobody_ended "$P3" "${SERVICES[@]}"
     tool "$P3" verify "$(sql "$P3" 'SELECT host FROM host')"
     equal "$(sql "$P3" "SELECT COUNT(*) FROM gap WHERE kind NOT IN ('stopped', 'ticks')")" 0 "gaps"
+}
+
+# health_says FOLDER WORDS: and with 1, as not all is well
+health_says() {
+    local status=0
+    tool "$1" topic health >"$W/health" 2>"$W/health.err" || status=$?
+    [[ $status -eq 1 ]] && grep -q "$2" "$W/health"
+}
+# said_of FOLDER WORDS: as above, within a minute
+said_of() { wait_until 60 health_says "$@" || { cat -- "$W/health" "$W/health.err"; return 1; }; }
+# all_is_well_again FOLDER: to who asks, in figures, and no alert is left of what was
+all_is_well_again() {
+    wait_until 120 is_whole "$1" || { cat -- "$W/health"; return 1; }
+    wait_until 90 queried_is "$1" 'sum(pofr_slots_with)' 0
+    wait_until 90 queried_is "$1" 'count(ALERTS{alertname=~"PofrKafka.*|PofrBrokerDown|PofrNoWorkers|PofrSlots.*"}) or vector(0)' 0
+}
+
+what_is_missing_is_said_until_it_is_back() {
+    local slots
+    all_is_well_again "$P3"
+    equal "$(queried "$P3" 'max(kafka_brokers)')" 3 brokers
+    slots=$(tool "$P3" topic show --json --all --seconds 0 | jq .partitions)
+    compose "$P3" stop kafka3
+    said_of "$P3" "^under_replicated: a replica is not in sync; $slots slots: 0-$((slots - 1))"
+    wait_until 90 queried_is "$P3" 'sum(pofr_slots_with{problem="under_replicated"})' "$slots"
+    wait_until 90 queried_is "$P3" 'count(ALERTS{alertname=~"PofrKafkaUnderReplicated|PofrBrokerDown"})' 2
+    compose "$P3" start kafka3
+    all_is_well_again "$P3"
+    nobody_ended "$P3" "${SERVICES[@]}"
+    compose "$P3" stop worker
+    said_of "$P3" '^no_members: group pofr-ingest is '
+    wait_until 90 queried_is "$P3" 'max(kafka_consumergroup_members)' 0
+    wait_until 90 queried_is "$P3" 'count(ALERTS{alertname="PofrNoWorkers"})' 1
+    compose "$P3" start worker
+    all_is_well_again "$P3"
+    wait_until 90 queried_is "$P3" 'max(kafka_consumergroup_members)' 2
+}
+
+three_brokers_stop_cleanly() {
+    local id
     compose "$P3" stop
     for id in "${SERVICES[@]}" gateway2; do equal "$(stopped_with "$P3" "$id")" 0 "exit code of $id"; done
     compose "$P3" down -v
@@ -533,4 +574,5 @@ cases images_are_built images_hold_one_program_and_no_shell from_nothing_to_rows
     running_programs_have_no_more_than_they_need eight_hosts_are_enrolled the_machine_is_that_of_process_1 \
     workers_come_and_go_and_rows_stay_fresh \
     a_killed_container_comes_back what_an_operator_does_meanwhile_runs all_of_it_stops_cleanly_and_starts_again everything_is_found_in_sql three_brokers_do_without_one \
+    what_is_missing_is_said_until_it_is_back three_brokers_stop_cleanly \
     the_same_file_serves_compose_2
