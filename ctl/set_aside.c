@@ -127,22 +127,31 @@ int set_aside_show(struct ctl *c, int argc, char **argv)
     return code ? ctl_fail(&err) : POFR_EXIT_DONE;
 }
 
+/* A slot that is on its way to another shard, and what it left where it was, is nobody's to try. */
+#define REQUEST                                                                                                        \
+    "UPDATE set_aside SET requested = UTC_TIMESTAMP(6) WHERE replayed IS NULL AND slot IN (SELECT slot FROM "          \
+    "ingest_offset WHERE state = 'owned') AND "
+
 static int request(struct db *shard, const struct place *at, const char *reason, uint64_t *out_count,
                    struct pofr_err *err)
 {
     struct db_value one[] = { DB_V_U(at ? at->slot : 0), DB_V_U(at ? at->incarnation : 0),
                               DB_V_U(at ? at->offset : 0) };
     struct db_value all[] = { DB_V_C(reason ? reason : "") };
-    int code =
-        at ? db_run(shard,
-                    "UPDATE set_aside SET requested = UTC_TIMESTAMP(6) WHERE slot = ? AND incarnation = ? AND "
-                    "kafka_offset = ? "
-                    "AND replayed IS NULL",
-                    one, 3, NULL, err)
-           : db_run(shard, "UPDATE set_aside SET requested = UTC_TIMESTAMP(6) WHERE reason = ? AND replayed IS NULL",
-                    all, 1, NULL, err);
+    int code = at ? db_run(shard, REQUEST "slot = ? AND incarnation = ? AND kafka_offset = ?", one, 3, NULL, err)
+                  : db_run(shard, REQUEST "reason = ?", all, 1, NULL, err);
 
     *out_count += code ? 0 : db_affected(shard);
+    return code;
+}
+
+static int count_arriving(struct db *shard, uint64_t *out_count, struct pofr_err *err)
+{
+    struct db_result *r = NULL;
+    int code = db_run(shard, "SELECT COUNT(*) FROM ingest_offset WHERE state = 'arriving'", NULL, 0, &r, err);
+
+    *out_count += code ? 0 : db_get_u64(r, 0, 0);
+    db_result_free(r);
     return code;
 }
 
@@ -158,6 +167,7 @@ int set_aside_replay(struct ctl *c, int argc, char **argv)
     struct place at;
     size_t count = 0;
     uint64_t requested = 0;
+    uint64_t under_way = 0;
     int code;
 
     if (!ctl_options(c, argc, argv, names, v, args, 1, &args_count)) {
@@ -180,6 +190,9 @@ int set_aside_replay(struct ctl *c, int argc, char **argv)
         if (!code) {
             code = request(shard, args_count ? &at : NULL, v[0], &requested, &err);
         }
+        if (!code) {
+            code = count_arriving(shard, &under_way, &err);
+        }
         db_close(shard);
     }
     free(shards);
@@ -192,6 +205,10 @@ int set_aside_replay(struct ctl *c, int argc, char **argv)
     } else {
         printf("%llu message%s will be tried again by the workers; pofrctl set-aside list shows when\n",
                (unsigned long long)requested, requested == 1 ? "" : "s");
+    }
+    if (under_way && (v[0] || !requested)) {
+        ctl_warn("%llu slot%s on the way to another shard: what is set aside there was not asked for; again later",
+                 (unsigned long long)under_way, under_way == 1 ? " is" : "s are");
     }
     return requested ? POFR_EXIT_DONE : POFR_EXIT_NO;
 }

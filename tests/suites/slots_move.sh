@@ -193,6 +193,30 @@ a_slot_that_is_copied_waits_and_is_shown_and_all_others_go_on() {
 }
 one_is_paused() { [[ $(($(metric worker1 'pofr_ingest_paused_partitions{cause="unmapped"}') + $(metric worker2 'pofr_ingest_paused_partitions{cause="unmapped"}'))) -eq 1 ]]; }
 
+# What is asked for at one of two places while rows are copied could be asked for at the one that is left.
+what_is_set_aside_is_tried_again_where_it_is_owned() {
+    local host slot
+    cluster
+    ctl_killed
+    host=$(here)
+    slot=$(slot_of "$host")
+    printf 'not a bundle' | kcat -b "127.0.0.1:$(part_field kafka 3)" -P -t "$TOPIC" -p "$slot"
+    wait_until 30 aside_here shard1 "$slot"
+    move_until move_copied "$slot" shard2
+    exit_code 1 ctl set-aside replay --reason form >"$W/replay" 2>&1
+    grep -q '^0 messages will be tried again' "$W/replay"
+    grep -q '1 slot is on the way to another shard' "$W/replay"
+    ctl_goes_on
+    equal "$(ctl set-aside replay --reason form | head -n 1 | cut -d' ' -f1,2)" "1 message" "what is tried again"
+    wait_until 30 aside_here shard2 "$slot" 'AND requested IS NULL'
+    admin_sql shard1 "DELETE FROM pofr_store.set_aside WHERE slot = $slot"
+    admin_sql shard2 "DELETE FROM pofr_store.set_aside WHERE slot = $slot"
+    all_is_well
+    ctl slot move "$slot" --to shard1
+}
+# aside_here SHARD SLOT [CONDITION]
+aside_here() { [[ $(admin_sql "$1" "SELECT COUNT(*) FROM pofr_store.set_aside WHERE slot = $2 ${3:-}") -eq 1 ]]; }
+
 a_target_that_is_killed_in_the_middle_ends_the_move_and_it_goes_on_later() {
     local host status=0
     cluster
@@ -253,5 +277,5 @@ shards_of_two_versions_move_nothing() {
 cases every_table_and_column_that_has_to_be_moved_is_known what_is_wrong_is_said shards_of_two_versions_move_nothing \
     all_slots_of_a_shard_are_moved_while_hosts_record what_was_left_is_purged_and_a_slot_comes_back \
     pofrctl_killed_at_every_point_goes_on_when_it_is_given_again a_slot_that_is_copied_waits_and_is_shown_and_all_others_go_on \
-    a_target_that_is_killed_in_the_middle_ends_the_move_and_it_goes_on_later what_is_under_way_is_taken_back \
+    what_is_set_aside_is_tried_again_where_it_is_owned a_target_that_is_killed_in_the_middle_ends_the_move_and_it_goes_on_later what_is_under_way_is_taken_back \
     no_program_was_started_again
