@@ -207,13 +207,35 @@ static int copy(const struct move *m, const struct way *w, struct pofr_err *err)
     return code;
 }
 
+/* The source has let it go: was that for this target? */
+static int came(const struct way *w, struct pofr_err *err)
+{
+    struct db_value values[] = { DB_V_U(w->slot), DB_V_U(w->generation + 1) };
+    struct db_result *r = NULL;
+    int code =
+        db_run(w->target, "SELECT EXISTS (SELECT 1 FROM slot WHERE slot = ? AND generation = ? AND state <> 'gone')",
+               values, 2, &r, err);
+
+    if (!code && db_get_u64(r, 0, 0) == 0) {
+        code = pofr_err_set(
+            err, POFR_EREFUSED,
+            "neither shard has it: it went elsewhere since the catalog was saved (pofrctl recover), or the "
+            "target lost what it got (pofrctl slot move back to where it was)");
+    }
+    db_result_free(r);
+    return code;
+}
+
 /* From its being under way until the source does not show it any more. */
 static int leave(const struct move *m, struct way *w, struct pofr_err *err)
 {
     char is[16];
     int code = shown(w->source, w->slot, is, sizeof(is), err);
 
-    if (code || strcmp(is, "gone") == 0) {
+    if (!code && strcmp(is, "gone") == 0) {
+        return came(w, err);
+    }
+    if (code) {
         return code;
     }
     if (strcmp(is, "owned") != 0) {

@@ -5,6 +5,7 @@
  * WHO KNOWS   Each gateway and worker keeps a copy of hosts and keys, newer than any backup: from it come hosts, names,
  *             states and keys as they were. The shards know numbers and names of hosts of which bundles are stored: one
  *             that no copy has is entered as retired, without its key, so that neither its number nor its name is given again.
+ *             They know, too, which slots they own, and by which move: a later one than the catalog's is taken over.
  * WHO DOESN'T Nobody knows what tokens were used, so all that are good are revoked.
  * AFTER IT    Every host and key counts as changed, by a number above all that anybody has seen: all copies read them anew.
  *
@@ -18,6 +19,7 @@
 #include "common/catalog/keys.h"
 #include "common/os/options.h"
 #include "ctl/nouns.h"
+#include "ctl/recover_slots.h"
 
 /* Without a copy: more changes than come between two backups. */
 #define CHANGES_UNKNOWN 1000000000u
@@ -27,6 +29,7 @@ struct recover {
     struct db *catalog;
     struct pofr_err *err;
     uint64_t entered, changed, keys, retired, tokens;
+    struct recover_slots slots;
 };
 
 /* --- from a copy ------------------------------------------------------------------------------------- */
@@ -202,6 +205,9 @@ static int take_shard(struct recover *r, const struct ctl_shard *s)
         db_result_free(found);
         found = NULL;
     }
+    if (!code) {
+        code = recover_slots_take(&r->slots, r->catalog, shard, s, r->err);
+    }
     db_result_free(hosts);
     db_close(shard);
     return code;
@@ -213,8 +219,14 @@ static int take_shards(struct recover *r)
     size_t count = 0;
     int code = ctl_shards(r->catalog, &shards, &count, r->err);
 
+    if (!code) {
+        code = recover_slots_begin(&r->slots, r->catalog, r->err);
+    }
     for (size_t i = 0; !code && i < count; i++) {
         code = take_shard(r, &shards[i]);
+    }
+    if (!code) {
+        recover_slots_warn(&r->slots);
     }
     free(shards);
     return code;
@@ -312,12 +324,12 @@ int recover_main(struct ctl *c, int argc, char **argv)
     }
     if (!code && c->json) {
         printf("{\"entered\": %" PRIu64 ", \"changed\": %" PRIu64 ", \"keys\": %" PRIu64 ", \"retired\": %" PRIu64
-               ", \"tokens_revoked\": %" PRIu64 "}\n",
-               r.entered, r.changed, r.keys, r.retired, r.tokens);
+               ", \"tokens_revoked\": %" PRIu64 ", \"slots\": %" PRIu64 "}\n",
+               r.entered, r.changed, r.keys, r.retired, r.tokens, r.slots.changed);
     } else if (!code) {
         printf("hosts: %" PRIu64 " entered again, %" PRIu64 " changed, %" PRIu64 " entered as retired; keys: %" PRIu64
-               "; tokens revoked: %" PRIu64 "\n",
-               r.entered, r.changed, r.retired, r.keys, r.tokens);
+               "; tokens revoked: %" PRIu64 "; slots found at another shard: %" PRIu64 "\n",
+               r.entered, r.changed, r.retired, r.keys, r.tokens, r.slots.changed);
     }
     db_close(r.catalog); /* what was not committed is rolled back */
     keys_close(copy);

@@ -134,7 +134,7 @@ const struct ctl_shard *slots_shard(const struct ctl_shard *shards, size_t count
     return NULL;
 }
 
-/* The shard's own rows of a slot that the catalog gives it. A shard that was made anew gets them again. */
+/* The shard's own rows of a slot that it is given. */
 static int own_slot(struct db *target, unsigned slot, uint64_t generation, struct pofr_err *err)
 {
     int code = run_slot(target,
@@ -163,8 +163,12 @@ static int give_slot(struct ctl *c, struct db *catalog, struct db *target, const
     if (!code && db_rows(r)) {
         const struct ctl_shard *from = slots_shard(shards, count, db_get_u64(r, 0, 0));
 
+        if (from && from->shard_id == to->shard_id) {
+            db_result_free(r);
+            return 0; /* settle_slots() */
+        }
         generation = db_get_u64(r, 0, 1);
-        if (from && from->shard_id != to->shard_id) {
+        if (from) {
             generation++;
             code = leave(c, from, slot, err);
         }
@@ -184,40 +188,81 @@ static int give_slot(struct ctl *c, struct db *catalog, struct db *target, const
     return code;
 }
 
-/* A shard that came back from a backup may still have as its own what was moved since: it is shown at one shard only. */
-static int disown_slots(struct db *catalog, struct db *target, const struct ctl_shard *to, struct pofr_err *err)
+/* What the catalog gives to this shard, or to others, by generation; 0: not to them, or it is on its way. */
+struct given {
+    uint64_t own[SLOTS_MAX], others[SLOTS_MAX];
+};
+
+static int read_given(struct db *catalog, const struct ctl_shard *to, struct given *out, struct pofr_err *err)
 {
-    static const char *const statements[] = { "UPDATE slot SET state = 'gone' WHERE FIND_IN_SET(slot, ?)",
-                                              "UPDATE ingest_offset SET state = 'gone' WHERE FIND_IN_SET(slot, ?)" };
     struct db_value id = DB_V_U(to->shard_id);
     struct db_result *r = NULL;
     int code = db_run(catalog,
-                      "SELECT COALESCE(GROUP_CONCAT(slot), '') FROM slot WHERE shard_id <> ? AND slot NOT IN (SELECT "
-                      "slot FROM slot_move)",
+                      "SELECT slot, generation, shard_id = ? FROM slot WHERE slot NOT IN (SELECT slot FROM slot_move)",
                       &id, 1, &r, err);
 
-    for (size_t i = 0; i < pofr_countof(statements) && !code; i++) {
-        struct db_value others = DB_V_S(db_get(r, 0, 0));
+    memset(out, 0, sizeof(*out));
+    for (size_t i = 0; !code && i < db_rows(r); i++) {
+        uint64_t slot = db_get_u64(r, i, 0);
 
-        code = db_run(target, statements[i], &others, 1, NULL, err);
+        if (slot < SLOTS_MAX) {
+            (db_get_u64(r, i, 2) ? out->own : out->others)[slot] = db_get_u64(r, i, 1);
+        }
     }
     db_result_free(r);
     return code;
 }
 
-static int own_slots(struct db *catalog, struct db *target, const struct ctl_shard *to, struct pofr_err *err)
+static int disown_slot(struct db *target, uint64_t slot, struct pofr_err *err)
 {
-    struct db_value id = DB_V_U(to->shard_id);
-    struct db_result *r = NULL;
-    int code = db_run(catalog,
-                      "SELECT slot, generation FROM slot WHERE shard_id = ? AND slot NOT IN (SELECT slot FROM "
-                      "slot_move)",
-                      &id, 1, &r, err);
+    struct db_value value = DB_V_U(slot);
+    int code = db_run(target, "UPDATE slot SET state = 'gone' WHERE slot = ?", &value, 1, NULL, err);
 
+    return code ? code : db_run(target, "UPDATE ingest_offset SET state = 'gone' WHERE slot = ?", &value, 1, NULL, err);
+}
+
+/*
+ * The shard's rows become what the catalog says: one that was put back from a backup may still have as its own what was moved
+ * since, one that was made anew has nothing. But a catalog that was put back is not believed: a slot whose generation is higher
+ * here came here since, and one that is gone by the catalog's own generation left since.
+ */
+static int settle_slots(struct db *catalog, struct db *target, const struct ctl_shard *to, struct pofr_err *err)
+{
+    struct given given;
+    struct db_result *r = NULL;
+    unsigned unknown = 0;
+    int code = read_given(catalog, to, &given, err);
+
+    if (!code) {
+        code = db_run(target, "SELECT slot, generation, state = 'gone' FROM slot", NULL, 0, &r, err);
+    }
     for (size_t i = 0; !code && i < db_rows(r); i++) {
-        code = own_slot(target, (unsigned)db_get_u64(r, i, 0), db_get_u64(r, i, 1), err);
+        uint64_t slot = db_get_u64(r, i, 0);
+        uint64_t here = db_get_u64(r, i, 1);
+        bool gone = db_get_u64(r, i, 2) != 0;
+
+        if (slot >= SLOTS_MAX) {
+            continue;
+        }
+        if (given.own[slot] && (here > given.own[slot] || (gone && here == given.own[slot]))) {
+            given.own[slot] = 0;
+            unknown++;
+        } else if (given.others[slot] && !gone && here > given.others[slot]) {
+            unknown++;
+        } else if (given.others[slot] && !gone) {
+            code = disown_slot(target, slot, err);
+        }
     }
     db_result_free(r);
+    for (unsigned slot = 0; !code && slot < SLOTS_MAX; slot++) {
+        if (given.own[slot]) {
+            code = own_slot(target, slot, given.own[slot], err);
+        }
+    }
+    if (!code && unknown) {
+        ctl_warn("%u slot%s of shard %s moved since the catalog was saved: pofrctl recover", unknown,
+                 unknown == 1 ? "" : "s", to->name);
+    }
     return code;
 }
 
@@ -276,10 +321,7 @@ int slots_give(struct ctl *c, struct db *catalog, const struct ctl_shard *to, co
     int code = ctl_shard_connect(c, to, "pofr_store", &target, err);
 
     if (!code) {
-        code = disown_slots(catalog, target, to, err);
-    }
-    if (!code) {
-        code = own_slots(catalog, target, to, err);
+        code = settle_slots(catalog, target, to, err);
     }
     for (unsigned s = 0; s < SLOTS_MAX && !code; s++) {
         if (set->in[s]) {

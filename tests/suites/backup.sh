@@ -207,9 +207,10 @@ what_nobody_has_any_more_is_a_gap_and_is_not_asked_for_again() {
 stored_of() { answers "SELECT COUNT(*) > $2 FROM bundle WHERE host = '$1'" 1; }
 copy_has() { grep -qa "$1" "$POFR_STATE/data/gateway/catalog"; }
 
-# What happens after the backup: host4's machine is enrolled as another host, host4 (now "older") is retired, host3 is renamed.
+# What happens after the backup: host4's machine is enrolled as another host, host4 (now "older") is retired, host3 is renamed, the
+# slot of host1 goes to the other shard.
 a_head_that_was_restored_learns_what_it_forgot() {
-    local saved host_id
+    local saved host_id to=shard1
     cluster
     process_kill KILL host4/collector host4/shipper
     saved=$(take head)
@@ -223,11 +224,15 @@ a_head_that_was_restored_learns_what_it_forgot() {
     ctl host retire older
     ctl host rename host3 renamed
     wait_until 30 copy_has renamed
+    [[ $(shard_of host1) != shard1 ]] || to=shard2
+    ctl slot move "$(slot_of host1)" --to "$to"
     quickstart kill head
     rm -rf -- "${POFR_STATE:?}/data/head"
     page_runs '### The head is lost' head "$saved" >"$W/said"
     cat -- "$W/said"
     grep -q '^hosts: 1 entered again, 2 changed, 0 entered as retired; ' "$W/said"
+    grep -q '; slots found at another shard: 1$' "$W/said"
+    equal "$(shard_of host1)" "$to" "shard of host1"
     equal "$(admin_sql head "SELECT host_id FROM pofr_catalog.host WHERE host = 'host4'")" "$host_id" "number of the host that came later"
     equal "$(admin_sql head "SELECT state FROM pofr_catalog.host WHERE host = 'older'")" retired "host that was retired since"
     equal "$(admin_sql head "SELECT COUNT(*) FROM pofr_catalog.token WHERE revoked = 0 AND uses_left > 0")" 0 "tokens that are good"
@@ -238,6 +243,8 @@ a_head_that_was_restored_learns_what_it_forgot() {
     quickstart start gateway worker1 worker2
     wait_until 60 stored_of host4 "$(quickstart sql -N "SELECT COUNT(*) + 3 FROM bundle WHERE host = 'host4'")"
     ctl verify host4
+    wait_until 60 stored_of host1 "$(quickstart sql -N "SELECT COUNT(*) + 3 FROM bundle WHERE host = 'host1'")"
+    ctl verify host1
     ctl host rename renamed host3
 }
 

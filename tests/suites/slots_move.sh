@@ -274,8 +274,38 @@ shards_of_two_versions_move_nothing() {
     equal "$(admin_sql head 'SELECT COUNT(*) FROM pofr_catalog.slot_move')" 0 "slots that are under way"
 }
 
+# The head comes back from a backup of before the move: its catalog is not believed against what shards say.
+a_catalog_that_was_put_back_learns_where_a_slot_went() {
+    local host slot shard
+    cluster
+    ctl_killed
+    host=$(here)
+    slot=$(slot_of "$host")
+    admin_sql head "CREATE OR REPLACE TABLE pofr_catalog.before_move AS SELECT * FROM pofr_catalog.slot WHERE slot = $slot"
+    ctl slot move "$slot" --to shard2
+    stores_on "$host"
+    catalog_put_back
+    for shard in shard1 shard2; do
+        ctl shard add "$shard" --address "127.0.0.1:$(part_field "$shard" 3)" --if-exists update 2>"$W/warned"
+        grep -q '^pofrctl: 1 slot of shard .* moved since the catalog was saved: pofrctl recover$' "$W/warned"
+    done
+    equal "$(state_at shard1 "$slot") $(state_at shard2 "$slot")" 'gone owned' "state at both"
+    admin_sql shard2 "UPDATE pofr_store.slot SET state = 'gone' WHERE slot = $slot"
+    exit_code 4 ctl slot move "$slot" --to shard2 # to a shard that lost what it got
+    admin_sql shard2 "UPDATE pofr_store.slot SET state = 'owned' WHERE slot = $slot"
+    admin_sql head 'DELETE FROM pofr_catalog.slot_move'
+    equal "$(ctl recover --json | jq .slots)" 1 "slots that it found"
+    ctl migrate
+    equal "$(shard_of "$host")" shard2 "shard of $host"
+    all_is_well
+    equal "$(ctl recover --json | jq .slots)" 0 "slots that it found once more"
+    ctl slot move "$slot" --to shard1
+}
+catalog_put_back() { admin_sql head 'REPLACE INTO pofr_catalog.slot SELECT * FROM pofr_catalog.before_move'; }
+state_at() { admin_sql "$1" "SELECT state FROM pofr_store.slot WHERE slot = $2"; }
+
 cases every_table_and_column_that_has_to_be_moved_is_known what_is_wrong_is_said shards_of_two_versions_move_nothing \
     all_slots_of_a_shard_are_moved_while_hosts_record what_was_left_is_purged_and_a_slot_comes_back \
     pofrctl_killed_at_every_point_goes_on_when_it_is_given_again a_slot_that_is_copied_waits_and_is_shown_and_all_others_go_on \
     what_is_set_aside_is_tried_again_where_it_is_owned a_target_that_is_killed_in_the_middle_ends_the_move_and_it_goes_on_later what_is_under_way_is_taken_back \
-    no_program_was_started_again
+    a_catalog_that_was_put_back_learns_where_a_slot_went no_program_was_started_again
