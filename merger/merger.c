@@ -35,8 +35,8 @@ static const struct {
     const char *name;
     int (*run)(const struct pass *p, struct shard *s, struct pofr_err *err);
 } steps[] = {
-    { "partitions", step_partitions }, { "hosts", step_hosts },     { "retired", step_retired },
-    { "wanted", step_wanted },         { "strings", step_strings },
+    { "slots", step_slots },     { "partitions", step_partitions }, { "hosts", step_hosts },
+    { "retired", step_retired }, { "wanted", step_wanted },         { "strings", step_strings },
 };
 
 static void publish_held(struct merger *m)
@@ -170,6 +170,7 @@ static void let_go(struct shard *s)
     db_close(s->db);
     s->db = NULL;
     s->hosts_changed = 0;
+    s->slots_known = false;
 }
 
 /* The list of the catalog; a shard that moved or left is let go. */

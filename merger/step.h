@@ -23,6 +23,7 @@ struct shard {
     struct db *db;          /* holds the shard's lock while it is open */
     uint64_t hosts_changed; /* change number up to which hosts were copied */
     uint64_t map[3];        /* its slots when they were: how many, generations, how many are on their way */
+    bool slots_known;       /* since this connection was made */
     bool ours;              /* we have its lock, or had it when it went down and nobody else took it */
     int32_t days_ahead;     /* partitions made ahead, of the table that has least */
     int32_t strings_day;    /* day on which unused strings were last looked for; 0: never */
@@ -37,6 +38,8 @@ struct pass {
 
 /* Partitions ahead and retention, table by table; a table that is locked is tried again at the next pass. */
 POFR_MUST_USE int step_partitions(const struct pass *p, struct shard *s, struct pofr_err *err);
+/* A server that came back with slots that were moved since does not show them any more. */
+POFR_MUST_USE int step_slots(const struct pass *p, struct shard *s, struct pofr_err *err);
 /* The catalog's hosts of this shard's slots, as analysts see them. */
 POFR_MUST_USE int step_hosts(const struct pass *p, struct shard *s, struct pofr_err *err);
 /* Close the open rows of retired hosts at the end of their newest bundle. */

@@ -301,6 +301,26 @@ a_catalog_that_was_put_back_learns_where_a_slot_went() {
     equal "$(ctl recover --json | jq .slots)" 0 "slots that it found once more"
     ctl slot move "$slot" --to shard1
 }
+# A shard comes back from a backup of before the move: what is not its own any more is not shown a second time.
+a_shard_that_was_put_back_shows_nothing_that_moved_since() {
+    local host slot
+    cluster
+    ctl_killed
+    host=$(here)
+    slot=$(slot_of "$host")
+    ctl slot move "$slot" --to shard2
+    admin_sql shard1 "UPDATE pofr_store.slot SET state = 'owned' WHERE slot = $slot;
+        UPDATE pofr_store.ingest_offset SET state = 'owned' WHERE slot = $slot"
+    [[ $(quickstart sql -N "$DOUBLED") -gt 0 ]]
+    quickstart kill shard1
+    quickstart start shard1
+    wait_until 60 state_is shard1 "$slot" gone
+    equal "$(admin_sql shard1 "SELECT state FROM pofr_store.ingest_offset WHERE slot = $slot")" gone "state for workers"
+    all_is_well
+    ctl slot move "$slot" --to shard1
+}
+state_is() { [[ $(state_at "$1" "$2") == "$3" ]]; }
+
 catalog_put_back() { admin_sql head 'REPLACE INTO pofr_catalog.slot SELECT * FROM pofr_catalog.before_move'; }
 state_at() { admin_sql "$1" "SELECT state FROM pofr_store.slot WHERE slot = $2"; }
 
@@ -308,4 +328,5 @@ cases every_table_and_column_that_has_to_be_moved_is_known what_is_wrong_is_said
     all_slots_of_a_shard_are_moved_while_hosts_record what_was_left_is_purged_and_a_slot_comes_back \
     pofrctl_killed_at_every_point_goes_on_when_it_is_given_again a_slot_that_is_copied_waits_and_is_shown_and_all_others_go_on \
     what_is_set_aside_is_tried_again_where_it_is_owned a_target_that_is_killed_in_the_middle_ends_the_move_and_it_goes_on_later what_is_under_way_is_taken_back \
-    a_catalog_that_was_put_back_learns_where_a_slot_went no_program_was_started_again
+    a_catalog_that_was_put_back_learns_where_a_slot_went a_shard_that_was_put_back_shows_nothing_that_moved_since \
+    no_program_was_started_again
