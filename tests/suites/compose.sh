@@ -75,6 +75,10 @@ where_no_engine_answers_ctl_says_3() {
     grep -q 'deploy/compose/prepare makes it' "$W/said"
     PATH=$W/client:$PATH exit_code 3 deploy/compose/ctl --folder "$W/e1" topic health 2>"$W/said"
     grep -q 'no engine answers' "$W/said"
+    exit_code 3 deploy/compose/reload --folder "$W/client" 2>"$W/said"
+    grep -q 'deploy/compose/prepare makes it' "$W/said"
+    PATH=$W/client:$PATH exit_code 3 deploy/compose/reload --folder "$W/e1" 2>"$W/said"
+    grep -q 'no engine answers' "$W/said"
 }
 
 # As the engine does: what .dockerignore lets through, and nothing else. All that the configuration reads must be there.
@@ -393,15 +397,21 @@ came_back() {
     [[ $count -ge $2 && $health == healthy ]]
 }
 
+# comes_back SERVICE: killed
+comes_back() {
+    local id count
+    id=$(container "$P" "$1")
+    count=$(inspect "$id" '{{.RestartCount}}')
+    kill -KILL "$(inspect "$id" '{{.State.Pid}}')"
+    wait_until 180 came_back "$id" $((count + 1)) || { inspect "$id" '{{json .State}} {{.RestartCount}}'; docker logs --tail 30 "$id"; return 1; }
+    printf '%s is back\n' "$1"
+}
+
 a_killed_container_comes_back() {
-    local service id count
+    local service
     nobody_ended "$P" "${SERVERS[@]}" "${SERVICES[@]}"
     for service in worker gateway shard1 merger collector shipper kafka head; do
-        id=$(container "$P" "$service")
-        count=$(inspect "$id" '{{.RestartCount}}')
-        kill -KILL "$(inspect "$id" '{{.State.Pid}}')"
-        wait_until 180 came_back "$id" $((count + 1)) || { inspect "$id" '{{json .State}} {{.RestartCount}}'; docker logs --tail 30 "$id"; return 1; }
-        printf '%s is back\n' "$service"
+        comes_back "$service"
         if [[ $service == worker ]]; then # would it say so, and why?
             fails nobody_ended "$P" worker >"$W/said" 2>&1
             grep -q 'how worker runs: got "running, begun again [1-9][0-9]* times' "$W/said"
@@ -417,11 +427,19 @@ a_killed_container_comes_back() {
 as_they_were() { docker ps -q --no-trunc | sort; }
 
 what_an_operator_does_meanwhile_runs() {
-    local before
+    local before service
     readme 5
     [[ -s $P/token && $(stat -c %a "$P/token") == 600 ]]
     readme 6
-    wait_until 30 compose_said gateway ' gateway reloaded'
+    for service in gateway worker collector shipper; do wait_until 30 compose_said "$service" ' reloaded'; done
+    comes_back gateway # who was told is still started again
+    comes_back collector
+    printf 'nonsense = 1\n' >>"$P/etc/worker.conf"
+    exit_code 1 "$P/reload" --folder "$P" 2>"$W/said"
+    grep -q 'unknown option "nonsense"' "$W/said"
+    sed -i '$d' "$P/etc/worker.conf"
+    exit_code 2 "$P/reload" --folder "$P" kafka 2>/dev/null
+    exit_code 3 "$P/reload" --folder "$P" gateway2 2>/dev/null
     printf 'POFR_WORKERS=3\n' >>"$P/.env" # keeps it so
     compose "$P" up -d
     before=$(as_they_were)
@@ -431,7 +449,7 @@ what_an_operator_does_meanwhile_runs() {
     all_well "$P" 240 "${SERVERS[@]}" "${SERVICES[@]}"
     goes_on 5
 }
-compose_said() { docker logs "$(container "$P" "$1")" 2>&1 | grep -q "$2"; }
+compose_said() { docker logs "$(container "$P" "$1")" >"$W/logged" 2>&1 && grep -q "$2" "$W/logged"; }
 
 # stopped_with FOLDER SERVICE: exit codes
 stopped_with() { for id in $(docker ps -aq --filter "label=com.docker.compose.project=$(project "$1")" --filter "label=com.docker.compose.service=$2"); do inspect "$id" '{{.State.ExitCode}}'; done | sort -u; }
