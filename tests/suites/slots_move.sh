@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # slots_move: slots go to another shard with their rows, under load, whatever is killed meanwhile. Nothing is lost or doubled
-# timeout: 900
+# timeout: 1800
 # order: 69
 # jobs: 1
 # long: yes
