@@ -198,6 +198,9 @@ int migrate_account(const struct ctl *c, struct db *db, const char *name, const 
 
     if (password_file[0]) {
         code = fsio_read_secret(password_file, &password, err);
+        if (!code && !password.len) {
+            code = pofr_err_set(err, POFR_ECONFIG, "%s is empty: everybody could be %s", password_file, name);
+        }
         values[1] = DB_V_S(buf_slice(&password));
     }
     if (!code) {

@@ -99,6 +99,20 @@ without_its_password_the_exit_code_says_configuration() {
     grep -q '/nonexistent/admin.pw: No such file' "$POFR_TEST_WORK/said"
 }
 
+an_account_gets_no_empty_password() {
+    local name of
+    (umask 077 && printf '\n' >"$POFR_TEST_WORK/empty.pw")
+    for name in gateway analyst; do
+        sed "s|^${name}_password_file = .*|${name}_password_file = $POFR_TEST_WORK/empty.pw|" "$POFR_STATE/etc/ctl.conf" >"$POFR_TEST_WORK/empty.conf"
+        exits 2 "$BUILD/ctl/pofrctl" --config "$POFR_TEST_WORK/empty.conf" migrate
+        grep -q "empty.pw is empty: everybody could be pofr_$name" "$POFR_TEST_WORK/said"
+    done
+    for of in head shard1 shard2; do
+        equal "$(admin_sql "$of" "SELECT COUNT(*) FROM mysql.user WHERE user IN ('pofr_gateway', 'pofr_worker', 'pofr_merger', 'pofr_spider', 'pofr_analyst') AND authentication_string = ''")" 0 "accounts of $of without a password"
+    done
+    ctl migrate
+}
+
 a_server_is_one_shard_whatever_it_is_called() {
     local port
     port=$(part_field shard1 3)
@@ -725,7 +739,7 @@ help_is_there_for_every_command() {
 }
 
 cases one_shard a_shard_without_slots_can_be_removed what_was_removed_can_be_added_again a_shard_that_does_not_answer_the_head_is_told a_server_that_is_not_there_is_not_entered \
-    slots_that_can_not_be_given_are_refused_before_anything_is_entered the_head_is_no_shard without_its_password_the_exit_code_says_configuration a_server_is_one_shard_whatever_it_is_called \
+    slots_that_can_not_be_given_are_refused_before_anything_is_entered the_head_is_no_shard without_its_password_the_exit_code_says_configuration an_account_gets_no_empty_password a_server_is_one_shard_whatever_it_is_called \
     a_shard_that_never_was_can_be_removed a_shard_that_owns_slots_is_not_removed a_name_is_a_word_whoever_gives_it \
     a_key_is_shown_as_ssh_keygen_shows_it json_is_made_for_scripts a_host_has_a_database_of_its_own only_the_shard_of_the_host_is_asked \
     a_database_that_it_did_not_make_is_left_alone migrate_makes_them_again what_is_concealed_is_gone \
