@@ -28,6 +28,7 @@ struct recover {
     struct ctl *c;
     struct db *catalog;
     struct pofr_err *err;
+    bool may_retire;
     uint64_t entered, changed, keys, retired, tokens;
     struct recover_slots slots;
 };
@@ -173,7 +174,9 @@ static int retire_host(struct recover *r, const struct db_result *hosts, size_t 
 
     if (!code) {
         r->retired++;
-        ctl_warn("host %s: its key is in no copy; it is entered as retired. Enrol that machine anew",
+    }
+    if (!code && r->may_retire) {
+        ctl_warn("host %s: its key is in no copy; it is entered as retired, and its machine to be enrolled anew",
                  (const char *)db_get(hosts, row, 2).data);
     }
     return code;
@@ -291,8 +294,8 @@ static int open_copy(const char *path, struct keys **out, struct pofr_err *err)
 
 int recover_main(struct ctl *c, int argc, char **argv)
 {
-    static const char *const names[] = { "from=", NULL };
-    const char *v[1];
+    static const char *const names[] = { "from=", "without-copy", NULL };
+    const char *v[2];
     char *args[1];
     size_t args_count;
     struct pofr_err err = { 0 };
@@ -304,6 +307,7 @@ int recover_main(struct ctl *c, int argc, char **argv)
     if (!ctl_options(c, argc, argv, names, v, args, 0, &args_count)) {
         return POFR_EXIT_USAGE;
     }
+    r.may_retire = v[0] || v[1];
     if (v[0]) {
         code = open_copy(v[0], &copy, &err);
     }
@@ -318,6 +322,13 @@ int recover_main(struct ctl *c, int argc, char **argv)
     }
     if (!code) {
         code = take_shards(&r);
+    }
+    if (!code && r.retired && !r.may_retire) {
+        code =
+            pofr_err_set(&err, POFR_EREFUSED,
+                         "nothing was changed: %" PRIu64 " hosts would be retired, and their agents refused for good. "
+                         "Give the copy that a gateway or a worker has (--from FILE), or --without-copy",
+                         r.retired);
     }
     if (!code) {
         code = end(&r, change);

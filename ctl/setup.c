@@ -3,8 +3,10 @@
  * setup.c -- pofrctl setup: everything that the servers must hold before gateways, workers and mergers start, in one
  * command that may be repeated at any time. It is what those who can't look between the steps run (deploy/compose).
  */
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/hostport.h"
@@ -13,6 +15,7 @@
 #include "common/os/options.h"
 #include "ctl/migrate.h"
 #include "ctl/nouns.h"
+#include "ctl/strangers.h"
 
 #define SETUP_SHARDS_MAX 64
 #define WAIT_MAX_S       86400
@@ -101,6 +104,31 @@ static int topics(struct setup *s, size_t step)
     return topic_create_main(s->c, s->replication ? 3 : 1, argv);
 }
 
+/* Nobody who looks for it would find these hosts; gateways refuse them once their copies are those of this catalog. */
+static int hosts_are_known(struct setup *s, size_t step)
+{
+    struct pofr_err err = { 0 };
+    struct ctl_shard *shards = NULL;
+    struct db *catalog = NULL;
+    size_t count = 0;
+    uint64_t strangers = 0;
+    int code = ctl_catalog(s->c, &catalog, &err);
+
+    (void)step;
+    if (!code) {
+        code = ctl_shards(catalog, &shards, &count, &err);
+    }
+    for (size_t i = 0; !code && i < count; i++) {
+        code = strangers_count(s->c, catalog, &shards[i], &strangers, &err);
+    }
+    if (!code && strangers) {
+        code = pofr_err_set(&err, POFR_EREFUSED, "the shards have %" PRIu64 " hosts " STRANGERS_ADVICE, strangers);
+    }
+    free(shards);
+    db_close(catalog);
+    return code ? ctl_fail(&err) : POFR_EXIT_DONE;
+}
+
 /* What can't be done now is tried again until the time is over; it said itself what was missing. */
 static int repeat(struct setup *s, int (*run)(struct setup *s, size_t step), size_t step)
 {
@@ -140,5 +168,8 @@ int setup_main(struct ctl *c, int argc, char **argv)
     for (size_t i = 0; i < s.shards_count && exit_code == POFR_EXIT_DONE; i++) {
         exit_code = repeat(&s, shard, i);
     }
-    return exit_code == POFR_EXIT_DONE ? repeat(&s, topics, 0) : exit_code;
+    if (exit_code == POFR_EXIT_DONE) {
+        exit_code = repeat(&s, topics, 0);
+    }
+    return exit_code == POFR_EXIT_DONE ? repeat(&s, hosts_are_known, 0) : exit_code;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* shard.c -- pofrctl shard list|add|remove. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,9 @@
 #include "ctl/identity.h"
 #include "ctl/migrate.h"
 #include "ctl/nouns.h"
+#include "ctl/recover_slots.h"
 #include "ctl/slots.h"
+#include "ctl/strangers.h"
 #include "ctl/table.h"
 
 int shard_list(struct ctl *c, int argc, char **argv)
@@ -112,6 +115,23 @@ static int with_slots(struct ctl *c, struct db *catalog, const struct ctl_shard 
     return code;
 }
 
+/* It is new to the catalog and has hosts: the catalog was lost. It keeps the slots that it owns, and gets no others. */
+static int keep_slots(struct db *catalog, struct ctl *c, const struct ctl_shard *s, struct pofr_err *err)
+{
+    struct recover_slots slots;
+    struct db *shard = NULL;
+    int code = recover_slots_begin(&slots, catalog, err);
+
+    if (!code) {
+        code = ctl_shard_connect(c, s, "pofr_store", &shard, err);
+    }
+    if (!code) {
+        code = recover_slots_take(&slots, catalog, shard, s, err);
+    }
+    db_close(shard);
+    return code;
+}
+
 /* Head and server are asked first and the shard's tables are made: a name in the catalog is a shard that works. */
 static int add(struct ctl *c, struct db *catalog, struct ctl_shard *s, bool update, const char *wanted,
                struct pofr_err *err)
@@ -121,6 +141,7 @@ static int add(struct ctl *c, struct db *catalog, struct ctl_shard *s, bool upda
     struct slot_set set;
     size_t count = 0;
     unsigned slots = 0;
+    uint64_t strangers = 0;
     bool is_new;
     int code = lock(catalog, err);
 
@@ -154,8 +175,16 @@ static int add(struct ctl *c, struct db *catalog, struct ctl_shard *s, bool upda
     if (!code) {
         code = head_reaches(c, s, 1, err);
     }
+    if (!code && is_new) {
+        code = strangers_count(c, catalog, s, &strangers, err);
+    }
     if (!code) {
         code = enter(catalog, s, &id, err);
+    }
+    if (!code && strangers) {
+        ctl_warn("shard %s has %" PRIu64 " hosts " STRANGERS_ADVICE, s->name, strangers);
+        code = keep_slots(catalog, c, s, err);
+        set = wanted && strcmp(wanted, "even") != 0 ? set : (struct slot_set){ .count = 0 };
     }
     if (!code) {
         code = with_slots(c, catalog, s, &set, err);

@@ -16,6 +16,8 @@ static const struct ctl_option setup_options[] = {
 static const struct ctl_option recover_options[] = {
     { "from", "FILE", "a copy of the catalog that a gateway or worker kept, from before its server was put back",
       false },
+    { "without-copy", NULL, "there is none: retire the hosts that only shards know; their machines are enrolled anew",
+      false },
     END,
 };
 static const struct ctl_option topic_create_options[] = {

@@ -256,10 +256,12 @@ a_head_without_a_copy_gives_no_number_again() {
     number=$(admin_sql head "SELECT MAX(number) FROM pofr_catalog.host")
     lose head "$saved"
     quickstart start head
-    ctl recover >"$W/said" 2>"$W/warned"
+    exit_code 4 ctl recover 2>"$W/warned" # their agents would be refused for good
+    grep -q '^pofrctl: nothing was changed: 1 hosts would be retired' "$W/warned"
+    ctl recover --without-copy >"$W/said" 2>"$W/warned"
     cat -- "$W/said" "$W/warned"
     grep -q '^hosts: 0 entered again, 0 changed, 1 entered as retired; ' "$W/said"
-    grep -q 'Enrol that machine anew' "$W/warned"
+    grep -q 'its machine to be enrolled anew' "$W/warned"
     process_kill KILL host4/collector host4/shipper
     rm -rf -- "${HOSTS:?}/host4/state"
     ctl token create --host again --gateway "127.0.0.1:$(sed -n 4p "$HOSTS/ports")" --output "$W/again.token"
@@ -269,9 +271,38 @@ a_head_without_a_copy_gives_no_number_again() {
     wait_until 30 stored_of again 2
 }
 
+# Neither is there a backup: setup takes no empty catalog for a new cluster, and shards keep the slots that they own.
+a_head_that_was_lost_for_good_is_made_again_from_a_copy() {
+    local to=shard1 before
+    local -a shards
+    cluster
+    shards=(shard1="127.0.0.1:$(part_field shard1 3)" shard2="127.0.0.1:$(part_field shard2 3)")
+    [[ $(shard_of host2) != shard1 ]] || to=shard2
+    ctl slot move "$(slot_of host2)" --to "$to"
+    wait_until 30 copy_has host2
+    cp -- "$POFR_STATE/data/gateway/catalog" "$W/lost.copy"
+    before=$(slots_with_hosts)
+    quickstart kill head
+    rm -rf -- "${POFR_STATE:?}/data/head"
+    quickstart start head
+    exit_code 4 ctl setup "${shards[@]}" 2>"$W/warned"
+    cat -- "$W/warned"
+    grep -q 'the shards have [0-9]* hosts that the catalog does not know: was the head lost?' "$W/warned"
+    ctl recover --from /dev/stdin <"$W/lost.copy"
+    ctl setup "${shards[@]}"
+    equal "$(slots_with_hosts)" "$before" "where the slots are that have hosts"
+    wait_until 60 all_go_on
+    verify_all
+}
+slots_with_hosts() {
+    admin_sql head "SELECT h.host, d.name, s.generation FROM pofr_catalog.host h JOIN pofr_catalog.slot s ON s.slot = h.slot
+        JOIN pofr_catalog.shard d ON d.shard_id = s.shard_id WHERE h.state <> 'retired' ORDER BY h.host"
+}
+all_go_on() { answers "SELECT COUNT(DISTINCT host) FROM bundle WHERE stored > UTC_TIMESTAMP() - INTERVAL 3 SECOND" "$HOSTS_COUNT"; }
+
 quick=(the_account_may_back_up_and_nothing_else what_is_wrong_is_said a_shard_that_was_restored_heals_itself
     what_kafka_no_longer_has_comes_again_from_the_hosts)
 more=(what_nobody_has_any_more_is_a_gap_and_is_not_asked_for_again the_oldest_go_once_a_new_one_is_whole a_head_that_was_restored_learns_what_it_forgot
-    a_head_without_a_copy_gives_no_number_again)
+    a_head_without_a_copy_gives_no_number_again a_head_that_was_lost_for_good_is_made_again_from_a_copy)
 if is_more_wanted "${quick[@]}"; then quick+=("${more[@]}"); fi
 cases "${quick[@]}"
