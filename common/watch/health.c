@@ -36,11 +36,15 @@ static int64_t since(int64_t now_us, int64_t then_us)
 
 static void measure(const struct health_slot *s, int64_t retention_ms, int64_t now_us, struct health_result *r)
 {
+    int64_t from;
+
     r->lag = r->lag_seconds = r->kafka_seconds = r->margin_seconds = -1;
     if (!s->known || s->kafka.high < 0) {
         return;
     }
-    r->lag = s->kafka.high > s->next_offset ? s->kafka.high - s->next_offset : 0;
+    from =
+        s->kafka.low > s->next_offset ? s->kafka.low : s->next_offset; /* what was deleted is lost, and waits no more */
+    r->lag = s->kafka.high > from ? s->kafka.high - from : 0;
     if (r->lag == 0) {
         r->lag_seconds = r->kafka_seconds = 0;
         r->margin_seconds = retention_ms < 0 ? -1 : retention_ms / 1000;

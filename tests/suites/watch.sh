@@ -220,6 +220,7 @@ what_is_nowhere_is_told_of_what_should_wait_in_kafka() {
     kafka_tool org.apache.kafka.tools.DeleteRecordsCommand --bootstrap-server "127.0.0.1:$(part_field kafka 3)" --offset-json-file "$W/cut.json"
     wait_until 20 slot_is "$slot" '8 0 1 5 0 0 2'
     wait_until 20 metrics_are "$slot" '0 1 5 0 0 2'
+    wait_until 20 metric_is merger "kafka_consumergroup_lag{consumergroup=\"pofr-ingest\",topic=\"pofr.snapshots\",partition=\"$slot\"}" 1
     equal "$(ctl --json status | jq -c '[.bundles[0].unaccounted, (.slots_unaccounted | map([.slot, .unaccounted]))]')" "[2,[[$slot,2]]]"
     quickstart start worker1 # it goes on with 8, behind a gap for 6 and 7
     every_bundle_of beta '8 0 0 6 0 2 0'

@@ -107,6 +107,21 @@ static void replicas_are_compared_with_what_there_are_and_what_there_must_be(voi
     assert_int_equal(judge(&s).lag, -1);
 }
 
+static void what_kafka_has_deleted_does_not_wait_any_more(void **state)
+{
+    struct health_slot s = behind(7, 30);
+
+    (void)state;
+    s.kafka.low = s.next_offset + 4;
+    assert_int_equal(judge(&s).problems, HEALTH_LOST);
+    assert_int_equal(judge(&s).lag, 3);
+    s.kafka.low = s.kafka.high;
+    s.unread.found = false;
+    assert_int_equal(judge(&s).problems, HEALTH_LOST);
+    assert_int_equal(judge(&s).lag, 0);
+    assert_int_equal(judge(&s).lag_seconds, 0);
+}
+
 static void who_is_missing_is_told_apart(void **state)
 {
     struct health_slot s = well();
@@ -156,6 +171,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_wrong_with_a_slot_that_is_stored),
         cmocka_unit_test(lag_is_the_age_of_the_first_message_that_is_not_stored),
+        cmocka_unit_test(what_kafka_has_deleted_does_not_wait_any_more),
         cmocka_unit_test(a_slot_is_stuck_only_where_a_message_waits_and_nothing_moves),
         cmocka_unit_test(what_is_deleted_soon_is_told_before_and_what_is_deleted_after),
         cmocka_unit_test(replicas_are_compared_with_what_there_are_and_what_there_must_be),
