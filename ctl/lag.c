@@ -5,11 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/buf.h"
 #include "common/base/parse_num.h"
 #include "common/kafka/client.h"
 #include "common/os/clock.h"
+#include "common/os/log.h"
 #include "common/os/options.h"
 #include "ctl/nouns.h"
+#include "ctl/table.h"
 
 static void take_row(const struct db_result *r, size_t row, struct lag *l)
 {
@@ -219,19 +222,25 @@ const struct look_member *lag_owner(const struct lag *l, const struct lag_slot *
 static void print_slot(unsigned n, const struct lag_slot *s, bool json, bool first)
 {
     const struct health_slot *f = &s->facts;
+    struct buf worker = BUF_INIT(1024);
+    char shown[256];
 
     if (json) {
-        printf("%s\n {\"slot\": %u, \"shard\": \"%s\", \"state\": \"%s\", \"worker\": \"%s\", \"incarnation\": %u, "
+        table_json_string(slice_str(s->worker), &worker); /* a worker's name for itself */
+        printf("%s\n {\"slot\": %u, \"shard\": \"%s\", \"state\": \"%s\", \"worker\": %s, \"incarnation\": %u, "
                "\"next_offset\": %lld, \"log_start\": %lld, \"log_end\": %lld, \"lag\": %lld, \"lag_seconds\": %lld, "
                "\"kafka_seconds\": %lld, \"idle_seconds\": %lld}",
-               first ? "" : ",", n, s->shard, s->state, s->worker, s->incarnation, (long long)f->next_offset,
+               first ? "" : ",", n, s->shard, s->state, buf_cstr(&worker), s->incarnation, (long long)f->next_offset,
                (long long)f->kafka.low, (long long)f->kafka.high, (long long)s->result.lag,
                (long long)s->result.lag_seconds, (long long)s->result.kafka_seconds, (long long)f->idle_s);
     } else {
+        log_escape(slice_str(s->worker), shown, sizeof(shown));
+        table_unquote(shown);
         printf("%4u  %-12s %-8s %-16s %11lld %11lld %11lld %9lld %11lld\n", n, s->shard, s->state,
-               s->worker[0] ? s->worker : "-", (long long)f->next_offset, (long long)f->kafka.low,
-               (long long)f->kafka.high, (long long)s->result.lag, (long long)s->result.lag_seconds);
+               s->worker[0] ? shown : "-", (long long)f->next_offset, (long long)f->kafka.low, (long long)f->kafka.high,
+               (long long)s->result.lag, (long long)s->result.lag_seconds);
     }
+    buf_free(&worker);
 }
 
 int topic_lag_main(struct ctl *c, int argc, char **argv)
