@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* main.c -- pofrctl NOUN VERB: find the command, run it. */
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/compiler.h"
 #include "common/os/options.h"
@@ -22,6 +25,34 @@ static const struct ctl_verb *find_verb(int argc, char **argv, int *out_used)
         }
     }
     return NULL;
+}
+
+/* What was closed by who started us is open again, to be written to in vain: else the first connection to a server could get
+ * its number, and be told our page. */
+static void hold_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open(fd == STDIN_FILENO ? "/dev/null" : "/dev/full", O_RDWR | O_CLOEXEC) != fd) {
+            return; /* no /dev here */
+        }
+    }
+}
+
+/* A page that is not all there is no answer. Who closed a pipe has read enough. */
+static int page_ends(int rc)
+{
+    struct pofr_err err = { 0 };
+    bool failed = ferror(stdout) != 0;
+
+    errno = 0;
+    failed = fflush(stdout) != 0 || failed;
+    if (!failed || errno == EPIPE) {
+        return rc;
+    }
+    errno = errno ? errno : EIO; /* it failed earlier */
+    (void)pofr_err_sys(&err, POFR_ESYSTEM, "what was to be shown can't be written");
+    ctl_warn("%s", err.text);
+    return rc == POFR_EXIT_DONE || rc == POFR_EXIT_NO ? POFR_EXIT_RETRY : rc;
 }
 
 int main(int argc, char **argv)
@@ -46,11 +77,12 @@ int main(int argc, char **argv)
     int used = 0;
     int rc;
 
+    hold_streams();
     if (argc == 1) {
         return ctl_usage(&c, "a command is needed"); /* before a missing configuration is complained of */
     }
     if (help_answers(argc, argv, &rc)) {
-        return rc;
+        return page_ends(rc);
     }
     spec.conf_may_lack = help_noun_is(argc, argv, "size"); /* it comes before there is a cluster */
     setenv("POSIXLY_CORRECT", "1", 1);                     /* options after the noun are the verb's */
@@ -58,7 +90,7 @@ int main(int argc, char **argv)
         if (rc == POFR_EXIT_DONE && help_is_general(argc, argv)) {
             help_commands(stdout);
         }
-        return rc;
+        return page_ends(rc);
     }
     c.conf = options.conf ? conf_values(options.conf) : NULL;
     c.json = options.extra[0] != NULL;
@@ -85,5 +117,5 @@ int main(int argc, char **argv)
         rc = v->run(&c, argc - used, argv + used);
     }
     conf_free(options.conf);
-    return rc;
+    return page_ends(rc);
 }

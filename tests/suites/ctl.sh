@@ -350,6 +350,19 @@ what_a_host_said_does_not_reach_the_terminal_as_it_is() {
     admin_sql "$(shard_of keyed)" "DELETE FROM pofr_store.set_aside WHERE kafka_offset = 8000"
 }
 
+# To a disk that is full, or with nobody to show it to; who closes a pipe has read enough.
+a_page_that_can_not_be_written_is_no_success() {
+    local words
+    for words in 'host list' '--json host list' '--help'; do
+        # shellcheck disable=SC2086
+        exits 3 ctl $words >/dev/full
+        grep -q "can't be written" "$POFR_TEST_WORK/said"
+        # shellcheck disable=SC2086
+        exits 3 ctl $words >&-
+        grep -q "can't be written" "$POFR_TEST_WORK/said"
+    done
+}
+
 words_that_there_are_not_are_refused_with_those_that_there_are() {
     exits 2 ctl host list --state nix
     grep -q 'pending, active, retired, erased' "$POFR_TEST_WORK/said"
@@ -620,6 +633,16 @@ lag_is_told_while_nobody_reads() {
     ordinary_is '3 5 2'
 }
 
+a_workers_name_does_not_get_out_of_its_column() {
+    local name=$'\e[31ma"b'
+    admin_sql "$(shard_of golden)" "UPDATE pofr_store.ingest_offset SET worker = CONCAT(CHAR(27), '[31ma\"b') WHERE worker = '' LIMIT 1"
+    equal "$(ctl --json topic lag | jq -r --arg name "$name" 'map(select(.worker == $name)) | length')" 1
+    ctl topic lag --all >"$POFR_TEST_WORK/shown"
+    grep -qF '\x1b[31ma"b' "$POFR_TEST_WORK/shown"
+    fails grep -q $'\e' "$POFR_TEST_WORK/shown"
+    admin_sql "$(shard_of golden)" "UPDATE pofr_store.ingest_offset SET worker = '' WHERE worker = CONCAT(CHAR(27), '[31ma\"b')"
+}
+
 a_worker_takes_it_up() {
     quickstart start worker1
     wait_until 60 stored_are 5
@@ -743,9 +766,9 @@ cases one_shard a_shard_without_slots_can_be_removed what_was_removed_can_be_add
     a_shard_that_never_was_can_be_removed a_shard_that_owns_slots_is_not_removed a_name_is_a_word_whoever_gives_it \
     a_key_is_shown_as_ssh_keygen_shows_it json_is_made_for_scripts a_host_has_a_database_of_its_own only_the_shard_of_the_host_is_asked \
     a_database_that_it_did_not_make_is_left_alone migrate_makes_them_again what_is_concealed_is_gone \
-    wrong_use_is_told_with_the_help_that_fits what_a_host_said_does_not_reach_the_terminal_as_it_is words_that_there_are_not_are_refused_with_those_that_there_are \
+    wrong_use_is_told_with_the_help_that_fits what_a_host_said_does_not_reach_the_terminal_as_it_is a_page_that_can_not_be_written_is_no_success words_that_there_are_not_are_refused_with_those_that_there_are \
     a_token_is_not_written_over_a_file bundles_of_a_host a_bundle_comes_back_byte_for_byte statement_and_signature_are_in_the_ledger_for_ever \
     the_keys_of_a_host_are_what_ssh_keygen_wants what_is_not_the_ledgers_bundle_is_not_given \
     verify_names_every_gap_and_finds_what_is_gone what_kafka_has_no_more_is_still_proven \
     setup_is_everything_at_once_and_may_be_repeated lag_is_told_while_nobody_reads \
-    a_worker_takes_it_up ordinary_tools_see_the_true_lag status_says_what_it_does_not_know what_is_wrong_with_a_slot_is_named help_is_there_for_every_command
+    a_workers_name_does_not_get_out_of_its_column a_worker_takes_it_up ordinary_tools_see_the_true_lag status_says_what_it_does_not_know what_is_wrong_with_a_slot_is_named help_is_there_for_every_command
