@@ -72,7 +72,7 @@ engine_keep_logs() {
     local id
     for id in $(docker ps -aq); do
         docker inspect --format '=== {{.Name}} begun again {{.RestartCount}} times: {{json .State}}' "$id"
-        docker logs --timestamps --tail 300 "$id"
+        docker logs --timestamps --tail 3000 "$id"
     done
     printf '=== dockerd\n'
     tail -n 300 -- "$ENGINE/dockerd.log"
